@@ -1,0 +1,1 @@
+"""Depth backends: the interface, the registry, and one small file per backend."""

@@ -1,0 +1,123 @@
+"""The interface of a depth backend: ``start``, then ``add`` per frame, then ``finish``.
+
+A sweep takes time, so the work of a frame is done while the next one is exposed; after the
+last frame only `Accumulator.finish` is left.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """What is known of a sweep before its first frame is worked on.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of every image in pixels.
+    metric : bool
+        Whether the slices carry focus distances.
+    intrinsics, lens
+        Of the camera, where known.
+    expected_slices : int, optional
+        How many slices the sweep will have, where known; for allocation only.
+    all_in_focus : bool
+        Whether the all-in-focus image is wanted.
+    """
+
+    height: int
+    width: int
+    metric: bool = True
+    intrinsics: CameraIntrinsics | None = None
+    lens: Lens | None = None
+    expected_slices: int | None = None
+    all_in_focus: bool = True
+
+
+class Accumulator(ABC):
+    """The work on one sweep in progress."""
+
+    @abstractmethod
+    def add(self, item: Slice) -> None:
+        """Take in one frame.
+
+        Frames may come near to far or far to near. A frame at the focus distance of the
+        frame added last replaces it.
+
+        Raises
+        ------
+        SliceError
+            If the frame does not fit the `SweepSpec`; the sweep goes on without it.
+        """
+
+    @abstractmethod
+    def finish(self) -> DepthEstimate:
+        """Answer from the frames added so far, on the pixel grid of the first.
+
+        Every pixel is answered; the confidence says what the answer is worth.
+
+        Raises
+        ------
+        StackError
+            If fewer than 2 frames were added.
+        BackendError
+            If no answer could be computed.
+        """
+
+
+class Backend(ABC):
+    """A way to get depth from a focus sweep."""
+
+    #: What the options given to `create_backend` are the fields of.
+    config_class: ClassVar[type]
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    @classmethod
+    def unusable_because(cls) -> str | None:
+        """Why this backend cannot run on this machine and what to do, or None if it can."""
+        return None
+
+    @abstractmethod
+    def start(self, spec: SweepSpec) -> Accumulator:
+        """Begin the work on one sweep."""
+
+    def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
+        """Depth of a whole focal stack at once.
+
+        Parameters
+        ----------
+        stack : FocalStack
+        all_in_focus : bool
+            Whether the all-in-focus image is wanted.
+
+        Returns
+        -------
+        DepthEstimate
+            Every pixel answered, whatever its confidence.
+        """
+        accumulator = self.start(spec_of(stack, all_in_focus=all_in_focus))
+        for item in stack.slices:
+            accumulator.add(item)
+        return accumulator.finish()
+
+
+def spec_of(stack: FocalStack, *, all_in_focus: bool = True) -> SweepSpec:
+    """The `SweepSpec` of a focal stack that is already complete."""
+    height, width = stack.size
+    return SweepSpec(
+        height=height,
+        width=width,
+        metric=stack.is_metric,
+        intrinsics=stack.intrinsics,
+        lens=stack.lens,
+        expected_slices=len(stack),
+        all_in_focus=all_in_focus,
+    )

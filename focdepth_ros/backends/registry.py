@@ -1,0 +1,100 @@
+"""Backends by name. A backend's module is imported only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import Any
+
+from focdepth_ros.backends.base import Backend
+from focdepth_ros.errors import BackendUnavailableError, OptionError, UnknownBackendError
+
+AUTO = "auto"
+
+# Best first: "auto" takes the first that is usable.
+_BACKENDS = {
+    "graph_cut": "focdepth_ros.backends.graph_cut:GraphCutBackend",
+    "argmax": "focdepth_ros.backends.argmax:ArgmaxBackend",
+}
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """One line of ``focdepth backends``: a backend, and why it cannot be used here, if so."""
+
+    name: str
+    summary: str
+    unusable_because: str | None
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all backends, best first."""
+    return tuple(_BACKENDS)
+
+
+def list_backends() -> Iterator[BackendInfo]:
+    """All backends, best first, with what keeps each from being used on this machine."""
+    for name in _BACKENDS:
+        backend = _backend_class(name)
+        yield BackendInfo(name, backend.summary, backend.unusable_because())
+
+
+def choose_backend(name: str = AUTO) -> str:
+    """The name of the backend to use: `name` itself, or the best usable one for ``auto``.
+
+    Raises
+    ------
+    UnknownBackendError
+        If there is no backend of that name.
+    BackendUnavailableError
+        If it, or for ``auto`` every one of them, cannot be used on this machine.
+    """
+    if name != AUTO:
+        reason = _backend_class(name).unusable_because()
+        if reason is not None:
+            raise BackendUnavailableError(f"backend '{name}' cannot be used here: {reason}")
+        return name
+    for info in list_backends():
+        if info.unusable_because is None:
+            return info.name
+    raise BackendUnavailableError("no backend can be used here; see `focdepth backends`")
+
+
+def create_backend(name: str = AUTO, **options: Any) -> Backend:
+    """Make a backend by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `backend_names`, or ``auto`` for the best that is usable on this machine.
+    **options
+        Fields of the backend's config.
+
+    Raises
+    ------
+    UnknownBackendError, BackendUnavailableError
+        As `choose_backend`.
+    OptionError
+        If the backend has no such option, or the value is out of range.
+    """
+    backend_class: Any = _backend_class(choose_backend(name))
+    known = [item.name for item in fields(backend_class.config_class)]
+    for option in options:
+        if option not in known:
+            raise OptionError(
+                f"backend '{backend_class.name}' has no option '{option}'; "
+                f"it has {', '.join(known)}"
+            )
+    backend: Backend = backend_class(backend_class.config_class(**options))
+    return backend
+
+
+def _backend_class(name: str) -> type[Backend]:
+    if name not in _BACKENDS:
+        raise UnknownBackendError(
+            f"there is no backend '{name}'; choose one of {', '.join(_BACKENDS)}, or {AUTO}"
+        )
+    module, _, attribute = _BACKENDS[name].partition(":")
+    backend_class: type[Backend] = getattr(import_module(module), attribute)
+    return backend_class

@@ -1,0 +1,49 @@
+"""One class of error per way of failing.
+
+Every message says what was wrong, shows the value, and says what to do about it, so that
+the command line can print it as one line and a node can log it as it is.
+"""
+
+
+class FocdepthError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SliceError(FocdepthError, ValueError):
+    """An image or a focus distance that cannot be a slice of a focal stack."""
+
+
+class StackError(FocdepthError, ValueError):
+    """Slices that do not form a focal stack together."""
+
+
+class RelativeStackError(FocdepthError, ValueError):
+    """Metres were asked of a focal stack whose focus distances are not known."""
+
+
+class CalibrationError(FocdepthError, ValueError):
+    """Camera intrinsics or lens parameters that no real camera can have."""
+
+
+class StackFileError(FocdepthError):
+    """A focal stack folder, or a file in it, that cannot be read."""
+
+
+class OptionError(FocdepthError, ValueError):
+    """A setting that does not exist, or a value outside its range."""
+
+
+class UnknownBackendError(OptionError):
+    """A backend name that is not in the registry."""
+
+
+class BackendUnavailableError(FocdepthError):
+    """A known backend that cannot run on this machine."""
+
+
+class BackendError(FocdepthError):
+    """A backend that failed on a sweep."""
+
+
+class MessageError(FocdepthError, ValueError):
+    """A ROS message whose content contradicts itself or cannot be used."""

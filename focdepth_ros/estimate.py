@@ -1,0 +1,71 @@
+"""What a backend answers: `DepthEstimate`, and how slice positions become metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focdepth_ros.stack import FloatImage, ImageArray
+
+
+@dataclass(frozen=True, eq=False)
+class DepthEstimate:
+    """Depth of every pixel of the reference slice.
+
+    Parameters
+    ----------
+    depth : (H, W) float32
+        Metres along the optical axis; NaN where it is not known, +inf beyond measure
+        (REP 117, REP 118). For a relative stack (`metric` is False): the slice index.
+    confidence : (H, W) float32 in [0, 1]
+    slice_index : (H, W) float32
+        Fractional position in the stack, near to far, at which the pixel is sharpest.
+    backend : str
+        Name of the backend that gave this answer.
+    metric : bool
+        Whether `depth` is in metres.
+    all_in_focus : (H, W, 3) uint8 or None
+        RGB; None where the sweep was started without it.
+    timings : dict of str to float
+        Seconds per step.
+    warnings : tuple of str
+        What went less well than asked, such as a fallback to another backend, with the reason.
+    """
+
+    depth: FloatImage
+    confidence: FloatImage
+    slice_index: FloatImage
+    backend: str
+    metric: bool
+    all_in_focus: ImageArray | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def depth_from_slice_index(
+    slice_index: FloatImage, dioptres: NDArray[np.float64]
+) -> FloatImage:
+    """Metres from fractional slice positions, interpolated in dioptres.
+
+    Blur grows linearly with the difference of dioptres, so positions between two slices are
+    interpolated there and not in metres.
+
+    Parameters
+    ----------
+    slice_index : (H, W) float32
+        Positions in [0, N - 1]; NaN stays NaN.
+    dioptres : (N,) float64
+        Inverse focus distances in 1/m, falling.
+
+    Returns
+    -------
+    (H, W) float32
+        Depth in metres; +inf where the position is that of a slice focused at infinity.
+    """
+    positions = np.arange(len(dioptres), dtype=np.float64)
+    inverse = np.interp(slice_index, positions, dioptres).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        depth = np.float32(1.0) / inverse
+    return depth.astype(np.float32, copy=False)
