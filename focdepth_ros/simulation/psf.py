@@ -1,0 +1,100 @@
+"""Point-spread functions of a defocused lens on a pixel grid.
+
+A continuous disc of radius r has the variance r²/4 along each axis. The discrete kernels here
+have exactly that variance, so that blur grows evenly with defocus, below one pixel as well.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SUBPIXELS = 16
+_NO_BLUR = 0.02  # radius in px below which a kernel is one pixel
+
+
+@lru_cache(maxsize=512)
+def disc_kernel(radius: float) -> NDArray[np.float32]:
+    """The image of a point through a round aperture.
+
+    Parameters
+    ----------
+    radius : float
+        Radius of the circle of confusion in pixels.
+
+    Returns
+    -------
+    (K, K) float32
+        Sums to 1; K is odd. Every pixel weighs the area that a disc covers of it; the radius
+        of that disc is the one for which the kernel has the variance ``radius² / 4``.
+    """
+    if radius < _NO_BLUR:
+        return np.ones((1, 1), dtype=np.float32)
+    target = radius**2 / 4.0
+    low, high = 0.5, radius + 1.0
+    for _ in range(24):
+        middle = 0.5 * (low + high)
+        kernel = _covered_area(middle)
+        if _variance(kernel) < target:
+            low = middle
+        else:
+            high = middle
+    return _frozen(kernel)
+
+
+def gaussian_kernel(radius: float) -> NDArray[np.float32]:
+    """A Gaussian of the same variance as a disc, for lenses with aberrations, 1-D.
+
+    Parameters
+    ----------
+    radius : float
+        Radius of the circle of confusion in pixels; the standard deviation is half of it.
+
+    Returns
+    -------
+    (K,) float32
+        Sums to 1; K is odd. To be applied along rows and along columns.
+
+    References
+    ----------
+    Lindeberg, "Scale-Space for Discrete Signals", IEEE TPAMI 12(3), 1990, eq. 14 and 21.
+    """
+    return _discrete_gaussian(radius)
+
+
+@lru_cache(maxsize=512)
+def _discrete_gaussian(radius: float) -> NDArray[np.float32]:
+    if radius < _NO_BLUR:
+        return np.ones(1, dtype=np.float32)
+    variance = radius**2 / 4.0
+    reach = int(np.ceil(2.0 * radius + 1.0))
+    count = 4 * reach + 8
+    spectrum = np.exp(variance * (np.cos(2.0 * np.pi * np.fft.rfftfreq(count)) - 1.0))
+    kernel = np.roll(np.fft.irfft(spectrum, count), reach)[: 2 * reach + 1]
+    return _frozen(kernel)
+
+
+def _covered_area(radius: float) -> NDArray[np.float64]:
+    """Area of every pixel that a disc around the centre of the middle one covers."""
+    reach = int(np.ceil(radius - 0.5))
+    centres = (np.arange((2 * reach + 1) * _SUBPIXELS) + 0.5) / _SUBPIXELS - 0.5 - reach
+    # Exact along one direction, midpoints of narrow strips along the other.
+    chord = np.sqrt(np.maximum(radius**2 - centres**2, 0.0))
+    edges = np.arange(2 * reach + 2) - 0.5 - reach
+    length = np.diff(np.clip(edges[None, :], -chord[:, None], chord[:, None]), axis=1)
+    area = length.reshape(2 * reach + 1, _SUBPIXELS, 2 * reach + 1).mean(axis=1)
+    area = area + area.T
+    return np.asarray(area / area.sum())
+
+
+def _variance(kernel: NDArray[np.float64]) -> float:
+    offsets = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
+    return float(kernel.sum(axis=0) @ offsets**2)
+
+
+def _frozen(kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+    result = (kernel / kernel.sum()).astype(np.float32)
+    result.flags.writeable = False
+    return result
