@@ -47,3 +47,7 @@ class BackendError(FocdepthError):
 
 class MessageError(FocdepthError, ValueError):
     """A ROS message whose content contradicts itself or cannot be used."""
+
+
+class EvaluationError(FocdepthError, ValueError):
+    """A prediction and a ground truth that cannot be compared."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -9,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import CalibrationError
-from focdepth_ros.stack import CameraIntrinsics, FloatImage
+from focdepth_ros.stack import CameraIntrinsics, FloatImage, Lens
 
 _PINHOLE_MODELS = ("plumb_bob", "rational_polynomial", "thin_prism_fisheye", "")
 _FISHEYE_MODELS = ("equidistant", "fisheye")
+_PINHOLE_COUNTS = (4, 5, 8, 12, 14)
+_FISHEYE_COUNTS = (4,)
 
 
 @lru_cache(maxsize=8)
@@ -27,7 +31,7 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
     Raises
     ------
     CalibrationError
-        If the distortion model is not known.
+        If the distortion model is not known, or has another number of coefficients.
     """
     columns, rows = np.meshgrid(
         np.arange(intrinsics.width, dtype=np.float64),
@@ -39,8 +43,15 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
         )
         pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
         coefficients = np.array(intrinsics.distortion)
-        if intrinsics.distortion_model in _FISHEYE_MODELS:
-            flat = cv2.fisheye.undistortPoints(pixels, matrix, coefficients[:4])
+        fisheye = intrinsics.distortion_model in _FISHEYE_MODELS
+        counts = _FISHEYE_COUNTS if fisheye else _PINHOLE_COUNTS
+        if len(coefficients) not in counts:
+            raise CalibrationError(
+                f"{len(coefficients)} distortion coefficients for model "
+                f"'{intrinsics.distortion_model}'; give {', '.join(map(str, counts))}"
+            )
+        if fisheye:
+            flat = cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
         elif intrinsics.distortion_model in _PINHOLE_MODELS:
             flat = cv2.undistortPoints(pixels, matrix, coefficients)
         else:
@@ -48,16 +59,16 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
             raise CalibrationError(
                 f"distortion model '{intrinsics.distortion_model}' is not known; use one of {known}"
             )
-        rays = flat.reshape(intrinsics.height, intrinsics.width, 2)
+        directions = np.asarray(flat).reshape(intrinsics.height, intrinsics.width, 2)
     else:
-        rays = np.stack(
+        directions = np.stack(
             [
                 (columns - intrinsics.cx) / intrinsics.fx,
                 (rows - intrinsics.cy) / intrinsics.fy,
             ],
             axis=-1,
         )
-    rays = rays.astype(np.float32)
+    rays: FloatImage = directions.astype(np.float32)
     rays.flags.writeable = False
     return rays
 
@@ -91,3 +102,49 @@ def back_project(depth: FloatImage, intrinsics: CameraIntrinsics) -> NDArray[np.
     points[..., 2] = np.where(np.isfinite(depth), depth, np.float32(np.nan))
     np.multiply(pixel_rays(intrinsics), points[..., 2:], out=points[..., :2])
     return points
+
+
+def intrinsics_from_lens(lens: Lens, width: int, height: int) -> CameraIntrinsics:
+    """Pinhole intrinsics of a lens without distortion, principal point in the middle.
+
+    ``fx = fy = f / pitch``, which holds for a lens focused far beyond its focal length.
+    """
+    focal_length = lens.focal_length / lens.pixel_pitch
+    return CameraIntrinsics(
+        width, height, focal_length, focal_length, (width - 1) / 2.0, (height - 1) / 2.0
+    )
+
+
+def intrinsics_from_field_of_view(degrees: float, width: int, height: int) -> CameraIntrinsics:
+    """Pinhole intrinsics from the horizontal field of view, principal point in the middle.
+
+    Raises
+    ------
+    CalibrationError
+        If the angle is not in (0, 180) degrees.
+    """
+    if not 0.0 < degrees < 180.0:
+        raise CalibrationError(f"field of view of {degrees} degrees is not in (0, 180)")
+    focal_length = width / 2.0 / math.tan(math.radians(degrees) / 2.0)
+    return CameraIntrinsics(
+        width, height, focal_length, focal_length, (width - 1) / 2.0, (height - 1) / 2.0
+    )
+
+
+def scaled_intrinsics(intrinsics: CameraIntrinsics, width: int, height: int) -> CameraIntrinsics:
+    """Intrinsics of the same picture resized to `width` x `height` pixels.
+
+    The distortion coefficients stay: they act on normalised coordinates.
+    """
+    across = width / intrinsics.width
+    down = height / intrinsics.height
+    return replace(
+        intrinsics,
+        width=width,
+        height=height,
+        fx=intrinsics.fx * across,
+        fy=intrinsics.fy * down,
+        # Pixel centres are at whole numbers, so the picture begins at -0.5.
+        cx=(intrinsics.cx + 0.5) * across - 0.5,
+        cy=(intrinsics.cy + 0.5) * down - 0.5,
+    )

@@ -1,0 +1,364 @@
+"""Focal stacks on disk: a folder of images and, where more is known, a ``stack.yaml``.
+
+All keys of ``stack.yaml`` are optional::
+
+    focus_distances: [0.35, 0.5, 0.9, .inf]   # metres, one per image; without: a relative stack
+    images: [a.png, b.png, c.png, d.png]      # without: the largest numbered series
+    reference: 0                              # index into the images as listed
+    depth: depth.npy                          # ground truth: .npy in metres, or 16-bit .png in mm
+    lens: {focal_length: 0.00681, f_number: 1.85, pixel_pitch: 2.4e-06}   # metres
+    intrinsics: {width: 640, height: 480, fx: 525.0, fy: 525.0, cx: 319.5, cy: 239.5,
+                 distortion_model: plumb_bob, distortion: [0, 0, 0, 0, 0]}   # pixels
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from focdepth_ros.errors import OptionError, StackError, StackFileError
+from focdepth_ros.geometry import scaled_intrinsics
+from focdepth_ros.image_io import read_depth, read_image, write_image
+from focdepth_ros.slice_files import check_listed_slices, choose_slices, list_folder
+from focdepth_ros.stack import (
+    CameraIntrinsics,
+    FloatImage,
+    FocalStack,
+    ImageArray,
+    Lens,
+    Slice,
+)
+from focdepth_ros.stack_yaml import (
+    STACK_YAML,
+    StackDescription,
+    check_focus_distances,
+    read_description,
+    write_description,
+)
+
+#: Called with the number of images read so far and the number of all.
+Progress = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
+
+_MAX_READERS = 4
+
+
+@dataclass(frozen=True)
+class StackFolder:
+    """A focal stack folder whose description was read and checked, and no image yet.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    images : tuple of Path
+        The slices, in the order of the description or else sorted by the numbers in their names.
+    focus_distances : tuple of float or None
+        Metres, one per image; None for a relative stack.
+    lens, intrinsics
+        Of the camera, where known.
+    depth : Path or None
+        The ground truth.
+    reference : int
+        Index into `images` of the reference slice.
+    left_out : tuple of str
+        Names of the other pictures in the folder, which are taken for no slices.
+    """
+
+    path: Path
+    images: tuple[Path, ...]
+    focus_distances: tuple[float, ...] | None = None
+    lens: Lens | None = None
+    intrinsics: CameraIntrinsics | None = None
+    depth: Path | None = None
+    reference: int = 0
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, focus_distances: Sequence[float] | None = None
+    ) -> StackFolder:
+        """Look at a folder: its ``stack.yaml``, and which of its images are the slices.
+
+        Parameters
+        ----------
+        path : path-like
+        focus_distances : sequence of float, optional
+            Metres, one per image; used instead of those in ``stack.yaml``.
+
+        Raises
+        ------
+        StackFileError
+            If the folder is no focal stack; the message names the file and the remedy.
+        """
+        folder = Path(path)
+        names = list_folder(folder)
+        description_path = folder / STACK_YAML
+        description = read_description(description_path)
+        depth = None if description.depth is None else folder / description.depth
+        if depth is not None and not depth.is_file():
+            raise StackFileError(
+                f"{depth}: no such file, but {STACK_YAML} names it as depth; "
+                "add the file or remove the key"
+            )
+        if description.images is None:
+            candidates = [name for name in names if depth is None or folder / name != depth]
+            chosen, left_out = choose_slices(candidates, folder)
+        else:
+            chosen, left_out = description.images, ()
+            check_listed_slices(folder, chosen, description.depth)
+        images = tuple(folder / name for name in chosen)
+        if not 0 <= description.reference < len(images):
+            raise StackFileError(
+                f"{description_path}: reference {description.reference} is not in "
+                f"0..{len(images) - 1}; give the index of an image"
+            )
+        distances, source = description.focus_distances, str(description_path)
+        if focus_distances is not None:
+            distances, source = tuple(focus_distances), str(folder)
+        if distances is not None:
+            distances = check_focus_distances(distances, images, source)
+        return cls(
+            path=folder,
+            images=images,
+            focus_distances=distances,
+            lens=description.lens,
+            intrinsics=description.intrinsics,
+            depth=depth,
+            reference=description.reference,
+            left_out=left_out,
+        )
+
+    def load(self, *, max_size: int | None = None, progress: Progress | None = None) -> FocalStack:
+        """Read the images.
+
+        Parameters
+        ----------
+        max_size : int, optional
+            Longest side in pixels; larger images are scaled down, and with them the
+            intrinsics and the pixel pitch of the lens.
+        progress : callable, optional
+            Called with the number of images read and of all after each.
+
+        Raises
+        ------
+        StackFileError
+            If an image cannot be read, or the images do not form a stack.
+        OptionError
+            If `max_size` is below 1.
+        """
+        if max_size is not None and max_size < 1:
+            raise OptionError(f"max_size {max_size} px is not positive; give pixels")
+        arrays, full_size = self._read_images(max_size, progress)
+        distances: Sequence[float | None] = self.focus_distances or [None] * len(arrays)
+        lens, intrinsics = self.lens, self.intrinsics
+        if intrinsics is not None and (intrinsics.height, intrinsics.width) != full_size:
+            raise StackFileError(
+                f"{self.path / STACK_YAML}: intrinsics are for {intrinsics.width}x"
+                f"{intrinsics.height} px, {self.images[0].name} is {full_size[1]}x{full_size[0]}; "
+                "calibrate at the size in use"
+            )
+        height, width = arrays[0].shape[:2]
+        if (height, width) != full_size:
+            if intrinsics is not None:
+                intrinsics = scaled_intrinsics(intrinsics, width, height)
+            if lens is not None:
+                lens = replace(lens, pixel_pitch=lens.pixel_pitch * full_size[1] / width)
+        try:
+            slices = [Slice(a, d) for a, d in zip(arrays, distances, strict=True)]
+            return FocalStack(slices, intrinsics, lens, self.reference)
+        except StackError as error:
+            raise StackFileError(f"{self.path}: {error}") from error
+
+    def ground_truth(self, *, max_size: int | None = None) -> FloatImage | None:
+        """Read the ground truth on the pixel grid that `load` gives with the same `max_size`.
+
+        Returns
+        -------
+        (H, W) float32 or None
+            Metres, NaN where not known; None if the folder has none.
+
+        Raises
+        ------
+        StackFileError
+            If it cannot be read, is of another kind, or of another size than the images.
+        """
+        if self.depth is None:
+            return None
+        depth = read_depth(self.depth)
+        size = read_image(self.images[0]).shape[:2]
+        if depth.shape != size:
+            raise StackFileError(
+                f"{self.depth}: {depth.shape[1]}x{depth.shape[0]} px, but {self.images[0].name} "
+                f"is {size[1]}x{size[0]} px; the ground truth must have the size of the images"
+            )
+        width, height = _limited_size(depth.shape, max_size)
+        # Means of depths across an edge would be depths that exist nowhere.
+        scaled: FloatImage = np.asarray(
+            cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.float32
+        )
+        return scaled
+
+    def _read_images(
+        self, max_size: int | None, progress: Progress | None
+    ) -> tuple[list[ImageArray], tuple[int, int]]:
+        """All images, scaled down to `max_size`, and their size before that."""
+        arrays: list[ImageArray] = []
+        first_shape: tuple[int, ...] = ()
+
+        def read(path: Path) -> tuple[ImageArray, tuple[int, ...]]:
+            image = read_image(path)
+            shape = image.shape
+            size = _limited_size(shape, max_size)
+            if size != (shape[1], shape[0]):
+                scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+                image = np.asarray(scaled, np.uint8)
+            return image, shape
+
+        # Decoding happens outside the interpreter lock.
+        readers = ThreadPoolExecutor(min(_MAX_READERS, os.cpu_count() or 1))
+        try:
+            for path, (image, shape) in zip(
+                self.images, readers.map(read, self.images), strict=True
+            ):
+                first_shape = first_shape or shape
+                if shape != first_shape:
+                    raise StackFileError(
+                        f"{path}: {_kind(shape)}, but {self.images[0].name} is "
+                        f"{_kind(first_shape)}; all slices of a stack must be of one size and kind"
+                    )
+                arrays.append(image)
+                if progress is not None:
+                    progress(len(arrays), len(self.images))
+        finally:
+            readers.shutdown(cancel_futures=True)
+        return arrays, (first_shape[0], first_shape[1])
+
+
+def load_stack(
+    folder: str | os.PathLike[str],
+    *,
+    focus_distances: Sequence[float] | None = None,
+    max_size: int | None = None,
+    progress: Progress | None = None,
+) -> FocalStack:
+    """Read a focal stack folder; see the module's description for its format.
+
+    Without focus distances the stack is relative and keeps the order of its files. Pictures
+    in the folder that are taken for no slices are logged; `StackFolder` lists them.
+
+    Parameters
+    ----------
+    folder : path-like
+    focus_distances : sequence of float, optional
+        Metres, one per image; used instead of those in ``stack.yaml``. +inf is allowed.
+    max_size : int, optional
+        Longest side in pixels; larger images are scaled down.
+    progress : callable, optional
+        Called with the number of images read and of all after each.
+
+    Raises
+    ------
+    StackFileError
+        If the folder or one of its files cannot be used; the message names it and the remedy.
+    """
+    stack_folder = StackFolder.open(folder, focus_distances=focus_distances)
+    if stack_folder.left_out:
+        _log.warning(
+            "%s: left out %s; list the slices under images in %s to choose others",
+            stack_folder.path,
+            ", ".join(stack_folder.left_out),
+            STACK_YAML,
+        )
+    return stack_folder.load(max_size=max_size, progress=progress)
+
+
+def load_ground_truth(
+    folder: str | os.PathLike[str], *, max_size: int | None = None
+) -> FloatImage | None:
+    """Read the ground truth depth of a focal stack folder.
+
+    Parameters
+    ----------
+    folder : path-like
+    max_size : int, optional
+        As given to `load_stack`.
+
+    Returns
+    -------
+    (H, W) float32 or None
+        Metres, NaN where not known; None if the folder has none.
+
+    Raises
+    ------
+    StackFileError
+        If the folder or the file cannot be used; the message names it and the remedy.
+    """
+    return StackFolder.open(folder).ground_truth(max_size=max_size)
+
+
+def save_stack(
+    folder: str | os.PathLike[str], stack: FocalStack, *, depth: FloatImage | None = None
+) -> None:
+    """Write a focal stack as a folder that `load_stack` reads back without loss.
+
+    Stamps and lens positions have no place in the format and are not kept.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made where missing; files of the same names are replaced.
+    stack : FocalStack
+    depth : (H, W) float32, optional
+        Ground truth in metres, NaN where not known.
+
+    Raises
+    ------
+    StackError
+        If `depth` is of another size than the slices.
+    OSError
+        If a file cannot be written.
+    """
+    if depth is not None and depth.shape != stack.size:
+        raise StackError(f"ground truth has shape {depth.shape}, the slices {stack.size}")
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    names = tuple(f"{i:03d}.png" for i in range(len(stack)))
+    for name, item in zip(names, stack.slices, strict=True):
+        write_image(path / name, item.image)
+    if depth is not None:
+        np.save(path / "depth.npy", depth.astype(np.float32, copy=False), allow_pickle=False)
+    distances = [item.focus_distance for item in stack.slices if item.focus_distance is not None]
+    write_description(
+        path / STACK_YAML,
+        StackDescription(
+            focus_distances=tuple(distances) if stack.is_metric else None,
+            images=names,
+            lens=stack.lens,
+            intrinsics=stack.intrinsics,
+            depth=None if depth is None else "depth.npy",
+            reference=stack.reference,
+        ),
+    )
+
+
+def _limited_size(shape: Sequence[int], max_size: int | None) -> tuple[int, int]:
+    """Width and height of an image of the given shape, longest side at most `max_size`."""
+    height, width = shape[:2]
+    longest = max(height, width)
+    if max_size is None or longest <= max_size:
+        return width, height
+    scale = max_size / longest
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _kind(shape: Sequence[int]) -> str:
+    return f"{shape[1]}x{shape[0]} px {'colour' if len(shape) == 3 else 'grey'}"

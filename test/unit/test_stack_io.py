@@ -1,0 +1,333 @@
+import logging
+import math
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from focdepth_ros.errors import OptionError, StackError, StackFileError
+from focdepth_ros.image_io import write_image
+from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
+from focdepth_ros.stack_io import StackFolder, load_ground_truth, load_stack, save_stack
+
+CAMERA = CameraIntrinsics(8, 6, 10.0, 11.0, 3.5, 2.5, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0))
+LENS = Lens(0.016, 1.4, 2e-5)
+
+
+def write_images(folder: Path, *names: str, size: tuple[int, int] = (6, 8)) -> Path:
+    """One grey image per name; its value is the position of the name."""
+    folder.mkdir(exist_ok=True)
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(folder / name, np.full(size, 10 * i, np.uint8))
+    return folder
+
+
+def write_yaml(folder: Path, **content: object) -> None:
+    (folder / "stack.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def values(stack: FocalStack) -> list[int]:
+    return [int(item.image.flat[0]) for item in stack.slices]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "stack", "0.png", "1.png", "2.png")
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)])
+    def test_loses_nothing(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+        rng = np.random.default_rng(1)
+        slices = [
+            Slice(rng.integers(0, 256, shape, dtype=np.uint8), d) for d in (math.inf, 0.1, 0.7)
+        ]
+        stack = FocalStack(slices, CAMERA, LENS, reference=0)
+        depth = rng.uniform(0.2, 3.0, (6, 8)).astype(np.float32)
+        depth[0, :2] = np.nan, np.inf
+        save_stack(tmp_path / "new" / "stack", stack, depth=depth)
+        loaded = load_stack(tmp_path / "new" / "stack")
+        assert [s.focus_distance for s in loaded.slices] == [0.1, 0.7, math.inf]
+        for ours, theirs in zip(loaded.slices, stack.slices, strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+        assert loaded.reference == stack.reference == 2
+        assert loaded.intrinsics == CAMERA
+        assert loaded.lens == LENS
+        truth = load_ground_truth(tmp_path / "new" / "stack")
+        np.testing.assert_array_equal(truth, depth)
+
+    def test_keeps_a_relative_stack_relative(self, tmp_path: Path) -> None:
+        images = [np.full((4, 5), v, np.uint8) for v in (9, 1, 5)]
+        stack = FocalStack([Slice(image, None) for image in images], reference=1)
+        save_stack(tmp_path, stack)
+        loaded = load_stack(tmp_path)
+        assert not loaded.is_metric
+        assert values(loaded) == [9, 1, 5]
+        assert loaded.reference == 1
+        assert load_ground_truth(tmp_path) is None
+
+    def test_leaves_other_pictures_of_the_folder_alone(self, folder: Path) -> None:
+        stack = FocalStack([Slice(np.zeros((4, 5), np.uint8), d) for d in (1.0, 2.0)])
+        save_stack(folder, stack)
+        assert len(load_stack(folder)) == 2
+
+    def test_refuses_a_ground_truth_of_another_size(self, tmp_path: Path) -> None:
+        stack = FocalStack([Slice(np.zeros((4, 5), np.uint8), d) for d in (1.0, 2.0)])
+        with pytest.raises(StackError, match=r"shape \(5, 4\), the slices \(4, 5\)"):
+            save_stack(tmp_path, stack, depth=np.ones((5, 4), np.float32))
+
+
+class TestChoosingSlices:
+    def test_sorts_by_number(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "10.png", "2.png", "1.png")
+        assert values(load_stack(tmp_path)) == [20, 10, 0]
+
+    def test_sorts_decimal_fractions(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "at_0.5m.png", "at_0.35m.png", "at_2m.png")
+        assert values(load_stack(tmp_path)) == [10, 0, 20]
+
+    @pytest.mark.parametrize("other", ["index_map.png", "map.jpg", "0.notes.png", "10_mask.png"])
+    def test_leaves_out_and_reports_other_pictures(
+        self, tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write_images(tmp_path, "000.png", "001.png", "002.png", other)
+        (tmp_path / "readme.txt").write_text("no picture")
+        (tmp_path / "sub.png").mkdir()
+        assert StackFolder.open(tmp_path).left_out == (other,)
+        with caplog.at_level(logging.WARNING):
+            assert values(load_stack(tmp_path)) == [0, 10, 20]
+        assert f"left out {other}" in caplog.text
+
+    def test_takes_all_of_the_commonest_suffix_without_numbers(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "near.png", "far.png", "mask.jpg")
+        assert [p.name for p in StackFolder.open(tmp_path).images] == ["far.png", "near.png"]
+
+    def test_asks_where_two_series_are_as_long(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "a0.png", "a1.png", "b0.png", "b1.png")
+        with pytest.raises(StackFileError, match="not clear; list them under images in stack.yaml"):
+            load_stack(tmp_path)
+
+    def test_passes_over_hidden_files(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "0.png", "1.png", "._0.png", "._1.png", "._2.png")
+        assert len(load_stack(tmp_path)) == 2
+
+    def test_never_takes_the_ground_truth(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "0.png", "1.png")
+        write_image(tmp_path / "2.png", np.full((6, 8), 1500, np.uint16))
+        write_yaml(tmp_path, depth="2.png")
+        assert values(load_stack(tmp_path)) == [0, 10]
+        truth = load_ground_truth(tmp_path)
+        assert truth is not None
+        np.testing.assert_allclose(truth, np.full((6, 8), 1.5))
+
+    def test_follows_the_list(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "a.png", "sub/b.png", "c.png")
+        write_yaml(tmp_path, images=["c.png", "sub/b.png"])
+        assert values(load_stack(tmp_path)) == [20, 10]
+
+
+class TestFocusDistances:
+    def test_pair_with_the_images_in_file_order(self, folder: Path) -> None:
+        write_yaml(folder, focus_distances=[2.0, math.inf, 0.5], reference=2)
+        stack = load_stack(folder)
+        assert [s.focus_distance for s in stack.slices] == [0.5, 2.0, math.inf]
+        assert values(stack) == [20, 0, 10]
+        assert stack.reference == 0
+
+    def test_given_by_the_caller_replace_those_of_the_file(self, folder: Path) -> None:
+        write_yaml(folder, focus_distances=[1, 2, 3])
+        stack = load_stack(folder, focus_distances=[0.1, 0.2, 0.3])
+        assert [s.focus_distance for s in stack.slices] == [0.1, 0.2, 0.3]
+
+    def test_may_be_written_as_yaml_takes_for_text(self, folder: Path) -> None:
+        (folder / "stack.yaml").write_text("focus_distances: [5e-1, 1, inf]")
+        assert [s.focus_distance for s in load_stack(folder).slices] == [0.5, 1.0, math.inf]
+
+
+class TestMaxSize:
+    def test_scales_everything_together(self, tmp_path: Path) -> None:
+        camera = CameraIntrinsics(80, 60, 100.0, 110.0, 39.5, 29.5)
+        slices = [Slice(np.full((60, 80, 3), v, np.uint8), d) for v, d in ((5, 1.0), (7, 2.0))]
+        depth = np.ones((60, 80), np.float32)
+        depth[:, 40:] = 2.0
+        save_stack(tmp_path, FocalStack(slices, camera, LENS), depth=depth)
+        stack = load_stack(tmp_path, max_size=20)
+        assert stack.size == (15, 20)
+        assert values(stack) == [5, 7]
+        assert stack.intrinsics == CameraIntrinsics(20, 15, 25.0, 27.5, 9.5, 7.0)
+        assert stack.lens is not None
+        assert stack.lens.pixel_pitch == pytest.approx(4 * LENS.pixel_pitch)
+        truth = load_ground_truth(tmp_path, max_size=20)
+        assert truth is not None
+        assert truth.shape == stack.size
+        np.testing.assert_array_equal(truth[:, 9:11], np.tile([1.0, 2.0], (15, 1)))
+
+    def test_does_not_enlarge(self, folder: Path) -> None:
+        assert load_stack(folder, max_size=100).size == (6, 8)
+
+    def test_refuses_less_than_a_pixel(self, folder: Path) -> None:
+        with pytest.raises(OptionError, match="max_size 0 px is not positive"):
+            load_stack(folder, max_size=0)
+
+
+def test_reports_progress(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    load_stack(folder, progress=lambda done, of: seen.append((done, of)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+class TestBadFolders:
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(StackFileError, match="nowhere: no such folder; give"):
+            load_stack(tmp_path / "nowhere")
+
+    def test_file(self, folder: Path) -> None:
+        with pytest.raises(StackFileError, match="0.png: not a folder; give"):
+            load_stack(folder / "0.png")
+
+    def test_no_images(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("nothing")
+        with pytest.raises(StackFileError, match="no images in it; give a folder of .bmp, .jpeg"):
+            load_stack(tmp_path)
+
+    def test_one_image(self, tmp_path: Path) -> None:
+        write_images(tmp_path, "only.png")
+        with pytest.raises(StackFileError, match="only one image in it, only.png; .*at least 2"):
+            load_stack(tmp_path)
+
+    def test_unreadable_image(self, folder: Path) -> None:
+        (folder / "1.png").write_bytes(b"junk")
+        with pytest.raises(StackFileError, match="1.png: cannot be decoded as an image; save it"):
+            load_stack(folder)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_forbidden_image(self, folder: Path) -> None:
+        (folder / "1.png").chmod(0)
+        with pytest.raises(StackFileError, match="1.png: cannot be read: Permission denied"):
+            load_stack(folder)
+
+    def test_image_of_another_size(self, folder: Path) -> None:
+        write_image(folder / "2.png", np.zeros((6, 9), np.uint8))
+        with pytest.raises(
+            StackFileError, match="2.png: 9x6 px grey, but 0.png is 8x6 px grey; all slices"
+        ):
+            load_stack(folder)
+
+    def test_image_of_another_size_that_would_shrink_to_the_same(self, folder: Path) -> None:
+        write_image(folder / "2.png", np.zeros((12, 16), np.uint8))
+        with pytest.raises(StackFileError, match="2.png: 16x12 px grey"):
+            load_stack(folder, max_size=4)
+
+    def test_colour_among_grey(self, folder: Path) -> None:
+        write_image(folder / "1.png", np.zeros((6, 8, 3), np.uint8))
+        with pytest.raises(StackFileError, match="1.png: 8x6 px colour, but 0.png is 8x6 px grey"):
+            load_stack(folder)
+
+
+class TestBadDescription:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("focus_distances: [1, 2", r"not valid YAML \(.*line 1\); correct it, or remove it"),
+            ("a: b: c", r"not valid YAML \(mapping values are not allowed here, line 1\)"),
+            ("\x00", "not valid YAML"),
+            ("reference: 2024-99-99", "not valid YAML"),
+            ("[" * 5000, "not valid YAML"),
+            ("- 1\n- 2", r"content is \[1, 2\]; write the keys focus_distances, images"),
+            (
+                "focus_distance: [1, 2, 3]",
+                "unknown key 'focus_distance'; known are focus_distances",
+            ),
+            ("focus_distances: 3", "focus_distances is 3; write a list of numbers"),
+            ("focus_distances: [1, x, 3]", r"focus_distances\[1\] is 'x'; write a number"),
+            ("focus_distances: [1, true, 3]", r"focus_distances\[1\] is True; write a number"),
+            ("focus_distances: [1, 2]", "2 focus distances for 3 images .0.png … 2.png.; give one"),
+            ("focus_distances: []", "0 focus distances for 3 images"),
+            ("focus_distances: [1, .nan, 3]", r"distance nan of 1.png is not in \(0, inf\]; give"),
+            ("focus_distances: [1, -2, 3]", r"distance -2.0 of 1.png is not in \(0, inf\]"),
+            ("focus_distances: [0, 2, 3]", r"distance 0.0 of 0.png is not in \(0, inf\]"),
+            (
+                "focus_distances: [1, 2, 1.0]",
+                "0.png and 2.png share the focus distance 1.0 m; keep",
+            ),
+            ("images: 0.png", "images is '0.png'; write a list of file names"),
+            ("images: [0.png]", "1 images listed; a focal stack needs at least 2"),
+            ("images: [0.png, 1.png, 0.png]", "'0.png' is listed twice under images"),
+            ("images: [0.png, 7]", r"images\[1\] is 7; write a name"),
+            ("reference: 3", r"reference 3 is not in 0\.\.2"),
+            ("reference: 0.5", "reference is 0.5; write a whole number"),
+            ("lens: 50", "lens is 50; write the keys focal_length, f_number, pixel_pitch"),
+            ("lens: {focal_length: 0.05}", "no f_number under lens; needed are focal_length"),
+            ("lens: {focal: 0.05}", "unknown key 'focal' under lens; known are focal_length"),
+            (
+                "lens: {focal_length: -0.05, f_number: 2, pixel_pitch: 1.0e-5}",
+                "lens has focal_length=-0.05; it must be > 0",
+            ),
+            ("intrinsics: {width: 8, height: 6}", "no fx under intrinsics; needed are width"),
+            (
+                "intrinsics: {width: 9, height: 6, fx: 9, fy: 9, cx: 4, cy: 3}",
+                "intrinsics are for 9x6 px, 0.png is 8x6; calibrate at the size in use",
+            ),
+            (
+                "intrinsics: {width: 8, height: 6, fx: 0, fy: 9, cx: 4, cy: 3}",
+                "camera intrinsics have fx=0.0",
+            ),
+        ],
+    )
+    def test_is_named_in_one_line(self, folder: Path, text: str, message: str) -> None:
+        (folder / "stack.yaml").write_text(text)
+        with pytest.raises(StackFileError, match=message) as caught:
+            load_stack(folder)
+        assert str(caught.value).startswith(f"{folder}")
+        assert "stack.yaml" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_that_is_empty_says_nothing(self, folder: Path) -> None:
+        (folder / "stack.yaml").write_text("# nothing yet\n")
+        assert not load_stack(folder).is_metric
+
+    def test_that_is_a_folder(self, folder: Path) -> None:
+        (folder / "stack.yaml").mkdir()
+        with pytest.raises(StackFileError, match="stack.yaml: cannot be read: Is a directory"):
+            load_stack(folder)
+
+    def test_listed_image_is_missing(self, folder: Path) -> None:
+        write_yaml(folder, images=["0.png", "9.png"])
+        with pytest.raises(StackFileError, match="9.png: no such file, but stack.yaml lists it"):
+            load_stack(folder)
+
+    def test_listed_image_is_the_ground_truth(self, folder: Path) -> None:
+        write_yaml(folder, images=["0.png", "1.png", "2.png"], depth="2.png")
+        with pytest.raises(StackFileError, match="2.png is listed both under images and as depth"):
+            load_stack(folder)
+
+    @pytest.mark.parametrize("distances", [[1.0, 2.0], [1.0, math.nan, 2.0], [1.0, 2.0, 2.0]])
+    def test_bad_distances_of_the_caller(self, folder: Path, distances: list[float]) -> None:
+        with pytest.raises(StackFileError, match=rf"^{folder}: "):
+            load_stack(folder, focus_distances=distances)
+
+
+class TestBadGroundTruth:
+    def test_missing(self, folder: Path) -> None:
+        write_yaml(folder, depth="depth.npy")
+        with pytest.raises(
+            StackFileError, match="depth.npy: no such file, but stack.yaml names it"
+        ):
+            load_stack(folder)
+
+    def test_of_another_size(self, folder: Path) -> None:
+        np.save(folder / "depth.npy", np.ones((6, 9), np.float32))
+        write_yaml(folder, depth="depth.npy")
+        with pytest.raises(StackFileError, match="depth.npy: 9x6 px, but 0.png is 8x6 px; the"):
+            load_ground_truth(folder)
+
+
+def test_reads_jpegs_of_a_camera_in_parallel_in_order(tmp_path: Path) -> None:
+    for i in range(12):
+        image = np.full((40, 50, 3), 20 * i, np.uint8)
+        (tmp_path / f"IMG_{i}.JPG").write_bytes(cv2.imencode(".jpg", image)[1].data)
+    assert values(load_stack(tmp_path)) == pytest.approx([20 * i for i in range(12)], abs=2)
