@@ -182,10 +182,10 @@ def _sort_into_bins(
             continue
         columns = np.flatnonzero(weight.any(axis=0))
         top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        window = (slice(top, bottom), slice(left, right))
+        cut = (slice(top, bottom), slice(left, right))
         light = np.empty((bottom - top, right - left, 4), dtype=np.float32)
-        np.multiply(front_light[window], of_front[window][..., None], out=light[..., :3])
-        light[..., :3] += back_light[window] * of_back[window][..., None]
-        light[..., 3] = weight[window]
+        np.multiply(front_light[cut], of_front[cut][..., None], out=light[..., :3])
+        light[..., :3] += back_light[cut] * of_back[cut][..., None]
+        light[..., 3] = weight[cut]
         bins.append(_Bin(low + k * step, int(top), int(left), light))
     return bins

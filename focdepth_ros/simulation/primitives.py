@@ -7,6 +7,7 @@ y down, z forward), so that the ray parameter is the depth along the optical axi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,12 @@ from focdepth_ros.stack import FloatImage
 
 Vector = tuple[float, float, float]
 _Matrix = NDArray[np.float32]
+
+_CUBE = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
+
+
+def _vector(values: Sequence[float]) -> _Matrix:
+    return np.asarray(values, dtype=np.float32)
 
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> _Matrix:
@@ -70,11 +77,12 @@ class Primitive(ABC):
             Depth beyond the origin in metres; +inf where the ray misses.
         """
         turn = self.orientation
-        direction = slopes @ turn[:2] + turn[2]
-        start = (np.asarray(origin, dtype=np.float32) - np.float32(self.centre)) @ turn
+        direction = np.asarray(slopes @ turn[:2] + turn[2], dtype=np.float32)
+        start = np.asarray((_vector(origin) - _vector(self.centre)) @ turn, dtype=np.float32)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             depth = self._meet(start, direction)
-        return np.where(depth > 1e-4, depth, np.float32(np.inf))  # NaN is a miss too
+        hit = depth > 1e-4  # NaN is a miss too
+        return np.asarray(np.where(hit, depth, np.inf), dtype=np.float32)
 
     def surface(self, points: NDArray[np.float32]) -> tuple[_Matrix, _Matrix]:
         """Position on the surface and its normal.
@@ -91,17 +99,16 @@ class Primitive(ABC):
         normals : (M, 3) float32
             Of unit length, in the optical frame; of either sign.
         """
-        coordinates, normals = self._unroll((points - np.float32(self.centre)) @ self.orientation)
+        local = np.asarray((points - _vector(self.centre)) @ self.orientation, dtype=np.float32)
+        coordinates, normals = self._unroll(local)
         return coordinates, normals @ self.orientation.T
 
     def corners(self) -> NDArray[np.float32] | None:
         """Corners of a box around the primitive, (8, 3) m; None where it has no end."""
-        half = np.asarray(self._half_size(), dtype=np.float32)
+        half = _vector(self._half_size())
         if not np.all(np.isfinite(half)):
             return None
-        signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), axis=-1).reshape(8, 3)
-        box = (signs * half).astype(np.float32)
-        return box @ self.orientation.T + np.float32(self.centre)
+        return np.asarray(_CUBE * half @ self.orientation.T + _vector(self.centre), np.float32)
 
     @abstractmethod
     def _half_size(self) -> Vector:
@@ -140,7 +147,7 @@ class Rectangle(Primitive):
             if np.isfinite(side):
                 across = start[axis] + depth * direction[..., axis]
                 depth = np.where(np.abs(across) <= side / 2, depth, np.float32(np.nan))
-        return depth
+        return np.asarray(depth)
 
     def _unroll(self, points: _Matrix) -> tuple[_Matrix, _Matrix]:
         normals = np.zeros_like(points)
@@ -179,7 +186,7 @@ class Box(Primitive):
         return np.where(entry <= leave, entry, np.float32(np.nan))
 
     def _unroll(self, points: _Matrix) -> tuple[_Matrix, _Matrix]:
-        relative = points / np.asarray(self._half_size(), dtype=np.float32)
+        relative = points / _vector(self._half_size())
         face = np.argmax(np.abs(relative), axis=1)
         normals = np.eye(3, dtype=np.float32)[face]
         # The two axes along the face, and another part of the texture for every face.
@@ -204,6 +211,10 @@ class Sphere(Primitive):
     def __post_init__(self) -> None:
         _check_sizes("sphere", (self.radius,))
 
+    def corners(self) -> NDArray[np.float32]:
+        """Corners of a box around the ball, (8, 3) m, however the ball is turned."""
+        return np.asarray(_CUBE * self.radius + _vector(self.centre), dtype=np.float32)
+
     def _half_size(self) -> Vector:
         return self.radius, self.radius, self.radius
 
@@ -213,7 +224,7 @@ class Sphere(Primitive):
         # Perpendicular distance of the centre first: b² - a c would cancel to noise.
         aside = start - (b / a)[..., None] * direction
         root = self.radius**2 - np.einsum("ijk,ijk->ij", aside, aside)
-        return (-b - np.sqrt(root * a)) / a
+        return np.asarray((-b - np.sqrt(root * a)) / a)
 
     def _unroll(self, points: _Matrix) -> tuple[_Matrix, _Matrix]:
         normals = points / np.linalg.norm(points, axis=1, keepdims=True)

@@ -11,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-_SUBPIXELS = 16
 _NO_BLUR = 0.02  # radius in px below which a kernel is one pixel
 
 
@@ -32,16 +31,14 @@ def disc_kernel(radius: float) -> NDArray[np.float32]:
     """
     if radius < _NO_BLUR:
         return np.ones((1, 1), dtype=np.float32)
-    target = radius**2 / 4.0
     low, high = 0.5, radius + 1.0
-    for _ in range(24):
+    while high - low > 1e-4:
         middle = 0.5 * (low + high)
-        kernel = _covered_area(middle)
-        if _variance(kernel) < target:
+        if _variance(middle) < radius**2 / 4.0:
             low = middle
         else:
             high = middle
-    return _frozen(kernel)
+    return _frozen(_covered_area(high))
 
 
 def gaussian_kernel(radius: float) -> NDArray[np.float32]:
@@ -79,22 +76,27 @@ def _discrete_gaussian(radius: float) -> NDArray[np.float32]:
 def _covered_area(radius: float) -> NDArray[np.float64]:
     """Area of every pixel that a disc around the centre of the middle one covers."""
     reach = int(np.ceil(radius - 0.5))
-    centres = (np.arange((2 * reach + 1) * _SUBPIXELS) + 0.5) / _SUBPIXELS - 0.5 - reach
     # Exact along one direction, midpoints of narrow strips along the other.
+    strips = 16 + 512 // (2 * reach + 1)
+    centres = (np.arange((2 * reach + 1) * strips) + 0.5) / strips - 0.5 - reach
     chord = np.sqrt(np.maximum(radius**2 - centres**2, 0.0))
     edges = np.arange(2 * reach + 2) - 0.5 - reach
     length = np.diff(np.clip(edges[None, :], -chord[:, None], chord[:, None]), axis=1)
-    area = length.reshape(2 * reach + 1, _SUBPIXELS, 2 * reach + 1).mean(axis=1)
+    area = length.reshape(2 * reach + 1, strips, 2 * reach + 1).mean(axis=1)
     area = area + area.T
     return np.asarray(area / area.sum())
 
 
-def _variance(kernel: NDArray[np.float64]) -> float:
-    offsets = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
-    return float(kernel.sum(axis=0) @ offsets**2)
+def _variance(radius: float) -> float:
+    """Variance along one axis of `_covered_area`, from the area of each column of pixels."""
+    reach = int(np.ceil(radius - 0.5))
+    edges = np.clip(np.arange(reach + 2) - 0.5, -radius, radius)
+    chord = np.sqrt(np.maximum(radius**2 - edges**2, 0.0))
+    area = np.diff(edges * chord + radius**2 * np.arcsin(edges / radius))
+    return float(2.0 * area[1:] @ np.arange(1, reach + 1) ** 2 / (np.pi * radius**2))
 
 
 def _frozen(kernel: NDArray[np.float64]) -> NDArray[np.float32]:
-    result = (kernel / kernel.sum()).astype(np.float32)
+    result = np.asarray(kernel / kernel.sum(), dtype=np.float32)
     result.flags.writeable = False
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,7 +90,7 @@ class _Builder:
     def build(self, textureless_fraction: float) -> Scene:
         wall = self._wall()
         room: list[Primitive] = [wall]
-        floor = self._rng.uniform(0.1, 0.3) * self._far * self._down
+        floor = self._rng.uniform(0.15, 0.32) * self._far * self._down
         if self._rng.random() < 0.85:
             tilt = np.deg2rad(90.0 + self._rng.uniform(-4.0, 4.0))
             room.append(
@@ -157,35 +158,39 @@ class _Builder:
     def _things(self, floor: float, wall: float) -> list[Primitive]:
         rng = self._rng
         things: list[Primitive] = []
-        for depth in self._depths(int(rng.integers(5, 9)), wall):
-            half = float(rng.uniform(0.12, 0.32) * self._right * depth)
-            depth += half  # the front, not the middle, was placed
-            if depth + half > wall:
-                continue
-            x, y, z = self._place(depth)
-            stands = floor < 0.95 * self._down * depth
-            kind = rng.random()
-            if kind < 0.4:
-                size = 2.0 * half * rng.uniform((0.5, 0.6, 0.4), (1.2, 1.6, 1.0))
-                height = float(size[1])
-                yaw = float(rng.uniform(0.0, np.pi))
-                turn = rotation(yaw) if stands else rotation(yaw, *rng.uniform(-0.6, 0.6, 2))
-                y = floor - height / 2 if stands else y
-                sides = (float(size[0]), height, float(size[2]))
-                things.append(Box((x, y, z), sides, orientation=turn))
-            elif kind < 0.7:
-                radius = half * float(rng.uniform(0.7, 1.1))
-                turn = rotation(*rng.uniform(0.0, np.pi, 3))
-                centre = (x, floor - radius if stands else y, z)
-                things.append(Sphere(centre, radius, orientation=turn))
-            else:
-                length = 2.0 * half * float(rng.uniform(0.8, 1.8))
-                tilted = (float(rng.normal()), float(rng.normal()), float(0.5 * rng.normal()))
-                turn = rotation_onto((0.0, 1.0, 0.0) if stands else tilted)
-                centre = (x, floor - length / 2 if stands else y, z)
-                radius = half * float(rng.uniform(0.4, 0.7))
-                things.append(Cylinder(centre, radius, length, orientation=turn))
+        for front in self._depths(int(rng.integers(5, 9)), wall).tolist():
+            thing = self._thing(front, floor)
+            corners = thing.corners()
+            assert corners is not None
+            x, y, z = thing.centre
+            z += front - float(corners[:, 2].min())
+            if z < wall:
+                things.append(dataclasses.replace(thing, centre=(x, y, z)))
         return things
+
+    def _thing(self, depth: float, floor: float) -> Primitive:
+        """A box, a ball or a can about a depth, on the floor where that is in the picture."""
+        rng = self._rng
+        half = float(rng.uniform(0.12, 0.32) * self._right * depth)
+        x, y, z = self._place(depth)
+        stands = floor < 0.95 * self._down * (depth + half)
+        kind = rng.random()
+        if kind < 0.4:
+            size = 2.0 * half * rng.uniform((0.5, 0.6, 0.4), (1.2, 1.6, 1.0))
+            width, height, length = size.tolist()
+            yaw = float(rng.uniform(0.0, np.pi))
+            turn = rotation(yaw) if stands else rotation(yaw, *rng.uniform(-0.6, 0.6, 2))
+            y = floor - height / 2 if stands else y
+            return Box((x, y, z), (width, height, length), orientation=turn)
+        if kind < 0.7:
+            radius = half * float(rng.uniform(0.7, 1.1))
+            turn = rotation(*rng.uniform(0.0, np.pi, 3))
+            return Sphere((x, floor - radius if stands else y, z), radius, orientation=turn)
+        length = 2.0 * half * float(rng.uniform(0.8, 1.8))
+        tilted = (float(rng.normal()), float(rng.normal()), float(0.5 * rng.normal()))
+        turn = rotation_onto((0.0, 1.0, 0.0) if stands else tilted)
+        y = floor - length / 2 if stands else y
+        return Cylinder((x, y, z), half * float(rng.uniform(0.4, 0.7)), length, orientation=turn)
 
     def _thin_structures(self, wall: float) -> list[list[Cylinder]]:
         """Groups of rods; the rods of one group are made of one material."""

@@ -182,7 +182,7 @@ def _margin(
     """Pixels around the image that can come into view by blur, shake or breathing."""
     blur = largest_blur(lens, (float(dioptre.min()), float(dioptre.max())), focus_distances)
     half = max(intrinsics.width, intrinsics.height) / 2.0
-    shake = 3.0 * (options.shake_translation + np.deg2rad(options.shake_rotation) * half)
+    shake = 3.0 * (options.shake_translation + math.radians(options.shake_rotation) * half)
     inverse = [1.0 / z for z in focus_distances]
     change = lens.focal_length * (max(inverse) - min(inverse))
     breathing = abs(options.breathing) * change / (1.0 - lens.focal_length * max(inverse)) * half
@@ -263,13 +263,14 @@ def _through_moved_camera(
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     centre = np.array([intrinsics.cx, intrinsics.cy])
     offset = centre + margin + shake[:2] - turn @ centre
-    return cv2.warpAffine(
+    warped = cv2.warpAffine(
         canvas,
         np.column_stack([turn, offset]),
         size,
         flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(warped, dtype=np.float32)
 
 
 def _vignette(intrinsics: CameraIntrinsics, loss: float) -> FloatImage:
@@ -277,7 +278,7 @@ def _vignette(intrinsics: CameraIntrinsics, loss: float) -> FloatImage:
     x = np.arange(intrinsics.width, dtype=np.float32) - np.float32(intrinsics.cx)
     y = np.arange(intrinsics.height, dtype=np.float32) - np.float32(intrinsics.cy)
     squared = x[None, :] ** 2 + y[:, None] ** 2
-    return (1.0 - np.float32(loss) * squared / squared.max())[..., None]
+    return np.asarray(1.0 - loss * squared / squared.max(), dtype=np.float32)[..., None]
 
 
 def _record(light: FloatImage, options: RenderOptions, rng: np.random.Generator) -> ImageArray:

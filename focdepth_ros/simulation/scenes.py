@@ -24,6 +24,7 @@ FIRST_HELD_OUT_SEED = 1000
 
 _SUPERSAMPLING = 2  # rays per pixel and direction, for colours
 _NO_ID = -1
+_EYE: Vector = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class Scene:
                 "are pinholes, give intrinsics without coefficients"
             )
 
-    def view(self, origin: Vector = (0.0, 0.0, 0.0)) -> PinholeView:
+    def view(self, origin: Vector = _EYE) -> PinholeView:
         """Depth and identity at the centres of the pixels, without colour."""
         hits = self._cast(self._slopes(0, 1), origin)
         plain = np.array([part.textureless for part in self.parts] + [True])
@@ -107,12 +108,30 @@ class Scene:
             Pixels to add on every side of the image.
         """
         slopes = self._slopes(margin, _SUPERSAMPLING)
-        hits = self._cast(slopes, (0.0, 0.0, 0.0))
-        front = self._shade(hits.part[0], hits.depth[0], slopes)
-        back = self._shade(hits.part[1], hits.depth[1], slopes)
+        hits = self._cast(slopes, _EYE)
+        front = self._shade(hits.part[0], hits.depth[0], slopes, _EYE)
+        back = self._shade(hits.part[1], hits.depth[1], slopes, _EYE)
         return downsample_hits(
             (front, back), hits.depth, hits.part, factor=_SUPERSAMPLING, margin=margin
         )
+
+    def trace(self, slopes: FloatImage, origin: Vector = _EYE) -> FloatImage:
+        """The light that comes along any rays.
+
+        Parameters
+        ----------
+        slopes : (H, W, 2) float32
+            x/z and y/z of the rays, on a regular grid.
+        origin : tuple of float
+            Where they end, metres.
+
+        Returns
+        -------
+        (H, W, 3) float32
+            Linear light.
+        """
+        hits = self._cast(slopes, origin)
+        return self._shade(hits.part[0], hits.depth[0], slopes, origin)
 
     def _slopes(self, margin: int, supersampling: int) -> FloatImage:
         camera = self.intrinsics
@@ -145,7 +164,9 @@ class Scene:
             near_part[first] = number
         return _Hits(depth, part)
 
-    def _shade(self, parts: NDArray[np.int32], depth: FloatImage, slopes: FloatImage) -> FloatImage:
+    def _shade(
+        self, parts: NDArray[np.int32], depth: FloatImage, slopes: FloatImage, origin: Vector
+    ) -> FloatImage:
         """Linear-light colour of the surface that every ray has met."""
         colours = np.empty((*parts.shape, 3), dtype=np.float32)
         colours[:] = self.sky
@@ -164,7 +185,7 @@ class Scene:
             points = np.empty((len(chosen), 3), dtype=np.float32)
             np.multiply(flat_slopes[chosen], z[:, None], out=points[:, :2])
             points[:, 2] = z
-            coordinates, normals = item.shape.surface(points)
+            coordinates, normals = item.shape.surface(points + np.asarray(origin, np.float32))
             facing = np.einsum("ij,ij->i", points, normals)
             normals[facing > 0.0] *= -1.0
             if isinstance(item.paint, Texture):
@@ -191,7 +212,7 @@ def _window(shape: Primitive, slopes: FloatImage, origin: Vector) -> tuple[slice
     corners = shape.corners()
     if corners is None:
         return slice(0, height), slice(0, width)
-    corners = corners - np.float32(origin)
+    corners = corners - np.asarray(origin, dtype=np.float32)
     if corners[:, 2].max() <= 0.0:
         return None
     if corners[:, 2].min() <= 1e-3:

@@ -26,7 +26,7 @@ _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 # Of the images inside the scikit-image package, those that look like the surface of something.
 _BUNDLED = (
     "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "coins.png", "grass.png",
-    "gravel.png", "ihc.png", "motorcycle_left.png", "page.png",
+    "gravel.png", "ihc.png", "motorcycle_left.png",
 )  # fmt: skip
 
 
@@ -76,9 +76,8 @@ def _pyramid(image: FloatImage) -> list[FloatImage]:
     levels = [image]
     while min(levels[-1].shape[:2]) > 4:
         height, width = levels[-1].shape[:2]
-        levels.append(
-            cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        )
+        half = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        levels.append(np.asarray(half, dtype=np.float32))
     return levels
 
 
@@ -109,8 +108,8 @@ def _sample_mirrored(image: FloatImage, position: NDArray[np.float32]) -> NDArra
     rows = -(-len(folded) // columns)
     grid = np.zeros((rows * columns, 2), dtype=np.float32)
     grid[: len(folded)] = folded
-    grid = grid.reshape(rows, columns, 2)
-    found = cv2.remap(image, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = np.moveaxis(grid.reshape(rows, columns, 2), -1, 0)
+    found = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(rows * columns, -1)[: len(folded)], dtype=np.float32)
 
 
@@ -195,9 +194,9 @@ def _from_photograph(rng: np.random.Generator, photograph: ImageArray) -> FloatI
     crop = np.rot90(photograph[top : top + side, left : left + side], int(rng.integers(4)))
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    size = min(side, _SIDE)
-    crop = cv2.resize(np.ascontiguousarray(crop), (size, size), interpolation=cv2.INTER_AREA)
     image = linear_from_srgb(crop)
+    if side > _SIDE:
+        image = _resized(image, cv2.INTER_AREA)
     # Half of the time another tint, always another exposure; too dark a photograph is lifted.
     if rng.random() < 0.5:
         image = image @ _tint(rng)
@@ -240,7 +239,12 @@ def fractal_noise(
         total += amplitude * cv2.resize(lattice, (side, side), interpolation=cv2.INTER_CUBIC)
         cells, amplitude = cells * 2, amplitude * roughness
     total /= 5.0 * float(total.std())
-    return np.clip(total + 0.5, 0.0, 1.0)
+    return np.asarray(np.clip(total + 0.5, 0.0, 1.0))
+
+
+def _resized(image: FloatImage, interpolation: int) -> FloatImage:
+    image = np.ascontiguousarray(image)
+    return np.asarray(cv2.resize(image, (_SIDE, _SIDE), interpolation=interpolation), np.float32)
 
 
 def _blend(weight: FloatImage, one: FloatImage, other: FloatImage) -> FloatImage:
@@ -257,7 +261,7 @@ def _wooden(rng: np.random.Generator) -> FloatImage:
     """Planks: noise stretched along one direction."""
     stretch = int(rng.integers(6, 16))
     noise = fractal_noise(rng, _SIDE, roughness=0.8)[:, : _SIDE // stretch]
-    noise = cv2.resize(np.ascontiguousarray(noise), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+    noise = _resized(noise, cv2.INTER_LINEAR)
     image = _blend(noise, random_colour(rng, 0.05, 0.25), random_colour(rng, 0.4, 0.8))
     image[:: int(rng.integers(60, 120))] *= 0.3
     return image
