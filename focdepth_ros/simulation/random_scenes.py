@@ -249,7 +249,8 @@ class _Builder:
         missing = fraction
         for number in self._rng.permutation(len(things)).tolist():
             share = float(area[len(room) + number])
-            if 0.005 < share <= 0.7 * missing:
+            # Few of them: most things, the near ones above all, must have a depth to be found.
+            if 0.005 < share <= 0.7 * missing and len(plain) < max(len(things) // 3, 1):
                 plain.add(number)
                 missing -= share
         patch = self._plain_patch(room[0], view.depth, view.part == 0, missing)
