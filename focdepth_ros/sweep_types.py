@@ -1,0 +1,245 @@
+"""What goes into the sweep assembler besides images, and what comes out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, get_args
+
+from focdepth_ros.errors import OptionError
+from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
+
+Split = Literal["auto", "sweep_id", "reversal", "count", "window"]
+Reference = Literal["first", "middle", "last"]
+
+#: Why a sweep ended. ``complete``: the last step that the driver announced was there.
+#: ``reversal``: the focus turned round or jumped back. ``format_change``: the image size or
+#: encoding changed. ``time_jump``: the stamps went back, as when a bag is played in a loop.
+EndReason = Literal[
+    "complete",
+    "sweep_id",
+    "reversal",
+    "count",
+    "window",
+    "max_slices",
+    "timeout",
+    "format_change",
+    "time_jump",
+    "flush",
+]
+
+
+class DropReason(str, Enum):
+    """Why an image, a focus state or a sweep was left out."""
+
+    NO_FOCUS_STATE = "no focus state"
+    NO_IMAGE = "no image"
+    REPEATED_STAMP = "repeated stamp"
+    OUT_OF_ORDER = "out of order"
+    STALE_FOCUS_STATE = "stale focus state"
+    UNSETTLED = "unsettled"
+    BAD_FOCUS_DISTANCE = "bad focus distance"
+    BAD_IMAGE = "bad image"
+    NO_SWEEP_ID = "no sweep id"
+    SWEEP_OVER = "sweep already finished"
+    DUPLICATE = "duplicate"
+    TOO_FEW_SLICES = "too few slices"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class FocusSample:
+    """Where the focus was while one image was exposed; a ``FocusState`` message without ROS.
+
+    Parameters
+    ----------
+    stamp : int
+        Nanoseconds; equals that of its image.
+    focus_distance : float
+        Metres, in (0, +inf]; NaN where it is not known.
+    lens_position : float
+        In the driver's own unit; NaN where it is not known.
+    settled : bool
+        Whether the lens stood still during the exposure.
+    sweep_id : int
+        Which sweep the image belongs to; 0 where the driver does not say.
+    sweep_step, sweep_size : int
+        Position of the image in its sweep, from 0, and the number of positions, 0 where the
+        driver does not say. Only with `sweep_id`.
+    """
+
+    stamp: int
+    focus_distance: float
+    lens_position: float = math.nan
+    settled: bool = True
+    sweep_id: int = 0
+    sweep_step: int = 0
+    sweep_size: int = 0
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """How frames are put together to sweeps.
+
+    Parameters
+    ----------
+    split : {"auto", "sweep_id", "reversal", "count", "window"}
+        How one sweep is told from the next: by the driver's sweep id; by the focus turning
+        round or jumping back; after `count` distinct distances; or, as a window that slides,
+        a sweep of the last `count` distinct distances after every `window_stride` new ones.
+        ``auto``: by sweep id where the driver gives one, else by reversal.
+    count : int
+        Slices per sweep for ``count`` and ``window``.
+    window_stride : int
+        New distances from one window to the next, at most `count`.
+    min_slices : int
+        A sweep with fewer slices is dropped; at least 2.
+    max_slices : int
+        A sweep with this many slices is ended.
+    timeout : float
+        Seconds without a new distance after which the open sweep is ended, and that an image
+        and its focus state wait for each other. A camera that stays at each distance for
+        longer needs a longer one.
+    min_dioptre_step : float
+        Focus distances that differ by no more than this, in 1/m, count as the same.
+    match_window : int
+        How many images, and how many focus states, wait for their partner at most.
+
+    Raises
+    ------
+    OptionError
+        If a value is out of its range.
+    """
+
+    split: str = "auto"
+    count: int = 10
+    window_stride: int = 1
+    min_slices: int = 3
+    max_slices: int = 64
+    timeout: float = 1.0
+    min_dioptre_step: float = 0.005
+    match_window: int = 32
+
+    def __post_init__(self) -> None:
+        counted = self.split in ("count", "window")
+        rules = [
+            ("split", self.split in get_args(Split), f"one of {', '.join(get_args(Split))}"),
+            ("min_slices", self.min_slices >= 2, "at least 2"),
+            (
+                "max_slices",
+                self.max_slices >= self.min_slices,
+                f"at least min_slices, {self.min_slices}",
+            ),
+            ("timeout", 0.0 < self.timeout < math.inf, "seconds > 0"),
+            ("min_dioptre_step", 0.0 <= self.min_dioptre_step < math.inf, "1/m, >= 0"),
+            ("match_window", self.match_window >= 1, "at least 1"),
+            (
+                "count",
+                not counted or self.min_slices <= self.count <= self.max_slices,
+                f"from min_slices to max_slices, {self.min_slices} to {self.max_slices}",
+            ),
+            (
+                "window_stride",
+                self.split != "window" or 1 <= self.window_stride <= self.count,
+                f"from 1 to count, {self.count}",
+            ),
+        ]
+        for name, holds, expected in rules:
+            if not holds:
+                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be {expected}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The slices of one focus sweep in the order of their exposure.
+
+    Parameters
+    ----------
+    slices : tuple of Slice
+        Of one size, with distinct focus distances.
+    end_reason : EndReason
+    """
+
+    slices: tuple[Slice, ...]
+    end_reason: EndReason
+
+    def stack(
+        self,
+        intrinsics: CameraIntrinsics | None = None,
+        lens: Lens | None = None,
+        reference: Reference = "last",
+    ) -> FocalStack:
+        """The sweep as a focal stack, near to far.
+
+        Parameters
+        ----------
+        intrinsics, lens
+            Of the camera, where known.
+        reference : {"first", "middle", "last"}
+            Which slice, in the order of exposure, gives the answer its pixel grid and stamp.
+
+        Raises
+        ------
+        OptionError
+            If `reference` is none of these.
+        StackError
+            If the intrinsics are for another image size.
+        """
+        indices = {"first": 0, "middle": len(self.slices) // 2, "last": len(self.slices) - 1}
+        if reference not in indices:
+            raise OptionError(f"reference is {reference!r}; it must be one of {', '.join(indices)}")
+        return FocalStack(self.slices, intrinsics, lens, indices[reference])
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """A sweep of images of this size begins; its slices follow."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class SliceAdded:
+    """The sweep begun last has a new slice.
+
+    With `replaces_last` it takes the place of the slice before it, at exactly the same focus
+    distance.
+    """
+
+    slice: Slice
+    replaces_last: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SweepFinished:
+    """The sweep begun last has all its slices."""
+
+    sweep: Sweep
+
+
+@dataclass(frozen=True)
+class SweepDropped:
+    """A sweep ended with too few slices; `slices` tells how many are lost with it."""
+
+    reason: DropReason
+    detail: str
+    slices: int
+
+
+@dataclass(frozen=True)
+class FrameDropped:
+    """An image, a focus state, or the two together were left out."""
+
+    reason: DropReason
+    detail: str
+
+
+SweepEvent = SweepStarted | SliceAdded | SweepFinished | SweepDropped | FrameDropped
+
+
+def seconds(stamp: int) -> str:
+    """Write a stamp in nanoseconds as seconds, to the last digit."""
+    return f"{stamp // 10**9}.{stamp % 10**9:09d} s"
