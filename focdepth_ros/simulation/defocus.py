@@ -31,13 +31,19 @@ Psf = Literal["disc", "gaussian"]
 
 LARGEST_BLUR = 64.0  # radius in px; beyond it rendering takes minutes
 _BIN_STEP = 0.5  # blur radius from bin to bin in px
-_SEPARATE = 2.0  # bins between two layers that are surely not the same surface
+SEPARATE_BLUR = 1.0  # difference of blur radius in px from which on two layers are two surfaces
+_SEPARATE = SEPARATE_BLUR / _BIN_STEP
 
 
 def blur_radius(lens: Lens, dioptre: float, focus_distance: float) -> float:
     """Radius in pixels of the circle of confusion of a point at an inverse depth."""
     depth = 1.0 / dioptre if dioptre > 0.0 else np.inf
     return 0.5 * float(circle_of_confusion(lens, depth, focus_distance))
+
+
+def blur_per_dioptre(lens: Lens, focus_distances: tuple[float, ...]) -> float:
+    """Blur radius in pixels per dioptre of defocus, at the nearest focus of a sweep."""
+    return max(blur_radius(lens, 1.0 / z + 1.0, z) for z in focus_distances)
 
 
 def largest_blur(
@@ -114,8 +120,8 @@ class DefocusRenderer:
         self._shape = view.front.shape[:2]
         low, high = float(view.front_dioptre.min()), float(view.front_dioptre.max())
         reach = int(np.ceil(largest_blur(lens, (low, high), focus_distances)))
-        per_dioptre = max(blur_radius(lens, 1.0 / z + 1.0, z) for z in focus_distances)
-        count = int(np.ceil((high - low) * per_dioptre / _BIN_STEP)) + 1
+        radii = (high - low) * blur_per_dioptre(lens, focus_distances)
+        count = int(np.ceil(radii / _BIN_STEP)) + 1
         step = (high - low) / (count - 1) if count > 1 else 1.0
         self._bins = _sort_into_bins(view, low, step, count, reach)
 

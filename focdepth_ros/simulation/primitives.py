@@ -174,15 +174,13 @@ class Box(Primitive):
         return self.size[0] / 2, self.size[1] / 2, self.size[2] / 2
 
     def _meet(self, start: _Matrix, direction: FloatImage) -> FloatImage:
-        entry: FloatImage | None = None
-        leave: FloatImage | None = None
+        entry = np.full(direction.shape[:2], -np.inf, dtype=np.float32)
+        leave = -entry
         for axis, half in enumerate(self._half_size()):
             one = (-half - start[axis]) / direction[..., axis]
             other = (half - start[axis]) / direction[..., axis]
-            low, high = np.minimum(one, other), np.maximum(one, other)
-            entry = low if entry is None else np.maximum(entry, low)
-            leave = high if leave is None else np.minimum(leave, high)
-        assert entry is not None and leave is not None
+            entry = np.maximum(entry, np.minimum(one, other))
+            leave = np.minimum(leave, np.maximum(one, other))
         return np.where(entry <= leave, entry, np.float32(np.nan))
 
     def _unroll(self, points: _Matrix) -> tuple[_Matrix, _Matrix]:

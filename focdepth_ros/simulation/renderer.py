@@ -15,9 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
-from focdepth_ros.simulation.defocus import DefocusRenderer, Psf, largest_blur
+from focdepth_ros.simulation.colour import srgb_from_linear
+from focdepth_ros.simulation.default_camera import DEFAULT_FOCUS_DISTANCES, DEFAULT_LENS
+from focdepth_ros.simulation.defocus import (
+    SEPARATE_BLUR,
+    DefocusRenderer,
+    Psf,
+    blur_per_dioptre,
+    largest_blur,
+)
 from focdepth_ros.simulation.layers import LayeredView
+from focdepth_ros.simulation.rgbd import check_rgbd, layered_view_from_rgbd, textureless_mask
 from focdepth_ros.simulation.scenes import Scene
 from focdepth_ros.stack import (
     CameraIntrinsics,
@@ -129,8 +137,8 @@ class SimulatedStack:
 
 def render_stack(
     scene: Scene,
-    lens: Lens,
-    focus_distances: Sequence[float],
+    lens: Lens = DEFAULT_LENS,
+    focus_distances: Sequence[float] = DEFAULT_FOCUS_DISTANCES,
     *,
     options: RenderOptions | None = None,
     reference: int = 0,
@@ -153,99 +161,146 @@ def render_stack(
     Raises
     ------
     OptionError
-        If the blur would be too large to render.
+        If the blur would be too large to render, or there is no such reference slice.
     CalibrationError
         If a focus distance is not beyond the focal length.
     StackError
         If the distances do not make a focal stack.
     """
     options = options or RenderOptions()
+    sweep = _Sweep(lens, tuple(float(z) for z in focus_distances), reference, scene.intrinsics)
     truth = scene.view()
-    with np.errstate(divide="ignore"):
-        dioptre = 1.0 / truth.depth
-    distances = tuple(float(z) for z in focus_distances)
-    margin = _margin(lens, dioptre, distances, options, scene.intrinsics)
-    view = scene.layered_view(margin)
+    margin = sweep.margin(truth.depth, options)
     return _record_sweep(
-        view, truth.depth, truth.textureless, scene.intrinsics, lens, distances,
-        options, reference, seed,
-    )  # fmt: skip
+        scene.layered_view(margin), truth.depth, truth.textureless, sweep, options, seed
+    )
 
 
-def _margin(
-    lens: Lens,
-    dioptre: FloatImage,
-    focus_distances: tuple[float, ...],
-    options: RenderOptions,
-    intrinsics: CameraIntrinsics,
-) -> int:
-    """Pixels around the image that can come into view by blur, shake or breathing."""
-    blur = largest_blur(lens, (float(dioptre.min()), float(dioptre.max())), focus_distances)
-    half = max(intrinsics.width, intrinsics.height) / 2.0
-    shake = 3.0 * (options.shake_translation + math.radians(options.shake_rotation) * half)
-    inverse = [1.0 / z for z in focus_distances]
-    change = lens.focal_length * (max(inverse) - min(inverse))
-    breathing = abs(options.breathing) * change / (1.0 - lens.focal_length * max(inverse)) * half
-    return math.ceil(blur + shake + breathing) + 2
+def render_rgbd(
+    image: ImageArray,
+    depth: FloatImage,
+    intrinsics: CameraIntrinsics | None = None,
+    lens: Lens = DEFAULT_LENS,
+    focus_distances: Sequence[float] = DEFAULT_FOCUS_DISTANCES,
+    *,
+    options: RenderOptions | None = None,
+    reference: int = 0,
+    seed: int = 0,
+) -> SimulatedStack:
+    """Record a focus sweep of a photograph that has a depth map.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB, sharp everywhere.
+    depth : (H, W) float32
+        Metres along the optical axis; +inf allowed; NaN or 0 where not known.
+    intrinsics : CameraIntrinsics, optional
+        Of the photograph. By default those of a lens focused at infinity, looking straight on.
+    lens, focus_distances, options, reference, seed
+        As for `render_stack`.
+
+    Raises
+    ------
+    OptionError
+        If image and depth map do not fit together, or as `render_stack` does.
+    CalibrationError, StackError
+        As `render_stack` does.
+    """
+    check_rgbd(image, depth)
+    options = options or RenderOptions()
+    if intrinsics is None:
+        height, width = depth.shape
+        fx = lens.focal_length / lens.pixel_pitch
+        intrinsics = CameraIntrinsics(width, height, fx, fx, (width - 1) / 2, (height - 1) / 2)
+    sweep = _Sweep(lens, tuple(float(z) for z in focus_distances), reference, intrinsics)
+    depth = depth.astype(np.float32)
+    known = depth > 0.0
+    margin = sweep.margin(depth[known], options)
+    view = layered_view_from_rgbd(
+        image,
+        depth,
+        margin=margin,
+        reach=margin,
+        gap=SEPARATE_BLUR / blur_per_dioptre(lens, sweep.focus_distances),
+    )
+    truth = np.where(known, depth, np.float32(np.nan))
+    return _record_sweep(view, truth, textureless_mask(image), sweep, options, seed)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    lens: Lens
+    focus_distances: tuple[float, ...]
+    reference: int
+    intrinsics: CameraIntrinsics
+
+    def __post_init__(self) -> None:
+        count = len(self.focus_distances)
+        if not 0 <= self.reference < count:
+            raise OptionError(f"reference slice {self.reference} is not in 0..{count - 1}")
+
+    def margin(self, depth: FloatImage, options: RenderOptions) -> int:
+        """Pixels around the image that can come into view by blur, shake or breathing."""
+        lens, camera = self.lens, self.intrinsics
+        range_ = (1.0 / float(depth.max()), 1.0 / float(depth.min()))
+        blur = largest_blur(lens, range_, self.focus_distances)
+        half = max(camera.width, camera.height) / 2.0
+        shake = 3.0 * (options.shake_translation + math.radians(options.shake_rotation) * half)
+        scales = [self.magnification(i, options) for i in range(len(self.focus_distances))]
+        breathing = half * max(1.0 / min(scales) - 1.0, 0.0)
+        return math.ceil(blur + shake + breathing) + 2
+
+    def magnification(self, index: int, options: RenderOptions) -> float:
+        """Image scale of a slice over that of the reference.
+
+        Of a thin lens the image distance is ``f / (1 - f / Z_f)``, and the scale goes with it.
+        """
+        focus, reference = self.focus_distances[index], self.focus_distances[self.reference]
+        f = self.lens.focal_length
+        ratio = (1.0 - f / reference) / (1.0 - f / focus)
+        return 1.0 + options.breathing * (ratio - 1.0)
 
 
 def _record_sweep(
     view: LayeredView,
     depth: FloatImage,
     textureless: NDArray[np.bool_],
-    intrinsics: CameraIntrinsics,
-    lens: Lens,
-    focus_distances: tuple[float, ...],
+    sweep: _Sweep,
     options: RenderOptions,
-    reference: int,
     seed: int,
 ) -> SimulatedStack:
-    if not 0 <= reference < len(focus_distances):
-        raise OptionError(f"reference slice {reference} is not in 0..{len(focus_distances) - 1}")
     motion_seed, noise_seed = np.random.SeedSequence(seed).spawn(2)
     motion, noise = np.random.default_rng(motion_seed), np.random.default_rng(noise_seed)
-    renderer = DefocusRenderer(view, lens, focus_distances, psf=options.psf)
-    shading = options.exposure * _vignette(intrinsics, options.vignetting)
+    distances = sweep.focus_distances
+    renderer = DefocusRenderer(view, sweep.lens, distances, psf=options.psf)
+    shading = options.exposure * _vignette(sweep.intrinsics, options.vignetting)
+    shake_scale = (options.shake_translation, options.shake_translation, options.shake_rotation)
     slices, lights = [], []
-    for i, distance in enumerate(focus_distances):
-        gain = max(1.0 + options.flicker * motion.standard_normal(), 0.1)
-        shake = motion.standard_normal(3) * (
-            options.shake_translation, options.shake_translation, options.shake_rotation
-        )  # fmt: skip
-        scale = _magnification(lens, distance, focus_distances[reference], options.breathing)
-        if i == reference:
-            shake[:] = 0.0
-        canvas = renderer.render(distance)
-        light = _through_moved_camera(canvas, intrinsics, view.margin, scale, shake)
-        light = light * (np.float32(gain) * shading)
-        lights.append(light)
+    for i, distance in enumerate(distances):
+        gain = max(1.0 + options.flicker * float(motion.standard_normal()), 0.1)
+        shake = motion.standard_normal(3) * shake_scale * (i != sweep.reference)
+        scale = sweep.magnification(i, options)
+        picture = renderer.render(distance)
+        light = _through_moved_camera(picture, sweep.intrinsics, view.margin, scale, shake)
+        lights.append(light * (np.float32(gain) * shading))
         slices.append(
             Slice(
-                _record(light, options, noise),
+                _record(lights[-1], options, noise),
                 distance,
                 stamp=round(i * 1e9 / options.frame_rate),
                 lens_position=1.0 / distance,
             )
         )
-    stack = FocalStack(slices, intrinsics, lens, reference)
     near_to_far = sorted(range(len(lights)), key=lambda i: -slices[i].dioptre)
     return SimulatedStack(
-        stack=stack,
+        stack=FocalStack(slices, sweep.intrinsics, sweep.lens, sweep.reference),
         depth=depth,
         all_in_focus=srgb_from_linear(view.all_in_focus() * np.float32(options.exposure)),
         textureless=textureless,
         light=tuple(lights[i] for i in near_to_far),
         options=options,
     )
-
-
-def _magnification(lens: Lens, distance: float, reference: float, breathing: float) -> float:
-    """Image scale at a focus distance over that at the reference.
-
-    Of a thin lens the image distance is ``f / (1 - f / Z_f)``, and the scale goes with it.
-    """
-    ratio = (1.0 - lens.focal_length / reference) / (1.0 - lens.focal_length / distance)
-    return 1.0 + breathing * (ratio - 1.0)
 
 
 def _through_moved_camera(
