@@ -101,7 +101,8 @@ def write_description(path: Path, description: StackDescription) -> None:
             "distortion_model": intrinsics.distortion_model,
             "distortion": [float(value) for value in intrinsics.distortion],
         }
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+    path.write_text(text, encoding="utf-8")
 
 
 def check_focus_distances(

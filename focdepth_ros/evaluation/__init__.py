@@ -1,0 +1,1 @@
+"""Depth against ground truth: the measures."""

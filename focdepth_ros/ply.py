@@ -1,0 +1,57 @@
+"""Point clouds as binary PLY files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focdepth_ros.stack import ImageArray
+
+_VERTEX = np.dtype(
+    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
+)
+_TYPE_NAMES = {"f": "float", "u": "uchar"}
+
+
+def write_ply(path: Path, points: NDArray[np.float32], colours: ImageArray) -> None:
+    """Write the known points of a cloud as a little-endian binary PLY file.
+
+    Parameters
+    ----------
+    path : Path
+    points : (..., 3) float32
+        x, y, z in metres; points that are not finite are left out.
+    colours : (..., 3) uint8 RGB
+        One per point.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+
+    References
+    ----------
+    Turk, "The PLY Polygon File Format", 1994.
+    """
+    known = np.isfinite(points).all(axis=-1)
+    vertices = np.empty(np.count_nonzero(known), _VERTEX)
+    for name, values in zip(("x", "y", "z"), points[known].T, strict=True):
+        vertices[name] = values
+    for name, values in zip(("red", "green", "blue"), colours[known].T, strict=True):
+        vertices[name] = values
+    properties = [
+        f"property {_TYPE_NAMES[_VERTEX[name].kind]} {name}" for name in _VERTEX.names or ()
+    ]
+    header = [
+        "ply",
+        "format binary_little_endian 1.0",
+        "comment metres; x right, y down, z forward",
+        f"element vertex {len(vertices)}",
+        *properties,
+        "end_header",
+    ]
+    with path.open("wb") as file:
+        file.write("\n".join([*header, ""]).encode("ascii"))
+        file.write(vertices.data)
