@@ -237,6 +237,8 @@ class _Sweep:
 
     def __post_init__(self) -> None:
         count = len(self.focus_distances)
+        if count == 0:
+            raise OptionError("no focus distance to render at; give at least 2, in metres")
         if not 0 <= self.reference < count:
             raise OptionError(f"reference slice {self.reference} is not in 0..{count - 1}")
 
