@@ -12,7 +12,7 @@ import numpy as np
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
-from focdepth_ros.errors import BackendError, OptionError, SliceError, StackError
+from focdepth_ros.errors import BackendError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FocalStack, Slice
 
@@ -82,15 +82,9 @@ class SweepRun:
         Raises
         ------
         SliceError
-            If its size is not the sweep's; the sweep goes on without it.
+            If it does not belong to the sweep, which goes on without it.
         """
-        if item.size != (self._spec.height, self._spec.width):
-            raise SliceError(
-                f"slice is {item.size[1]}x{item.size[0]} px, the sweep "
-                f"{self._spec.width}x{self._spec.height}; all slices of a sweep must be of one size"
-            )
-        if self._spec.metric and item.focus_distance is None:
-            raise SliceError("slice has no focus distance, but the sweep is metric; give metres")
+        self._spec.check(item)
         last = self._slices[-1] if self._slices else None
         repeats = (
             last is not None
@@ -141,14 +135,15 @@ class SweepRun:
                 return self._accumulator.finish()
             except Exception as error:
                 self._fail(error)
+        failures = [self._failure]
         for name in _FALLBACKS:
             if name == self._backend.name:
                 continue
             try:
                 return self._answer_with(create_backend(name))
             except Exception as error:
-                last_error = error
-        raise BackendError(f"no backend could answer: {self._failure}") from last_error
+                failures.append(_failure(name, error))
+        raise BackendError("no backend could answer: " + "; ".join(map(str, failures)))
 
     def _answer_with(self, backend: Backend) -> DepthEstimate:
         accumulator = backend.start(self._spec)
@@ -158,4 +153,8 @@ class SweepRun:
 
     def _fail(self, error: Exception) -> None:
         self._accumulator = None
-        self._failure = f"backend '{self._backend.name}' failed: {error or type(error).__name__}"
+        self._failure = _failure(self._backend.name, error)
+
+
+def _failure(name: str, error: Exception) -> str:
+    return f"backend '{name}' failed: {str(error) or type(error).__name__}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from focdepth_ros.errors import SliceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
 
@@ -39,6 +40,22 @@ class SweepSpec:
     lens: Lens | None = None
     expected_slices: int | None = None
     all_in_focus: bool = True
+
+    def check(self, item: Slice) -> None:
+        """Refuse a slice that does not belong to this sweep.
+
+        Raises
+        ------
+        SliceError
+            If its size is not the sweep's, or it has no focus distance in a metric sweep.
+        """
+        if item.size != (self.height, self.width):
+            raise SliceError(
+                f"slice is {item.size[1]}x{item.size[0]} px, the sweep {self.width}x{self.height}; "
+                "all slices of a sweep must be of one size"
+            )
+        if self.metric and item.focus_distance is None:
+            raise SliceError("slice has no focus distance, but the sweep is metric; give metres")
 
 
 class Accumulator(ABC):
@@ -79,6 +96,9 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: ClassVar[str]
     summary: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, config: Any) -> None: ...
 
     @classmethod
     def unusable_because(cls) -> str | None:

@@ -78,7 +78,7 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
     OptionError
         If the backend has no such option, or the value is out of range.
     """
-    backend_class: Any = _backend_class(choose_backend(name))
+    backend_class = _backend_class(choose_backend(name))
     known = [item.name for item in fields(backend_class.config_class)]
     for option in options:
         if option not in known:
@@ -86,8 +86,7 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
                 f"backend '{backend_class.name}' has no option '{option}'; "
                 f"it has {', '.join(known)}"
             )
-    backend: Backend = backend_class(backend_class.config_class(**options))
-    return backend
+    return backend_class(backend_class.config_class(**options))
 
 
 def _backend_class(name: str) -> type[Backend]:

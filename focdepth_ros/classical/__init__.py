@@ -1,0 +1,1 @@
+"""Depth from focus without learning: focus measure, graph cut, refinement, all-in-focus."""

@@ -1,0 +1,102 @@
+"""Fit the weights of `focdepth_ros.classical.confidence` on simulated sweeps.
+
+Run ``python benchmarks/fit_confidence.py``; it prints the weights, the bias, and a reliability
+table. The scenes are those set apart for tuning (seeds below 1000). Some sweeps do not reach as
+near or as far as the scene, so that pixels which were never in focus are among the examples.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from focdepth_ros.backends.base import spec_of
+from focdepth_ros.backends.graph_cut import GraphCutBackend
+from focdepth_ros.classical.confidence import FEATURES, focus_features
+from focdepth_ros.optics import sweep_distances
+from focdepth_ros.simulation.default_camera import DEFAULT_FOCUS_DISTANCES, DEFAULT_LENS
+from focdepth_ros.simulation.random_scenes import random_scene
+from focdepth_ros.simulation.renderer import SimulatedStack, render_stack
+
+_SWEEPS = (
+    DEFAULT_FOCUS_DISTANCES,
+    tuple(sweep_distances(0.6, 2.0, 8)),
+    tuple(sweep_distances(0.4, 4.0, 20)),
+    tuple(sweep_distances(0.4, 8.0, 6)),
+)
+_PIXELS_PER_STACK = 20_000
+
+
+def simulated_stacks(scenes: int) -> Iterator[SimulatedStack]:
+    """Stacks of the tuning scenes, each with one of the kinds of sweep in turn."""
+    for seed in track(range(scenes), description="scenes"):
+        distances = _SWEEPS[seed % len(_SWEEPS)]
+        yield render_stack(random_scene(seed), DEFAULT_LENS, distances, seed=seed)
+
+
+def examples(simulated: SimulatedStack) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Features (M, 6) of pixels of a stack, and whether each is within a quarter of a slice."""
+    stack = simulated.stack
+    accumulator = GraphCutBackend().start(spec_of(stack))
+    for item in stack.slices:
+        accumulator.add(item)
+    curves = accumulator.focus_curves()
+    features = focus_features(curves)
+    slice_index = curves.slice_index
+    height, width = slice_index.shape
+    truth = cv2.resize(simulated.depth, (width, height), interpolation=cv2.INTER_NEAREST)
+    slices = np.arange(len(stack), dtype=np.float64)
+    # Beyond the ends of the sweep the scale of slices goes on.
+    step = np.diff(stack.dioptres)[[0, -1]]
+    ends = np.array([stack.dioptres[0] - 100 * step[0], stack.dioptres[-1] + 100 * step[1]])
+    positions = np.concatenate([ends[:1], stack.dioptres, ends[1:]])
+    true_index = np.interp(
+        -1.0 / truth, -positions, np.concatenate([[-100.0], slices, [slices[-1] + 100.0]])
+    )
+    right = np.abs(slice_index - true_index) < 0.25
+    chosen = np.random.default_rng(0).choice(right.size, _PIXELS_PER_STACK, replace=False)
+    return features.reshape(len(FEATURES), -1)[:, chosen].T.astype(np.float64), right.ravel()[chosen]
+
+
+def fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights and, last, bias of the logistic regression, by Newton's method."""
+    design = np.column_stack([features, np.ones(len(features))])
+    weights = np.zeros(design.shape[1])
+    for _ in range(50):
+        probability = 1.0 / (1.0 + np.exp(-design @ weights))
+        gradient = design.T @ (right - probability)
+        curvature = (design * (probability * (1.0 - probability))[:, None]).T @ design
+        step = np.linalg.solve(curvature, gradient)
+        weights += step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=32, help="number of tuning scenes")
+    arguments = parser.parse_args()
+    collected = [examples(stack) for stack in simulated_stacks(arguments.scenes)]
+    features = np.concatenate([item[0] for item in collected])
+    right = np.concatenate([item[1] for item in collected])
+    weights = fit(features, right)
+    for name, weight in zip((*FEATURES, "bias"), weights, strict=True):
+        print(f"{name:>10} {weight:+.3f}")
+    confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
+    print("confidence   pixels  mean confidence  within a quarter of a slice")
+    for low in np.arange(0.0, 1.0, 0.1):
+        inside = (confidence >= low) & (confidence < low + 0.1)
+        print(
+            f"{low:.1f} - {low + 0.1:.1f}  {inside.mean():7.1%}  {confidence[inside].mean():15.2f}"
+            f"  {right[inside].mean():26.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

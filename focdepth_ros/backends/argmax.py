@@ -1,0 +1,82 @@
+"""The plain baseline: each pixel takes the slice in which it is sharpest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.classical.confidence import FocusCurves, noise_floor
+from focdepth_ros.classical.focus_answer import answer_from_positions
+from focdepth_ros.classical.focus_measure import laplacian_of_gaussian_energy
+from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
+from focdepth_ros.errors import OptionError
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.stack import FloatImage, Slice
+
+
+@dataclass(frozen=True)
+class ArgmaxConfig:
+    """Settings of the `argmax` backend.
+
+    Parameters
+    ----------
+    sigma : float
+        Of the Gaussian before the Laplacian, in pixels.
+    window_sigma : float
+        Of the window over which the focus measure is averaged, in pixels.
+
+    Raises
+    ------
+    OptionError
+        If one of them is not positive.
+    """
+
+    sigma: float = 1.0
+    window_sigma: float = 7.0
+
+    def __post_init__(self) -> None:
+        for name in ("sigma", "window_sigma"):
+            value = getattr(self, name)
+            if not 0.0 < value < 100.0:
+                raise OptionError(f"argmax option {name}={value} is not in (0, 100) pixels")
+
+
+class ArgmaxBackend(Backend):
+    """Depth of the slice with the largest Laplacian-of-Gaussian energy around each pixel."""
+
+    name = "argmax"
+    summary = "per pixel the sharpest slice; the plain baseline"
+    config_class = ArgmaxConfig
+
+    def __init__(self, config: ArgmaxConfig | None = None) -> None:
+        self._config = config or ArgmaxConfig()
+
+    def start(self, spec: SweepSpec) -> Accumulator:
+        return _ArgmaxAccumulator(spec, self._config)
+
+
+class _ArgmaxAccumulator(Accumulator):
+    def __init__(self, spec: SweepSpec, config: ArgmaxConfig) -> None:
+        self._config = config
+        self._builder = FocusVolumeBuilder(spec, self._measure)
+
+    def add(self, item: Slice) -> None:
+        self._builder.add(item)
+
+    def finish(self) -> DepthEstimate:
+        volume = self._builder.volume()
+        log_energy = np.log(volume.energy + np.float32(noise_floor(volume.energy)))
+        slice_index = volume.energy.argmax(axis=0).astype(np.float32)
+        return answer_from_positions(
+            volume,
+            FocusCurves(log_energy, slice_index, slice_index, np.zeros_like(slice_index)),
+            backend=ArgmaxBackend.name,
+            timings={},
+        )
+
+    def _measure(self, item: Slice) -> FloatImage:
+        return laplacian_of_gaussian_energy(
+            item.image, sigma=self._config.sigma, window_sigma=self._config.window_sigma
+        )

@@ -1,0 +1,105 @@
+"""How far to believe a depth that was read from a focus curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from focdepth_ros.stack import FloatImage
+
+FEATURES = ("contrast", "prominence", "regret", "edge", "overshoot", "roughness")
+
+# Logistic regression fitted by benchmarks/fit_confidence.py on simulated sweeps of scenes that
+# are used for tuning only.
+_WEIGHTS = (1.3, -0.35, -0.68, -0.66, -2.5, -17.0)
+_BIAS = 0.669
+
+_EDGE_RADIUS = 5  # pixels of the working grid
+_MAX_EDGE = 3.0  # slices
+_MAX_OVERSHOOT = 3.0  # slices
+_ROUGHNESS_SIGMA = 3.0  # pixels of the working grid
+
+
+@dataclass(frozen=True, eq=False)
+class FocusCurves:
+    """The focus measure of every pixel over the sweep, and the position read from it.
+
+    Parameters
+    ----------
+    log_energy : (N, h, w) float32
+        Log of the focus measure plus the noise floor: flat where there is no texture.
+    slice_index : (h, w) float32
+        Position chosen in the stack, fractional.
+    single_index : (h, w) float32
+        The same before neighbours were averaged.
+    overshoot : (h, w) float32
+        Slices by which the peak lies outside the sweep.
+    """
+
+    log_energy: NDArray[np.float32]
+    slice_index: FloatImage
+    single_index: FloatImage
+    overshoot: FloatImage
+
+
+def noise_floor(energy: NDArray[np.float32]) -> float:
+    """Focus measure that a place without any texture shows.
+
+    Every pixel's smallest measure over the sweep is where it is most out of focus, so little
+    but noise is left of it; pixels without texture, of which most scenes have some, set the
+    low percentile.
+
+    Parameters
+    ----------
+    energy : (N, h, w) float32
+
+    Returns
+    -------
+    float
+        > 0 also for an image without noise.
+    """
+    return max(2.0 * float(np.percentile(energy.min(axis=0), 20)), 1e-3)
+
+
+def focus_features(curves: FocusCurves) -> FloatImage:
+    """What a pixel's focus curve, and its neighbours', say about the chosen position.
+
+    Returns
+    -------
+    (6, h, w) float32
+        In the order of `FEATURES`: how far the curve at the chosen slice is above its mean,
+        above its minimum, and below its maximum; the range of positions in the neighbourhood
+        in slices (large at the edge of an object); the overshoot; and how much the positions of
+        single pixels scatter around the surface. Range and overshoot are cut off at 3 slices.
+    """
+    log_energy, slice_index = curves.log_energy, curves.slice_index
+    nearest = np.rint(slice_index).astype(np.intp)
+    chosen = np.take_along_axis(log_energy, nearest[np.newaxis], axis=0)[0]
+    kernel = np.ones((2 * _EDGE_RADIUS + 1,) * 2, dtype=np.uint8)
+    edge = cv2.dilate(slice_index, kernel) - cv2.erode(slice_index, kernel)
+    scatter = cv2.absdiff(curves.single_index, slice_index)
+    return np.stack(
+        [
+            chosen - log_energy.mean(axis=0),
+            chosen - log_energy.min(axis=0),
+            log_energy.max(axis=0) - chosen,
+            np.minimum(edge, _MAX_EDGE),
+            np.minimum(curves.overshoot, _MAX_OVERSHOOT),
+            cv2.GaussianBlur(scatter, (0, 0), _ROUGHNESS_SIGMA),
+        ]
+    )
+
+
+def focus_confidence(curves: FocusCurves) -> FloatImage:
+    """Probability that each position is within a quarter of a slice of the truth.
+
+    Returns
+    -------
+    (h, w) float32 in [0, 1]
+    """
+    weights = np.array(_WEIGHTS, dtype=np.float32)
+    score = np.tensordot(weights, focus_features(curves), axes=1) + np.float32(_BIAS)
+    return np.asarray(1.0 / (1.0 + np.exp(-score)), dtype=np.float32)
