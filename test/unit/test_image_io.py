@@ -117,7 +117,7 @@ class TestReadImage:
             read_image(path)
 
     def test_names_a_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(StackFileError, match="a.png: cannot be read: No such file"):
+        with pytest.raises(StackFileError, match=r"a\.png: cannot be read: No such file"):
             read_image(tmp_path / "a.png")
 
     def test_refuses_float_images(self, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ class TestReadDepth:
 
     def test_does_not_unpickle(self, tmp_path: Path) -> None:
         np.save(tmp_path / "d.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-        with pytest.raises(StackFileError, match="write it with numpy.save"):
+        with pytest.raises(StackFileError, match=r"write it with numpy\.save"):
             read_depth(tmp_path / "d.npy")
 
     def test_refuses_an_8_bit_png(self, tmp_path: Path) -> None:

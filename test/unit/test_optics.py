@@ -41,7 +41,7 @@ class TestCircleOfConfusion:
 
     @pytest.mark.parametrize("focus", [0.05, 0.01, -1.0, math.nan])
     def test_refuses_focus_within_the_focal_length(self, focus: float) -> None:
-        with pytest.raises(CalibrationError, match="not beyond the focal length 0.05 m"):
+        with pytest.raises(CalibrationError, match=r"not beyond the focal length 0\.05 m"):
             circle_of_confusion(LENS, 1.0, focus)
 
 

@@ -108,7 +108,9 @@ class TestChoosingSlices:
 
     def test_asks_where_two_series_are_as_long(self, tmp_path: Path) -> None:
         write_images(tmp_path, "a0.png", "a1.png", "b0.png", "b1.png")
-        with pytest.raises(StackFileError, match="not clear; list them under images in stack.yaml"):
+        with pytest.raises(
+            StackFileError, match=r"not clear; list them under images in stack\.yaml"
+        ):
             load_stack(tmp_path)
 
     def test_passes_over_hidden_files(self, tmp_path: Path) -> None:
@@ -186,45 +188,49 @@ class TestBadFolders:
             load_stack(tmp_path / "nowhere")
 
     def test_file(self, folder: Path) -> None:
-        with pytest.raises(StackFileError, match="0.png: not a folder; give"):
+        with pytest.raises(StackFileError, match=r"0\.png: not a folder; give"):
             load_stack(folder / "0.png")
 
     def test_no_images(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("nothing")
-        with pytest.raises(StackFileError, match="no images in it; give a folder of .bmp, .jpeg"):
+        with pytest.raises(
+            StackFileError, match=r"no images in it; give a folder of \.bmp, \.jpeg"
+        ):
             load_stack(tmp_path)
 
     def test_one_image(self, tmp_path: Path) -> None:
         write_images(tmp_path, "only.png")
-        with pytest.raises(StackFileError, match="only one image in it, only.png; .*at least 2"):
+        with pytest.raises(StackFileError, match=r"only one image in it, only\.png; .*at least 2"):
             load_stack(tmp_path)
 
     def test_unreadable_image(self, folder: Path) -> None:
         (folder / "1.png").write_bytes(b"junk")
-        with pytest.raises(StackFileError, match="1.png: cannot be decoded as an image; save it"):
+        with pytest.raises(StackFileError, match=r"1\.png: cannot be decoded as an image; save it"):
             load_stack(folder)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
     def test_forbidden_image(self, folder: Path) -> None:
         (folder / "1.png").chmod(0)
-        with pytest.raises(StackFileError, match="1.png: cannot be read: Permission denied"):
+        with pytest.raises(StackFileError, match=r"1\.png: cannot be read: Permission denied"):
             load_stack(folder)
 
     def test_image_of_another_size(self, folder: Path) -> None:
         write_image(folder / "2.png", np.zeros((6, 9), np.uint8))
         with pytest.raises(
-            StackFileError, match="2.png: 9x6 px grey, but 0.png is 8x6 px grey; all slices"
+            StackFileError, match=r"2\.png: 9x6 px grey, but 0\.png is 8x6 px grey; all slices"
         ):
             load_stack(folder)
 
     def test_image_of_another_size_that_would_shrink_to_the_same(self, folder: Path) -> None:
         write_image(folder / "2.png", np.zeros((12, 16), np.uint8))
-        with pytest.raises(StackFileError, match="2.png: 16x12 px grey"):
+        with pytest.raises(StackFileError, match=r"2\.png: 16x12 px grey"):
             load_stack(folder, max_size=4)
 
     def test_colour_among_grey(self, folder: Path) -> None:
         write_image(folder / "1.png", np.zeros((6, 8, 3), np.uint8))
-        with pytest.raises(StackFileError, match="1.png: 8x6 px colour, but 0.png is 8x6 px grey"):
+        with pytest.raises(
+            StackFileError, match=r"1\.png: 8x6 px colour, but 0\.png is 8x6 px grey"
+        ):
             load_stack(folder)
 
 
@@ -292,17 +298,19 @@ class TestBadDescription:
 
     def test_that_is_a_folder(self, folder: Path) -> None:
         (folder / "stack.yaml").mkdir()
-        with pytest.raises(StackFileError, match="stack.yaml: cannot be read: Is a directory"):
+        with pytest.raises(StackFileError, match=r"stack\.yaml: cannot be read: Is a directory"):
             load_stack(folder)
 
     def test_listed_image_is_missing(self, folder: Path) -> None:
         write_yaml(folder, images=["0.png", "9.png"])
-        with pytest.raises(StackFileError, match="9.png: no such file, but stack.yaml lists it"):
+        with pytest.raises(StackFileError, match=r"9\.png: no such file, but stack\.yaml lists it"):
             load_stack(folder)
 
     def test_listed_image_is_the_ground_truth(self, folder: Path) -> None:
         write_yaml(folder, images=["0.png", "1.png", "2.png"], depth="2.png")
-        with pytest.raises(StackFileError, match="2.png is listed both under images and as depth"):
+        with pytest.raises(
+            StackFileError, match=r"2\.png is listed both under images and as depth"
+        ):
             load_stack(folder)
 
     @pytest.mark.parametrize("distances", [[1.0, 2.0], [1.0, math.nan, 2.0], [1.0, 2.0, 2.0]])
@@ -315,14 +323,14 @@ class TestBadGroundTruth:
     def test_missing(self, folder: Path) -> None:
         write_yaml(folder, depth="depth.npy")
         with pytest.raises(
-            StackFileError, match="depth.npy: no such file, but stack.yaml names it"
+            StackFileError, match=r"depth\.npy: no such file, but stack\.yaml names it"
         ):
             load_stack(folder)
 
     def test_of_another_size(self, folder: Path) -> None:
         np.save(folder / "depth.npy", np.ones((6, 9), np.float32))
         write_yaml(folder, depth="depth.npy")
-        with pytest.raises(StackFileError, match="depth.npy: 9x6 px, but 0.png is 8x6 px; the"):
+        with pytest.raises(StackFileError, match=r"depth\.npy: 9x6 px, but 0\.png is 8x6 px; the"):
             load_ground_truth(folder)
 
 

@@ -76,11 +76,17 @@ class TestDepthRange:
 
 
 class TestDepthBar:
-    @pytest.mark.parametrize("metric", [True, False])
-    @pytest.mark.parametrize("limits", [(0.4, 4.0), (0.4, np.inf), (1.0, 1.0)])
-    def test_runs_from_near_to_far(self, metric: bool, limits: tuple[float, float]) -> None:
-        if not metric and not np.isfinite(limits[1]):
-            pytest.skip("a slice index is finite")
+    @pytest.mark.parametrize(
+        ("limits", "metric"),
+        [
+            ((0.4, 4.0), True),
+            ((0.4, np.inf), True),
+            ((1.0, 1.0), True),
+            ((0.0, 9.0), False),
+            ((3.0, 3.0), False),
+        ],
+    )
+    def test_runs_from_near_to_far(self, limits: tuple[float, float], metric: bool) -> None:
         picture = np.zeros((240, 320, 3), np.uint8)
         wide = with_depth_bar(picture, limits, metric=metric)
         assert wide.shape[0] == 240

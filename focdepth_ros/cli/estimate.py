@@ -1,0 +1,121 @@
+"""``focdepth estimate``: depth of a focal stack folder."""
+
+# ruff: noqa: B008, UP045
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import typer
+
+from focdepth_ros.cli.parameters import metres, settings
+from focdepth_ros.cli.progress import progress
+
+if TYPE_CHECKING:
+    from focdepth_ros.estimate import DepthEstimate
+    from focdepth_ros.results import WrittenResults
+
+
+def estimate(
+    stack_dir: Path = typer.Argument(..., metavar="STACK_DIR", help="Folder of the images."),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the results."),
+    backend: str = typer.Option("auto", "--backend", "-b", help="See `focdepth backends`."),
+    min_confidence: float = typer.Option(
+        0.5, help="From 0 to 1. Pixels of lower confidence are left out; 0 answers every pixel."
+    ),
+    focus_distances: Optional[str] = typer.Option(
+        None,
+        metavar="METRES,...",
+        help="One per image, for a folder without stack.yaml or instead of those in it.",
+    ),
+    fov: Optional[float] = typer.Option(
+        None,
+        metavar="DEGREES",
+        help="Horizontal field of view, for the point cloud of an uncalibrated camera.",
+    ),
+    max_size: Optional[int] = typer.Option(
+        None, metavar="PIXELS", help="Scale larger images down to this longest side."
+    ),
+    option: list[str] = typer.Option(
+        [], metavar="KEY=VALUE", help="Setting of the backend; may be repeated."
+    ),
+) -> None:
+    """Depth of the focal stack in the folder STACK_DIR.
+
+    The folder holds the images of one focus sweep and, where more is known,
+    a stack.yaml with focus_distances in metres, lens, intrinsics, depth
+    (ground truth) and reference. Without focus distances the answer is the
+    index of the slice instead of metres.
+    """
+    from dataclasses import replace
+
+    from focdepth_ros.backends.base import spec_of
+    from focdepth_ros.backends.registry import create_backend
+    from focdepth_ros.evaluation.metrics import depth_metrics
+    from focdepth_ros.geometry import intrinsics_from_field_of_view
+    from focdepth_ros.pipeline import DepthPipeline
+    from focdepth_ros.results import write_results
+    from focdepth_ros.stack_io import StackFolder
+
+    distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
+    options = settings(option, create_backend(backend).config_class, "--option")
+    pipeline = DepthPipeline(create_backend(backend, **options), min_confidence=min_confidence)
+    started = time.perf_counter()
+    folder = StackFolder.open(stack_dir, focus_distances=distances)
+    with progress("Reading images", len(folder.images)) as advance:
+        stack = folder.load(max_size=max_size, progress=lambda done, of: advance())
+    truth = folder.ground_truth(max_size=max_size)
+    if fov is not None:
+        height, width = stack.size
+        stack = replace(stack, intrinsics=intrinsics_from_field_of_view(fov, width, height))
+    output.mkdir(parents=True, exist_ok=True)
+    load_seconds = time.perf_counter() - started
+
+    run = pipeline.start(spec_of(stack))
+    with progress("Estimating depth", len(stack) + 1) as advance:
+        for item in stack.slices:
+            run.add(item)
+            advance()
+        answer = run.finish()
+        advance()
+
+    warnings = list(answer.warnings)
+    if folder.left_out:
+        warnings.append(f"{folder.path}: taken for no slices: {', '.join(folder.left_out)}")
+    metrics = None
+    if truth is not None and answer.metric:
+        metrics = depth_metrics(answer.depth, truth)
+    elif truth is not None:
+        warnings.append("the ground truth is not used: without focus distances there are no metres")
+    answer = replace(
+        answer, timings={"load": load_seconds, **answer.timings}, warnings=tuple(warnings)
+    )
+    asked = {"backend": backend, "min_confidence": min_confidence, "options": options}
+    written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
+    _report(answer, metrics, written)
+
+
+def _report(
+    answer: DepthEstimate, metrics: dict[str, float] | None, written: WrittenResults
+) -> None:
+    """Say on standard output what came out, and on standard error what went less well."""
+    import numpy as np
+
+    depth = answer.depth
+    known = depth[~np.isnan(depth)]
+    unit = " m" if answer.metric else " (slice index)"
+    reach = f", from {known.min():.3g} to {known.max():.3g}{unit}" if known.size else ""
+    share = 100.0 * known.size / depth.size
+    typer.echo(f"{answer.backend}: depth of {share:.1f} % of the pixels{reach}")
+    if metrics is not None:
+        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        typer.echo(f"against the ground truth: {values}")
+    timings = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in answer.timings.items())
+    typer.echo(f"time: {timings}")
+    typer.echo(f"written to {written.folder}: {', '.join(written.files)}")
+    for name, reason in written.skipped.items():
+        typer.echo(f"not written: {name}: {reason}")
+    for warning in answer.warnings:
+        typer.echo(f"warning: {warning}", err=True)

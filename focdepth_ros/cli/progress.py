@@ -1,0 +1,24 @@
+"""Progress bars on standard error, and none where that is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
+    """Show a bar of `length` steps; what is yielded is called once per step.
+
+    The bar vanishes when the work is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=length)
+        yield lambda: bar.advance(task)
