@@ -53,7 +53,8 @@ class RenderOptions:
         Change of the image scale with focus: 0 none, as in a corrected lens; 1 that of a thin
         lens, whose image distance is ``f / (1 - f / Z_f)``.
     shake_translation, shake_rotation : float
-        Standard deviation per slice against the reference, in pixels and degrees.
+        Standard deviation per slice against the reference, in pixels and degrees. Moved
+        slices are resampled (Lanczos), which costs some of the finest detail.
     flicker : float
         Relative standard deviation of the exposure from slice to slice.
     vignetting : float
@@ -83,10 +84,12 @@ class RenderOptions:
     def __post_init__(self) -> None:
         if self.psf not in ("disc", "gaussian"):
             raise OptionError(f"psf '{self.psf}' is not known; use disc or gaussian")
-        for name in ("full_well", "exposure", "frame_rate"):
+        if not self.full_well > 0.0:
+            raise OptionError(f"full_well is {self.full_well}; it must be above 0")
+        for name in ("exposure", "frame_rate"):
             value = getattr(self, name)
-            if not value > 0.0:
-                raise OptionError(f"{name} is {value}; it must be above 0")
+            if not (math.isfinite(value) and value > 0.0):
+                raise OptionError(f"{name} is {value}; it must be above 0, and finite")
         for name in ("read_noise", "shake_translation", "shake_rotation", "flicker"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):

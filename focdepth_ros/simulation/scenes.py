@@ -194,7 +194,7 @@ class Scene:
                 colour = item.paint.sample(coordinates, footprint)
             else:
                 colour = np.broadcast_to(item.paint, (len(chosen), 3))
-            shade = 0.45 + 0.55 * np.maximum(normals @ light, 0.0)
+            shade = 0.45 + 0.55 * np.maximum(np.einsum("ij,j->i", normals, light), 0.0)
             flat_colours[chosen] = colour * shade[:, None]
         return colours
 

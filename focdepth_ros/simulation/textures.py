@@ -199,7 +199,7 @@ def _from_photograph(rng: np.random.Generator, photograph: ImageArray) -> FloatI
         image = _resized(image, cv2.INTER_AREA)
     # Half of the time another tint, always another exposure; too dark a photograph is lifted.
     if rng.random() < 0.5:
-        image = image @ _tint(rng)
+        image = np.asarray(cv2.transform(image, _tint(rng)), dtype=np.float32)
     image *= np.float32(rng.uniform(0.3, 0.5) / max(float(image.mean()), 0.05))
     return np.clip(image, 0.01, 1.0, out=image)
 
