@@ -77,8 +77,9 @@ def read_depth(path: Path) -> FloatImage:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            with path.open("rb") as file:
+                values = np.lib.format.read_array(file, allow_pickle=False)
+        except Exception as error:  # a damaged header makes NumPy raise whatever its parser does
             raise StackFileError(
                 f"{path}: cannot be read as a NumPy array; write it with numpy.save"
             ) from error

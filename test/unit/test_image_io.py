@@ -155,6 +155,7 @@ class TestReadDepth:
         [
             ("d.npy", b"junk", "cannot be read as a NumPy array"),
             ("d.npy", b"", "cannot be read as a NumPy array"),
+            ("d.npy", b"\x93NUMPY\x01\x00\x06\x00{'des(\n", "cannot be read as a NumPy array"),
             ("d.png", b"junk", "cannot be decoded"),
             ("d.exr", b"junk", "kind '.exr' is not known"),
         ],
