@@ -1,0 +1,43 @@
+# make help says what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint clean distclean
+
+# The interpreter to build on; without it a suitable one is looked for.
+PYTHON ?=
+export PYTHON
+
+# Arguments for make demo and for pytest in make test.
+ARGS ?=
+
+SCRIPT_PYTHON := $(or $(PYTHON),python3)
+ENTER := . ./env.sh
+# Tests and demo must not meet other ROS 2 programs on this machine or its network.
+ISOLATE := export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_LOCALHOST_ONLY=1 ROS_DOMAIN_ID=$$((RANDOM % 100 + 1))
+
+help: ## show this list
+	@echo "usage: make TARGET [PYTHON=/path/to/python3] [ARGS='...']"; echo
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do \
+		printf '  %-10s %s\n' "$$target" "$$text"; done
+
+setup: ## make the environment and build the package; quick if nothing has changed
+	@$(SCRIPT_PYTHON) scripts/setup_environment.py
+
+demo: setup ## simulated auto-focus camera and depth node at work; leaves pictures in demo_output
+	@$(ENTER) && $(ISOLATE) && python3 -m focdepth_ros.ros.demo $(ARGS)
+
+lint: setup ## ruff and mypy
+	@$(ENTER) && ruff check . && ruff format --check . && mypy
+
+test: lint ## ruff, mypy and all tests but the slow ones
+	@$(ENTER) && $(ISOLATE) && python3 -m pytest $(ARGS)
+
+test-slow: setup ## the slow tests
+	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
+
+clean: ## delete what was built and written; keeps .venv
+	rm -rf build install log dist demo_output .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+distclean: clean ## delete .venv, too
+	rm -rf .venv

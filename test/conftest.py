@@ -1,0 +1,7 @@
+"""Lets tests import the helpers that lie beside them; by hand, as old pytest has no setting."""
+
+import sys
+from pathlib import Path
+
+for suite in ("unit", "ros", "system"):
+    sys.path.insert(0, str(Path(__file__).parent / suite))
