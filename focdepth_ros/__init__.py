@@ -43,11 +43,12 @@ _MODULES = {
     "save_stack": "stack_io",
 }
 
+if not TYPE_CHECKING:  # type checkers would take this for a promise of every name
 
-def __getattr__(name: str) -> Any:
-    # Who only wants the messages or the version does not wait for OpenCV.
-    if name not in _MODULES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        # Who only wants the messages or the version does not wait for OpenCV.
+        if name not in _MODULES:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
