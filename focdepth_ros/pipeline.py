@@ -16,7 +16,7 @@ from focdepth_ros.errors import BackendError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FocalStack, Slice
 
-DEFAULT_MIN_CONFIDENCE = 0.5
+DEFAULT_MIN_CONFIDENCE = 0.75
 _FALLBACKS = ("graph_cut", "argmax")
 
 

@@ -14,8 +14,8 @@ FEATURES = ("contrast", "prominence", "regret", "edge", "overshoot", "roughness"
 
 # Logistic regression fitted by benchmarks/fit_confidence.py on simulated sweeps of scenes that
 # are used for tuning only.
-_WEIGHTS = (1.3, -0.35, -0.68, -0.66, -2.5, -17.0)
-_BIAS = 0.669
+_WEIGHTS = (1.622, -0.376, -0.726, -0.443, -3.794, -9.586)
+_BIAS = 1.370
 
 _EDGE_RADIUS = 5  # pixels of the working grid
 _MAX_EDGE = 3.0  # slices
