@@ -16,9 +16,12 @@ from rich.table import Table
 from focdepth_ros.backends.registry import create_backend, list_backends
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.pipeline import DEFAULT_MIN_CONFIDENCE, DepthPipeline
-from focdepth_ros.simulation.default_camera import DEFAULT_FOCUS_DISTANCES, DEFAULT_LENS
-from focdepth_ros.simulation.random_scenes import random_scene
-from focdepth_ros.simulation.renderer import render_stack
+from focdepth_ros.simulation import (
+    DEFAULT_FOCUS_DISTANCES,
+    DEFAULT_LENS,
+    random_scene,
+    render_stack,
+)
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 
 

@@ -19,9 +19,13 @@ from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.classical.confidence import FEATURES, focus_features
 from focdepth_ros.optics import sweep_distances
-from focdepth_ros.simulation.default_camera import DEFAULT_FOCUS_DISTANCES, DEFAULT_LENS
-from focdepth_ros.simulation.random_scenes import random_scene
-from focdepth_ros.simulation.renderer import SimulatedStack, render_stack
+from focdepth_ros.simulation import (
+    DEFAULT_FOCUS_DISTANCES,
+    DEFAULT_LENS,
+    SimulatedStack,
+    random_scene,
+    render_stack,
+)
 
 _SWEEPS = (
     DEFAULT_FOCUS_DISTANCES,
