@@ -86,7 +86,11 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
                 f"backend '{backend_class.name}' has no option '{option}'; "
                 f"it has {', '.join(known)}"
             )
-    return backend_class(backend_class.config_class(**options))
+    try:
+        config = backend_class.config_class(**options)
+    except TypeError as error:  # a value of another type does not compare with its limits
+        raise OptionError(f"backend '{backend_class.name}' with options {options}: {error}") from error
+    return backend_class(config)
 
 
 def _backend_class(name: str) -> type[Backend]:
