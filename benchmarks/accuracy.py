@@ -14,8 +14,9 @@ from rich.progress import track
 from rich.table import Table
 
 from focdepth_ros.backends.registry import create_backend, list_backends
+from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
-from focdepth_ros.pipeline import DEFAULT_MIN_CONFIDENCE, DepthPipeline
+from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation import (
     DEFAULT_FOCUS_DISTANCES,
     DEFAULT_LENS,

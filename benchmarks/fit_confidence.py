@@ -64,7 +64,9 @@ def examples(simulated: SimulatedStack) -> tuple[NDArray[np.float64], NDArray[np
     )
     right = np.abs(slice_index - true_index) < 0.25
     chosen = np.random.default_rng(0).choice(right.size, _PIXELS_PER_STACK, replace=False)
-    return features.reshape(len(FEATURES), -1)[:, chosen].T.astype(np.float64), right.ravel()[chosen]
+    return features.reshape(len(FEATURES), -1)[:, chosen].T.astype(np.float64), right.ravel()[
+        chosen
+    ]
 
 
 def fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -44,9 +44,7 @@ class DepthEstimate:
     warnings: tuple[str, ...] = ()
 
 
-def depth_from_slice_index(
-    slice_index: FloatImage, dioptres: NDArray[np.float64]
-) -> FloatImage:
+def depth_from_slice_index(slice_index: FloatImage, dioptres: NDArray[np.float64]) -> FloatImage:
     """Metres from fractional slice positions, interpolated in dioptres.
 
     Blur grows linearly with the difference of dioptres, so positions between two slices are

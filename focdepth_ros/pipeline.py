@@ -12,11 +12,11 @@ import numpy as np
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
+from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import BackendError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FocalStack, Slice
 
-DEFAULT_MIN_CONFIDENCE = 0.75
 _FALLBACKS = ("graph_cut", "argmax")
 
 

@@ -89,7 +89,9 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
     try:
         config = backend_class.config_class(**options)
     except TypeError as error:  # a value of another type does not compare with its limits
-        raise OptionError(f"backend '{backend_class.name}' with options {options}: {error}") from error
+        raise OptionError(
+            f"backend '{backend_class.name}' with options {options}: {error}"
+        ) from error
     return backend_class(config)
 
 

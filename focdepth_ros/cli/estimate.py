@@ -12,6 +12,7 @@ import typer
 
 from focdepth_ros.cli.parameters import metres, settings
 from focdepth_ros.cli.progress import progress
+from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 
 if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
@@ -23,7 +24,8 @@ def estimate(
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the results."),
     backend: str = typer.Option("auto", "--backend", "-b", help="See `focdepth backends`."),
     min_confidence: float = typer.Option(
-        0.5, help="From 0 to 1. Pixels of lower confidence are left out; 0 answers every pixel."
+        DEFAULT_MIN_CONFIDENCE,
+        help="From 0 to 1. Pixels of lower confidence are left out; 0 answers every pixel.",
     ),
     focus_distances: Optional[str] = typer.Option(
         None,

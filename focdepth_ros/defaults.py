@@ -1,0 +1,5 @@
+"""Defaults that several ways into the package share; imports nothing, so that help is quick."""
+
+#: Confidence below which a pixel's depth is not given. With it `graph_cut` answers about three
+#: quarters of the pixels of the tuning scenes, with less than half the mean error of all.
+DEFAULT_MIN_CONFIDENCE = 0.75
