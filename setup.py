@@ -34,6 +34,12 @@ GRAPH_CUT = Extension(
     optional=True,  # without it the graph cut backend says that it cannot be used, and why
 )
 
+# A wheel is installed anywhere: its executables take the interpreter of the same environment.
+RELOCATABLE_SHEBANG = """#!/bin/sh
+'''exec' "$(dirname -- "$0")/../../bin/python3" "$0" "$@"
+' '''
+"""
+
 
 def messages_wanted() -> bool:
     """Whether this build makes the messages."""
@@ -104,7 +110,6 @@ class BuildWithMessages(build_ext):
             "-DBUILD_TESTING=OFF",
             f"-DCMAKE_INSTALL_PREFIX={prefix}",
             f"-DPython3_EXECUTABLE={sys.executable}",
-            "-DEXECUTABLE_SHEBANG=/usr/bin/env python3",  # a wheel is installed anywhere
         ]
         subprocess.run([*configure, *options], env=environ, check=True)
         install = [cmake, "--build", str(temporary / "cmake"), "--parallel", "--target", "install"]
@@ -112,9 +117,12 @@ class BuildWithMessages(build_ext):
 
         package = Path(self.build_lib) / "focdepth_ros"
         built = next(prefix.glob("lib/python3*/*-packages")) / "focdepth_ros"
-        shutil.copytree(built / "msg", package / "msg", dirs_exist_ok=True)
+        shutil.copytree(built / "msg", package / "msg", ignore=shutil.ignore_patterns("*.c"))
         for library in built.glob("*_s__*.so"):
             shutil.copy2(library, package)
+        for executable in prefix.glob("lib/focdepth_ros/*"):
+            _, program = executable.read_text(encoding="utf-8").split("\n", 1)
+            executable.write_text(RELOCATABLE_SHEBANG + program, encoding="utf-8")
         patterns = ["lib/*.so", "lib/focdepth_ros/*", "share/ament_index/**/*"]
         patterns += ["share/focdepth_ros/msg/*"]
         self.distribution.data_files = [
@@ -129,6 +137,6 @@ setup(
     setup_requires=build_requirements(),
     data_files=[
         (f"share/focdepth_ros/{directory}", files)
-        for directory, files in data_files(ROOT, "package.xml", "launch/*", "config/**/*")
+        for directory, files in data_files(Path(), "package.xml", "launch/*", "config/**/*")
     ],
 )
