@@ -46,7 +46,14 @@ class BackendError(FocdepthError):
 
 
 class MessageError(FocdepthError, ValueError):
-    """A ROS message whose content contradicts itself or cannot be used."""
+    """A ROS message whose content contradicts itself or cannot be used.
+
+    `reason` names in a few words the kind of fault, the same for all messages that share it.
+    """
+
+    def __init__(self, message: str, *, reason: str = "bad message") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class EvaluationError(FocdepthError, ValueError):

@@ -1,0 +1,291 @@
+"""The node that turns the focus sweeps of a camera into depth images and point clouds.
+
+The executor's thread checks messages and puts them together to sweeps; one worker thread
+computes and publishes. What comes faster than it can be worked on is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.errors import MessageError, OptionError
+from focdepth_ros.msg import FocusState
+from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.ros.conversions import focus_sample, stamp_of
+from focdepth_ros.ros.depth_outputs import DepthOutputs
+from focdepth_ros.ros.depth_parameters import DepthNodeParameters
+from focdepth_ros.ros.depth_worker import DepthWorker
+from focdepth_ros.ros.health import Level, NodeHealth
+from focdepth_ros.ros.image_decoding import open_compressed_image, open_image
+from focdepth_ros.ros.node_runner import run_node
+from focdepth_ros.ros.params import changed_parameters, declare_parameters
+from focdepth_ros.ros.qos_events import subscription_events
+from focdepth_ros.ros.sweep_queue import SweepQueue
+from focdepth_ros.sweep import (
+    DropReason,
+    FrameDropped,
+    SliceAdded,
+    SweepAssembler,
+    SweepDropped,
+    SweepEvent,
+    SweepFinished,
+    SweepStarted,
+)
+
+# Any publisher is heard. A third of a second at 30 Hz lies ready while the worker holds the
+# interpreter.
+_INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+
+_POLL_PERIOD = 0.1  # seconds
+_SILENCE = 3.0  # seconds without a message after which its topic counts as silent
+_MATCHING_GRACE = 1.0  # seconds in which images and focus states need not come in pairs
+
+# What a healthy camera does all the time; these are counted but not complained about.
+_USUAL = (DropReason.UNSETTLED, DropReason.DUPLICATE, DropReason.SWEEP_OVER)
+_UNPAIRED = (DropReason.NO_FOCUS_STATE, DropReason.NO_IMAGE)
+
+
+class DepthNode:
+    """Collects focus sweeps, has them worked on, and publishes the depth.
+
+    Parameters
+    ----------
+    node : Node
+
+    Raises
+    ------
+    FocdepthError
+        If a parameter is out of range, or the backend cannot be used here.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._health = NodeHealth(self._log)
+        self._parameters = parameters = declare_parameters(node, DepthNodeParameters)
+        self._pipeline = DepthPipeline(
+            create_backend(parameters.backend), min_confidence=parameters.min_confidence
+        )
+        self._assembler = SweepAssembler(parameters.sweep)
+        self._queue = SweepQueue(parameters.max_waiting_sweeps)
+        self._outputs = DepthOutputs(node, self._health.condition)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+        self._frame_id = ""
+        self._was_listening = False
+        self._listening_since = self._last_image = self._last_focus = time.monotonic()
+        self._image_topic = (
+            self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
+            if parameters.compressed
+            else self._subscribe(Image, "image_raw", self._on_image)
+        )
+        self._focus_topic = self._subscribe(FocusState, "focus_state", self._on_focus_state)
+        info_topic = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
+
+        # Stamps come from the messages; waiting is done in real time, whatever /clock says.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        node.create_timer(_POLL_PERIOD, self._poll, clock=steady)
+        node.create_timer(parameters.diagnostics_period, self._report, clock=steady)
+        node.add_on_set_parameters_callback(self._on_parameters)
+
+        self._worker = DepthWorker(
+            self._pipeline,
+            self._queue,
+            self._outputs,
+            self._health,
+            parameters,
+            info_topic=info_topic,
+            complain=self.complain,
+        )
+        self._worker.start()
+        node.get_logger().info(
+            f"depth by backend '{self._pipeline.backend.name}' from {self._image_topic}, "
+            f"{self._focus_topic} and {info_topic}"
+        )
+
+    def close(self) -> None:
+        """Stop the worker; the sweep in work is let go."""
+        self._queue.close()
+        self._worker.join()
+
+    def complain(self, error: Exception) -> None:
+        """Report an error that nobody has foreseen; the node goes on."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        self.node.get_logger().debug("".join(traceback.format_exception(error)))
+        self._health.problem(
+            "internal error", f"{type(error).__name__}: {error} ({where})", Level.ERROR
+        )
+
+    def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
+        full_name = str(self.node.resolve_topic_name(topic))
+        self.node.create_subscription(
+            kind,
+            topic,
+            callback,
+            _INPUT_QOS,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=subscription_events(full_name, self._health.condition),
+        )
+        return full_name
+
+    def _on_image(self, message: Image) -> None:
+        self._take_image(message, open_image)
+
+    def _on_compressed_image(self, message: CompressedImage) -> None:
+        self._take_image(message, open_compressed_image)
+
+    def _take_image(self, message: Any, opened: Any) -> None:
+        self._health.count("images received")
+        self._last_image = now = time.monotonic()
+        if not self._is_listening():
+            return
+        try:
+            image = opened(message, self._parameters.image_limits)
+        except MessageError as error:
+            self._health.problem(error.reason, str(error))
+            return
+        self._frame_id = message.header.frame_id
+        stamp = stamp_of(message.header)
+        self._handle(
+            self._assembler.add_image(
+                stamp, image.decode, size=image.size, encoding=image.encoding, now=now
+            )
+        )
+
+    def _on_focus_state(self, message: FocusState) -> None:
+        self._health.count("focus states received")
+        self._last_focus = now = time.monotonic()
+        if self._is_listening():
+            self._handle(self._assembler.add_focus(focus_sample(message), now=now))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._worker.camera_info = message
+
+    def _poll(self) -> None:
+        if self._is_listening():
+            self._handle(self._assembler.poll(now=time.monotonic()))
+
+    def _is_listening(self) -> bool:
+        """Whether somebody wants results; if not, what was collected is let go."""
+        is_listening = self._outputs.anything_wanted()
+        if is_listening != self._was_listening:
+            self._was_listening = is_listening
+            now = time.monotonic()
+            self._listening_since = self._last_image = self._last_focus = now
+            self._assembler.flush()
+            self._queue.abandon()
+        return is_listening
+
+    def _handle(self, events: Sequence[SweepEvent]) -> None:
+        for event in events:
+            if isinstance(event, SweepStarted):
+                self._queue.start(event.height, event.width, self._frame_id)
+            elif isinstance(event, SliceAdded):
+                now = time.monotonic()
+                self._queue.add(event.slice, replaces_last=event.replaces_last, now=now)
+            elif isinstance(event, SweepFinished):
+                self._finish(event)
+            elif isinstance(event, SweepDropped):
+                self._queue.abandon()
+                self._health.problem(event.reason, event.detail)
+            else:
+                self._health.problem(event.reason, event.detail, self._seriousness(event))
+
+    def _finish(self, event: SweepFinished) -> None:
+        self._health.count("sweeps received")
+        if self._queue.finish(event.sweep) is not None:
+            self._health.problem(
+                "sweep outrun",
+                "sweeps come faster than they can be worked on, the oldest is dropped; use fewer "
+                "or smaller images, another backend, or a larger sweep.window_stride",
+            )
+
+    def _seriousness(self, event: FrameDropped) -> Level:
+        if event.reason in _USUAL:
+            return Level.OK
+        # At first one of the two topics is connected and the other is not yet.
+        grace_ends = self._listening_since + _MATCHING_GRACE
+        if event.reason in _UNPAIRED and time.monotonic() < grace_ends:
+            return Level.OK
+        return Level.WARN
+
+    def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        try:
+            parameters = changed_parameters(
+                self._parameters, {change.name: change.value for change in changes}
+            )
+        except OptionError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._worker.parameters = self._parameters = parameters
+        self._pipeline.min_confidence = parameters.min_confidence
+        return SetParametersResult(successful=True)
+
+    def _report(self) -> None:
+        is_listening = self._is_listening()
+        silent_since = time.monotonic() - _SILENCE
+        no_images = is_listening and self._last_image < silent_since
+        no_focus = is_listening and not no_images and self._last_focus < silent_since
+        self._health.condition(
+            "images",
+            f"no images on {self._image_topic}; start the camera driver, or remap image_raw"
+            if no_images
+            else None,
+        )
+        self._health.condition(
+            "focus states",
+            f"images but no focus states on {self._focus_topic}; start a source of "
+            "focdepth_ros/FocusState, or remap focus_state"
+            if no_focus
+            else None,
+        )
+        self._health.set_value("topics listened to", ", ".join(self._outputs.wanted()))
+        idle = "" if is_listening else "idle, nobody subscribes to a result; "
+        report = self._health.report(f"{idle}backend {self._pipeline.backend.name}")
+        status = DiagnosticStatus(
+            level=bytes([report.level]),
+            name=f"{self.node.get_name()}: depth from focus",
+            message=report.message,
+            hardware_id=self._frame_id,
+            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
+        )
+        stamp = self.node.get_clock().now().to_msg()
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = stamp
+        self._diagnostics.publish(message)
+
+    def _log(self, level: Level, text: str) -> None:
+        # Each severity needs a line of its own: rclpy ties it to the place of the call.
+        logger = self.node.get_logger()
+        if level == Level.ERROR:
+            logger.error(text)
+        elif level == Level.WARN:
+            logger.warning(text)
+        else:
+            logger.info(text)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run `depth_node` until it is interrupted; the exit code is returned."""
+    # One core is left for receiving images while the worker computes.
+    cv2.setNumThreads(max(1, len(os.sched_getaffinity(0)) - 1))
+    return run_node("depth_node", DepthNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

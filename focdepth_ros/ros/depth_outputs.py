@@ -1,0 +1,172 @@
+"""The topics that `depth_node` publishes; work is done only for those somebody listens to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.msg import SweepInfo
+from focdepth_ros.ros.conversions import (
+    float_image_message,
+    point_cloud_message,
+    rgb_image_message,
+    time_message,
+    with_header,
+)
+from focdepth_ros.ros.qos_events import Report, publisher_events
+from focdepth_ros.stack import CameraIntrinsics, FocalStack
+
+# Results are large and soon outdated: nobody is served by a long queue of them.
+_RESULTS_QOS = QoSProfile(depth=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """What is known of the camera: its ``camera_info`` as it came, and the model made of it."""
+
+    info: CameraInfo
+    intrinsics: CameraIntrinsics
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """The answer to one sweep.
+
+    Parameters
+    ----------
+    stack : FocalStack
+        The stamp of its reference slice is that of all messages.
+    frame_id : str
+    estimate : DepthEstimate
+    camera : Camera or None
+        Without it there is neither a cloud nor a ``camera_info``.
+    """
+
+    stack: FocalStack
+    frame_id: str
+    estimate: DepthEstimate
+    camera: Camera | None
+
+    def header(self) -> Header:
+        """Stamp and frame of the reference slice."""
+        stamp = self.stack.slices[self.stack.reference].stamp
+        return Header(stamp=time_message(stamp), frame_id=self.frame_id)
+
+
+class DepthOutputs:
+    """All publishers of results.
+
+    Parameters
+    ----------
+    node : Node
+    report : callable
+        Called when a subscriber cannot be served.
+    """
+
+    def __init__(self, node: Node, report: Report) -> None:
+        def publisher(kind: type, topic: str) -> Any:
+            full_name = node.resolve_topic_name(topic)
+            return node.create_publisher(
+                kind,
+                topic,
+                _RESULTS_QOS,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=publisher_events(full_name, report),
+            )
+
+        self._depth = publisher(Image, "depth/image")
+        self._camera_info = publisher(CameraInfo, "depth/camera_info")
+        self._confidence = publisher(Image, "confidence/image")
+        self._all_in_focus = publisher(Image, "all_in_focus/image")
+        self._points = publisher(PointCloud2, "points")
+        self._sweep_info = publisher(SweepInfo, "sweep_info")
+        self._all = {
+            "depth/image": self._depth,
+            "depth/camera_info": self._camera_info,
+            "confidence/image": self._confidence,
+            "all_in_focus/image": self._all_in_focus,
+            "points": self._points,
+            "sweep_info": self._sweep_info,
+        }
+
+    def wanted(self) -> list[str]:
+        """The topics that somebody listens to, by their relative names."""
+        return [topic for topic, publisher in self._all.items() if _is_wanted(publisher)]
+
+    def anything_wanted(self) -> bool:
+        """Whether somebody listens to any result."""
+        return any(map(_is_wanted, self._all.values()))
+
+    def colour_wanted(self) -> bool:
+        """Whether somebody listens to what needs the all-in-focus image."""
+        return _is_wanted(self._all_in_focus) or _is_wanted(self._points)
+
+    def publish(self, result: SweepResult) -> None:
+        """Publish what somebody listens to, depth first; but for `publish_info`.
+
+        Raises
+        ------
+        CalibrationError
+            If the camera's distortion model is not known. All but the cloud is out then.
+        """
+        header, estimate, camera = result.header(), result.estimate, result.camera
+        if _is_wanted(self._depth):
+            self._depth.publish(float_image_message(estimate.depth, header))
+        if camera is not None and _is_wanted(self._camera_info):
+            self._camera_info.publish(with_header(camera.info, header))
+        if _is_wanted(self._confidence):
+            self._confidence.publish(float_image_message(estimate.confidence, header))
+        if estimate.all_in_focus is not None and _is_wanted(self._all_in_focus):
+            self._all_in_focus.publish(rgb_image_message(estimate.all_in_focus, header))
+        if camera is not None and _is_wanted(self._points):
+            colours = estimate.all_in_focus
+            if colours is None:  # somebody came to listen in the middle of the sweep
+                colours = result.stack.slices[result.stack.reference].image
+            self._points.publish(
+                point_cloud_message(estimate.depth, camera.intrinsics, colours, header)
+            )
+
+    def publish_info(
+        self,
+        result: SweepResult,
+        *,
+        sequence: int,
+        end_reason: str,
+        fallback_reason: str,
+        latency: float,
+        dropped: dict[str, int],
+    ) -> None:
+        """Publish how the result came about; the parameters are fields of ``SweepInfo``."""
+        if not _is_wanted(self._sweep_info):
+            return
+        stack, estimate = result.stack, result.estimate
+        self._sweep_info.publish(
+            SweepInfo(
+                header=result.header(),
+                sequence=sequence,
+                stamps=[time_message(item.stamp) for item in stack.slices],
+                focus_distances=[float(item.focus_distance or np.nan) for item in stack.slices],
+                reference=stack.reference,
+                end_reason=end_reason,
+                backend=estimate.backend,
+                fallback_reason=fallback_reason,
+                coverage=1.0 - float(np.mean(np.isnan(estimate.depth))),
+                latency_after_last_frame=latency,
+                time_per_slice=estimate.timings["add"] / len(stack),
+                time_finish=estimate.timings["finish"],
+                dropped_reasons=list(dropped),
+                dropped_counts=list(dropped.values()),
+            )
+        )
+
+
+def _is_wanted(publisher: Any) -> bool:
+    return bool(publisher.get_subscription_count() > 0)

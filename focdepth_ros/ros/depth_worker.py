@@ -1,0 +1,161 @@
+"""The thread of `depth_node` that works on the sweeps and publishes the results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from focdepth_ros.backends.base import SweepSpec
+from focdepth_ros.errors import CalibrationError, FocdepthError, MessageError
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.ros.conversions import camera_intrinsics
+from focdepth_ros.ros.depth_outputs import Camera, DepthOutputs, SweepResult
+from focdepth_ros.ros.depth_parameters import DepthNodeParameters
+from focdepth_ros.ros.health import Level, NodeHealth
+from focdepth_ros.ros.sweep_queue import QueuedSweep, SweepQueue
+from focdepth_ros.stack import FocalStack, Slice
+
+
+class DepthWorker:
+    """Works on one sweep after the other, on each from its first slice on.
+
+    Parameters
+    ----------
+    pipeline : DepthPipeline
+    queue : SweepQueue
+        Where the sweeps come from; closing it ends the thread.
+    outputs : DepthOutputs
+    health : NodeHealth
+    parameters : DepthNodeParameters
+    info_topic : str
+        Full name of the topic of ``camera_info``, for messages.
+    complain : callable
+        Called with errors that nobody has foreseen.
+    """
+
+    def __init__(
+        self,
+        pipeline: DepthPipeline,
+        queue: SweepQueue,
+        outputs: DepthOutputs,
+        health: NodeHealth,
+        parameters: DepthNodeParameters,
+        *,
+        info_topic: str,
+        complain: Callable[[Exception], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._queue = queue
+        self._outputs = outputs
+        self._health = health
+        #: May be replaced at any time; counts from the next result on.
+        self.parameters = parameters
+        #: The newest one, if any came.
+        self.camera_info: CameraInfo | None = None
+        self._info_topic = info_topic
+        self._complain = complain
+        self._thread = threading.Thread(target=self._work, name="depth_worker")
+
+    def start(self) -> None:
+        """Begin with loading what the first sweep needs."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the thread has ended, once the queue is closed."""
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            self._warm_up()
+        except Exception as error:
+            self._complain(error)
+        while (sweep := self._queue.next()) is not None:
+            try:
+                self._answer(sweep)
+            except FocdepthError as error:
+                self._health.problem("sweep not answered", str(error), Level.ERROR)
+            except Exception as error:
+                self._complain(error)
+
+    def _warm_up(self) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        slices = [
+            Slice(cv2.GaussianBlur(noise, (0, 0), 0.5 + i).astype(np.uint8), focus_distance=1.0 + i)
+            for i in range(4)
+        ]
+        self._report_fallback(self._pipeline.estimate(FocalStack(slices)))
+
+    def _answer(self, queued: QueuedSweep) -> None:
+        size = (queued.height, queued.width)
+        camera, _ = self._camera(size)
+        run = self._pipeline.start(
+            SweepSpec(
+                height=queued.height,
+                width=queued.width,
+                intrinsics=None if camera is None else camera.intrinsics,
+                lens=self.parameters.lens,
+                all_in_focus=self._outputs.colour_wanted(),
+            )
+        )
+        for item in queued:
+            run.add(item)
+        sweep = queued.finished
+        if sweep is None:
+            return
+        estimate = self._within_range(run.finish())
+        fallback = self._report_fallback(estimate)
+
+        camera, lacking = self._camera(size)
+        stack = sweep.stack(reference=self.parameters.reference_slice)
+        result = SweepResult(stack, queued.frame_id, estimate, camera)
+        try:
+            self._outputs.publish(result)
+        except CalibrationError as error:
+            lacking = str(error)
+        self._health.condition(
+            "camera_info",
+            None if lacking is None else f"depth is published, but no points: {lacking}",
+        )
+        latency = time.monotonic() - queued.last_arrival
+        self._outputs.publish_info(
+            result,
+            sequence=queued.sequence,
+            end_reason=sweep.end_reason,
+            fallback_reason=fallback,
+            latency=latency,
+            dropped=self._health.problem_counts(),
+        )
+        self._health.count("sweeps answered")
+        self._health.set_value("slices", str(len(stack)))
+        self._health.set_value("latency after last frame [ms]", f"{1e3 * latency:.1f}")
+        self._health.set_value("last step [ms]", f"{1e3 * estimate.timings['finish']:.1f}")
+
+    def _camera(self, size: tuple[int, int]) -> tuple[Camera | None, str | None]:
+        """The camera, or why there is none for images of this size."""
+        info = self.camera_info
+        if info is None:
+            return None, f"no camera_info on {self._info_topic}; have the driver publish it"
+        try:
+            return Camera(info, camera_intrinsics(info, size)), None
+        except (MessageError, CalibrationError) as error:
+            return None, str(error)
+
+    def _within_range(self, estimate: DepthEstimate) -> DepthEstimate:
+        depth, parameters = estimate.depth, self.parameters
+        inside = (depth >= parameters.min_range) & (depth <= parameters.max_range)
+        return replace(estimate, depth=np.where(inside, depth, np.float32(np.nan)))
+
+    def _report_fallback(self, estimate: DepthEstimate) -> str:
+        """Why another backend answered; empty if none did."""
+        if estimate.backend == self._pipeline.backend.name:
+            return ""
+        reason = "; ".join(estimate.warnings)
+        self._health.problem("fell back", f"to backend '{estimate.backend}': {reason}")
+        return reason

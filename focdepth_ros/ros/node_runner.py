@@ -1,0 +1,92 @@
+"""Runs one node from its parameters to a clean end by Ctrl-C or a signal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from focdepth_ros.errors import FocdepthError
+
+_WAKE_PERIOD = 0.1  # seconds; signals do not wake the executor
+
+
+class RunnableNode(Protocol):
+    """What `run_node` needs of a node."""
+
+    @property
+    def node(self) -> Node:
+        """The node of rclpy."""
+
+    def complain(self, error: Exception) -> None:
+        """Report an error that nobody has foreseen; the node goes on."""
+
+    def close(self) -> None:
+        """End all threads. The node can still publish, nothing will be received any more."""
+
+
+def run_node(
+    name: str, create: Callable[[Node], RunnableNode], args: Sequence[str] | None = None
+) -> int:
+    """Run a node in the main thread until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    name : str
+        Of the node, unless it is remapped.
+    create : callable
+        Sets up the node. A `FocdepthError` that it raises ends the process with a line of log.
+    args : sequence of str, optional
+        The command line; that of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 if the node could not be set up.
+    """
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    # rclpy's own handlers would take away the context from threads that still publish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = Node(name)
+        try:
+            runnable = create(node)
+        except FocdepthError as error:
+            node.get_logger().fatal(str(error))
+            return 2
+        try:
+            _spin(runnable, stop)
+        finally:
+            runnable.close()
+            node.destroy_node()
+        return 0
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(runnable: RunnableNode, stop: threading.Event) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(runnable.node)
+    try:
+        while not stop.is_set():
+            try:
+                executor.spin_once(timeout_sec=_WAKE_PERIOD)
+            except ExternalShutdownException:
+                return
+            except Exception as error:  # such as a message that cannot be deserialised
+                runnable.complain(error)
+    finally:
+        executor.shutdown()

@@ -1,0 +1,58 @@
+"""Everything that one depth node publishes, as seen by a subscriber."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ros_harness import CameraDriver, Diagnostics, Peer
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from focdepth_ros.msg import SweepInfo
+
+KINDS = {
+    "depth/image": Image,
+    "depth/camera_info": CameraInfo,
+    "confidence/image": Image,
+    "all_in_focus/image": Image,
+    "points": PointCloud2,
+    "sweep_info": SweepInfo,
+}
+
+
+class DepthResults:
+    """Subscribes to results and waits for them.
+
+    Parameters
+    ----------
+    peer : Peer
+    topics : sequence of str, optional
+        Those to subscribe to; all by default.
+    """
+
+    def __init__(self, peer: Peer, topics: tuple[str, ...] = tuple(KINDS)) -> None:
+        self._peer = peer
+        self.topics = topics
+        self.received: dict[str, list[Any]] = {
+            topic: peer.collect(KINDS[topic], topic) for topic in topics
+        }
+
+    def wait_until_served(self, diagnostics: Diagnostics, driver: CameraDriver) -> None:
+        """Until the node knows its subscribers and its camera."""
+
+        def is_served() -> bool:
+            listened_to = diagnostics.value("topics listened to").split(", ")
+            return driver.is_heard() and set(self.topics) <= set(listened_to)
+
+        self._peer.wait_for(is_served, "the node to know its subscribers")
+
+    def clear(self) -> None:
+        for messages in self.received.values():
+            messages.clear()
+
+    def wait_for_one(self, *without: str) -> dict[str, Any]:
+        """One message of every topic, but for some."""
+        topics = [topic for topic in self.topics if topic not in without]
+        self._peer.wait_for(
+            lambda: all(self.received[topic] for topic in topics), f"results on {topics}"
+        )
+        return {topic: self.received[topic][-1] for topic in topics}

@@ -1,0 +1,249 @@
+"""What tests with ROS nodes share: an own domain, a node of the test's own, a camera to play.
+
+Nodes under test run in processes of their own (`NodeProcess`); the test talks to them over DDS.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from focdepth_ros.msg import FocusState
+from focdepth_ros.ros.conversions import (
+    camera_info_message,
+    mono_image_message,
+    rgb_image_message,
+    time_message,
+)
+from focdepth_ros.stack import FocalStack, ImageArray, Slice
+
+PROFILES = Path(__file__).parents[2] / "config" / "fastdds_large_images.xml"
+FRAME_ID = "test_camera_optical_frame"
+PATIENCE = 30.0  # seconds after which something that should happen has not
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that no other test on this machine uses, set in the environment."""
+    folder = Path(tempfile.gettempdir()) / "focdepth_test_domains"
+    folder.mkdir(exist_ok=True)
+    # Above 101 ports would collide with those that the kernel hands out.
+    for number in range(1, 102):
+        with (folder / str(number)).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            before = dict(os.environ)
+            os.environ.update(
+                ROS_DOMAIN_ID=str(number),
+                ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+                ROS_LOCALHOST_ONLY="1",  # the same for Humble
+                FASTRTPS_DEFAULT_PROFILES_FILE=str(PROFILES),
+            )
+            try:
+                yield number
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+            return
+    raise RuntimeError("all ROS domains are in use by other tests")
+
+
+class Peer:
+    """The node of the test itself: publishes, and collects what others publish."""
+
+    def __init__(self, name: str = "peer") -> None:
+        self._context = Context()
+        rclpy.init(context=self._context)
+        self.node: Any = Node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def collect(self, kind: type, topic: str) -> list[Any]:
+        """A list to which every message of the topic is added while spinning."""
+        messages: list[Any] = []
+        self.node.create_subscription(kind, topic, messages.append, QoSProfile(depth=50))
+        return messages
+
+    def spin(self, seconds: float) -> None:
+        """Take in messages for some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
+        """Take in messages until the condition gives something true, which is returned."""
+        end = time.monotonic() + PATIENCE
+        while not (result := condition()):
+            assert time.monotonic() < end, f"waited {PATIENCE} s in vain for {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+        return result
+
+
+class Diagnostics:
+    """The newest state that a node tells of itself on ``/diagnostics``."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._messages: list[DiagnosticArray] = peer.collect(DiagnosticArray, "/diagnostics")
+
+    @property
+    def status(self) -> Any:
+        """None where there is none yet."""
+        return self._messages[-1].status[0] if self._messages else None
+
+    @property
+    def level(self) -> int:
+        return -1 if self.status is None else int(self.status.level[0])
+
+    @property
+    def message(self) -> str:
+        return "" if self.status is None else str(self.status.message)
+
+    def value(self, key: str) -> str:
+        """Empty where there is none of this name."""
+        values = () if self.status is None else self.status.values
+        return next((str(item.value) for item in values if item.key == key), "")
+
+    def count(self, key: str) -> int:
+        return int(self.value(key) or 0)
+
+    def clear(self) -> None:
+        self._messages.clear()
+
+
+class CameraDriver:
+    """What a camera driver does: images, focus states and camera_info with equal headers.
+
+    Parameters
+    ----------
+    peer : Peer
+    calibrated : bool
+        Whether there is a ``camera_info``.
+    image_kind : type
+        Of the messages of `image_topic`.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        *,
+        calibrated: bool = True,
+        image_kind: type = Image,
+        image_topic: str = "image_raw",
+    ) -> None:
+        self._peer = peer
+        create = peer.node.create_publisher
+        self.images = create(image_kind, image_topic, qos_profile_sensor_data)
+        # A driver may be more reliable than is asked for.
+        reliable = QoSProfile(depth=20, reliability=QoSReliabilityPolicy.RELIABLE)
+        self.focus = create(FocusState, "focus_state", reliable)
+        self.info = create(CameraInfo, "camera_info", reliable) if calibrated else None
+        self.sweep_id = 0
+        self._stamp = 1_000 * 10**9
+
+    def is_heard(self) -> bool:
+        """Whether somebody listens to everything."""
+        publishers = [item for item in (self.images, self.focus, self.info) if item is not None]
+        return all(item.get_subscription_count() > 0 for item in publishers)
+
+    def next_header(self) -> Header:
+        """That of an image a thirtieth of a second after the one before."""
+        self._stamp += 33_333_333
+        return Header(stamp=time_message(self._stamp), frame_id=FRAME_ID)
+
+    def send(
+        self, image: Any, focus_distance: float, header: Header | None = None, **focus: Any
+    ) -> Header:
+        """Publish one frame; `focus` are further fields of its focus state.
+
+        Parameters
+        ----------
+        image : array or message
+        """
+        header = header or self.next_header()
+        message = image_message(image, header) if isinstance(image, np.ndarray) else image
+        message.header = header
+        self.images.publish(message)
+        self.focus.publish(FocusState(header=header, **focus_fields(focus_distance, **focus)))
+        return header
+
+    def send_sweep(
+        self,
+        stack: FocalStack,
+        slices: Sequence[Slice] | None = None,
+        *,
+        pause: float = 0.01,
+        convert: Callable[[ImageArray], Any] = lambda image: image,
+    ) -> list[Header]:
+        """Publish a sweep, or only some slices of it, as a driver that counts its sweeps.
+
+        `convert` makes the message, without a header, or the array to send.
+        """
+        self.sweep_id += 1
+        headers = []
+        for step, item in enumerate(stack.slices if slices is None else slices):
+            header = self.next_header()
+            if self.info is not None and stack.intrinsics is not None:
+                self.info.publish(camera_info_message(stack.intrinsics, header))
+            assert item.focus_distance is not None
+            self.send(
+                convert(item.image),
+                item.focus_distance,
+                header,
+                sweep_id=self.sweep_id,
+                sweep_step=step,
+                sweep_size=len(stack),
+            )
+            headers.append(header)
+            self._peer.spin(pause)
+        return headers
+
+
+def focus_fields(focus_distance: float, **fields: Any) -> dict[str, Any]:
+    """Of a settled focus state."""
+    return {
+        "focus_distance": float(focus_distance),
+        "lens_position": 1.0 / focus_distance if focus_distance else float("nan"),
+        "lens_position_unit": "dioptre",
+        "settled": True,
+        **fields,
+    }
+
+
+def image_message(image: ImageArray, header: Header) -> Image:
+    """As rgb8 or mono8."""
+    make = mono_image_message if image.ndim == 2 else rgb_image_message
+    return make(image, header)
+
+
+def pixels(message: Image) -> np.ndarray:
+    """The array in a 32FC1 or rgb8 image message, by the letter of its definition."""
+    if message.encoding == "32FC1":
+        assert message.step == 4 * message.width
+        values = np.frombuffer(message.data, ">f4" if message.is_bigendian else "<f4")
+        return values.reshape(message.height, message.width)
+    assert message.encoding == "rgb8"
+    assert message.step == 3 * message.width
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
