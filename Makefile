@@ -11,7 +11,6 @@ export PYTHON
 # Arguments for make demo and for pytest in make test.
 ARGS ?=
 
-SCRIPT_PYTHON := $(or $(PYTHON),python3)
 ENTER := . ./env.sh
 # Tests and demo must not meet other ROS 2 programs on this machine or its network.
 ISOLATE := export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_LOCALHOST_ONLY=1 ROS_DOMAIN_ID=$$((RANDOM % 100 + 1))
@@ -22,7 +21,12 @@ help: ## show this list
 		printf '  %-10s %s\n' "$$target" "$$text"; done
 
 setup: ## make the environment and build the package; quick if nothing has changed
-	@$(SCRIPT_PYTHON) scripts/setup_environment.py
+	@for python in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10 "$$PYTHON"; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2> /dev/null; then \
+			exec "$$python" scripts/setup_environment.py; \
+		fi; \
+	done; \
+	echo "[setup] error: there is no Python 3.10 or newer; install one, or name it: PYTHON=..." >&2; exit 1
 
 demo: setup ## simulated auto-focus camera and depth node at work; leaves pictures in demo_output
 	@$(ENTER) && $(ISOLATE) && python3 -m focdepth_ros.ros.demo $(ARGS)

@@ -22,7 +22,10 @@ _focdepth_enter() {
   export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_focdepth_root/config/fastdds_large_images.xml}"
 }
 
-if [ -e "$_focdepth_root/install/focdepth_setup.json" ] && [ -e "$_focdepth_root/.venv/bin/activate" ]; then
+if [ -n "${ROS_DISTRO-}" ] && [ -e "$_focdepth_root/.venv/local_setup.sh" ]; then
+  echo "ROS 2 $ROS_DISTRO is sourced here, but focdepth_ros was built without it; run first: make setup" >&2
+  _focdepth_status=1
+elif [ -e "$_focdepth_root/install/focdepth_setup.json" ] && [ -e "$_focdepth_root/.venv/bin/activate" ]; then
   # The scripts of ROS 2 use unset variables and failing commands.
   case $- in *e*) _focdepth_errexit=1 ;; *) _focdepth_errexit= ;; esac
   case $- in *u*) _focdepth_nounset=1 ;; *) _focdepth_nounset= ;; esac

@@ -69,8 +69,13 @@ def hint_at_installed_ros() -> None:
         say(f"no ROS 2 is sourced, taking the wheels; to use yours, first: source {found[-1]}")
 
 
-def choose_python(ros: list[Path]) -> Python:
-    """The interpreter named by ``PYTHON``, or the first one that will do.
+_CANDIDATES = (
+    "python3", "/usr/bin/python3", "python3.12", "python3.11", "python3.10", "python3.13",
+)  # fmt: skip
+
+
+def choose_python(ros: list[Path], previous: str | None) -> Python:
+    """The interpreter named by ``PYTHON``, or `previous`, or the first one that will do.
 
     Raises
     ------
@@ -78,9 +83,9 @@ def choose_python(ros: list[Path]) -> Python:
         If none will do, with what is wrong with each.
     """
     asked = os.environ.get("PYTHON")
-    candidates = [asked] if asked else [
-        "python3", "/usr/bin/python3", "python3.12", "python3.11", "python3.10", "python3.13",
-    ]  # fmt: skip
+    candidates = [asked] if asked else list(_CANDIDATES)
+    if previous and not asked:
+        candidates.insert(0, previous)
     environ = dict(os.environ) if ros else without_other_environments(os.environ)
     complaints = []
     for candidate in candidates:

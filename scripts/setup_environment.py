@@ -29,7 +29,7 @@ def main() -> int:
     fcntl.flock(directory, fcntl.LOCK_EX)  # two at a time would spoil each other's work
     try:
         ros = sourced_ros()
-        python = choose_python(ros)
+        python = choose_python(ros, virtual_environment.previous_python(ros))
         if ros:
             system_packages.ensure_ros_packages(ros)
         else:

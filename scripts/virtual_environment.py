@@ -19,6 +19,12 @@ PYTHON = VENV / "bin" / "python3"
 VENV_STAMP = VENV / "focdepth_setup.json"
 
 
+def previous_python(ros: Sequence[Path]) -> str | None:
+    """The interpreter that ``.venv`` was made with, if it was for this ROS 2."""
+    stamp = read_stamp(VENV_STAMP)
+    return stamp.get("python") if stamp.get("ros") == [str(prefix) for prefix in ros] else None
+
+
 def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
     """Make ``.venv`` if it is not there, outdated or damaged.
 
@@ -39,7 +45,12 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
     SetupError
         If pip fails, or ``.venv`` is somebody else's.
     """
-    made_for = digest([str(VENV), str(python.path), python.name, *map(str, ros)])
+    made_for = {
+        "place": str(VENV),
+        "python": str(python.path),
+        "version": python.name,
+        "ros": [str(prefix) for prefix in ros],
+    }
     names = ["base", "develop", "test"] + ([] if ros else ["ros", "ros-build"])
     sources = [ROOT / "requirements" / f"{name}.txt" for name in names]
     contents = digest([*sources, Path(ros_wheels.__file__)])
@@ -55,7 +66,7 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
     if not stamp:
         say(f"making .venv with {python.path} ({python.name})")
         VENV.mkdir()
-        stamp = {"made_for": made_for}
+        stamp = dict(made_for)
         write_stamp(VENV_STAMP, stamp)
         options = ["--system-site-packages"] if ros else []
         run(
@@ -80,7 +91,9 @@ def _environment(ros: Sequence[Path]) -> dict[str, str]:
     }
 
 
-def _problem(stamp: Mapping[str, Any], made_for: str, environ: Mapping[str, str]) -> str | None:
+def _problem(
+    stamp: Mapping[str, Any], made_for: Mapping[str, object], environ: Mapping[str, str]
+) -> str | None:
     """Why ``.venv`` must be made anew; None if it need not."""
     works = PYTHON.exists() and _succeeds("pass", environ)
     if not stamp:
@@ -92,7 +105,7 @@ def _problem(stamp: Mapping[str, Any], made_for: str, environ: Mapping[str, str]
         return "is damaged (no interpreter in it runs)"
     if not works:
         return "is damaged (its interpreter does not run)"
-    if stamp.get("made_for") != made_for:
+    if any(stamp.get(name) != value for name, value in made_for.items()):
         return "was made for another interpreter, another ROS 2 or another place"
     if "distributions" not in stamp:
         return "was not finished"

@@ -37,6 +37,7 @@ def ensure(environ: Mapping[str, str]) -> None:
     made_from = digest([*linked, *compiled, VENV_STAMP])
     stamp = read_stamp(_STAMP)
     if stamp.get("made_from") == made_from and all(map(os.path.exists, stamp["files"])):
+        _link_into_virtual_environment()  # which may be newer than the build
         return
     say("building with colcon")
     had_build = _BUILD.exists() or _INSTALL.exists()
