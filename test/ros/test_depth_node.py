@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from depth_results import DepthResults
 from ros_harness import FRAME_ID, CameraDriver, Diagnostics, Peer, pixels
-from small_sweep import HEIGHT, WIDTH, small_sweep
+from small_sweep import HEIGHT, INTRINSICS, WIDTH, small_sweep
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.geometry import back_project
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess
 
@@ -83,3 +84,59 @@ def test_camera_info_is_that_of_the_camera(sweep: Sweep) -> None:
     info = sweep.messages["depth/camera_info"]
     assert (info.width, info.height) == (WIDTH, HEIGHT)
     assert list(info.k) == [200.0, 0.0, 80.5, 0.0, 210.0, 57.25, 0.0, 0.0, 1.0]
+
+
+def test_points_are_the_depth_image_in_space(sweep: Sweep, expected: DepthEstimate) -> None:
+    message = sweep.messages["points"]
+    assert (message.height, message.width) == (HEIGHT, WIDTH)
+    values = np.frombuffer(message.data, np.float32).reshape(HEIGHT, WIDTH, 4)
+    np.testing.assert_array_equal(values[..., :3], back_project(expected.depth, INTRINSICS))
+    colours = np.ascontiguousarray(values[..., 3]).view(np.uint32)
+    assert expected.all_in_focus is not None
+    for shift, channel in ((16, 0), (8, 1), (0, 2)):
+        np.testing.assert_array_equal(
+            (colours >> shift) & 0xFF, expected.all_in_focus[..., channel]
+        )
+
+
+def test_sweep_info(sweep: Sweep, expected: DepthEstimate) -> None:
+    info = sweep.messages["sweep_info"]
+    stack = small_sweep().stack
+    assert info.sequence == 1
+    assert list(info.stamps) == [header.stamp for header in sweep.headers]
+    assert list(info.focus_distances) == [item.focus_distance for item in stack.slices]
+    assert info.stamps[info.reference] == info.header.stamp
+    assert info.end_reason == "complete"
+    assert (info.backend, info.fallback_reason) == ("graph_cut", "")
+    assert info.coverage == pytest.approx(np.mean(np.isfinite(expected.depth)), abs=1e-6)
+    assert 0.0 < info.time_finish < info.latency_after_last_frame
+    assert info.time_per_slice > 0.0
+    assert not any(info.dropped_counts)
+
+
+def test_diagnostics_are_fine(sweep: Sweep, peer: Peer) -> None:
+    diagnostics = Diagnostics(peer)
+    peer.wait_for(lambda: diagnostics.count("sweeps answered") == 1, "the sweep to be counted")
+    assert (diagnostics.level, diagnostics.message) == (0, "backend graph_cut")
+    assert diagnostics.status.hardware_id == FRAME_ID
+    assert diagnostics.count("images received") == len(sweep.headers)
+    assert float(diagnostics.value("latency after last frame [ms]")) > 0.0
+
+
+def test_sweeps_from_far_to_near_end_with_the_first_of_the_next(
+    sweep: Sweep, peer: Peer, expected: DepthEstimate
+) -> None:
+    """No sweep id: the order of the focus tells."""
+    driver, results = CameraDriver(peer), DepthResults(peer, ("depth/image", "sweep_info"))
+    results.wait_until_served(Diagnostics(peer), driver)
+    slices = small_sweep().stack.slices
+    headers = []
+    for item in (*reversed(slices), slices[-1]):
+        headers.append(driver.send(item.image, item.focus_distance))
+        peer.spin(0.01)
+    messages = results.wait_for_one()
+    info = messages["sweep_info"]
+    assert info.end_reason == "reversal"
+    assert info.reference == 0
+    assert info.header == headers[-2]
+    np.testing.assert_array_equal(pixels(messages["depth/image"]), expected.depth)

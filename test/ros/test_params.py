@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rcl_interfaces.msg import ParameterType
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from focdepth_ros.errors import OptionError
+from focdepth_ros.ros.depth_parameters import DepthNodeParameters
+from focdepth_ros.ros.params import (
+    changed_parameters,
+    declare_parameters,
+    parameter,
+    parameter_infos,
+)
+from focdepth_ros.sweep_types import SweepConfig
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@dataclass(frozen=True)
+class Table:
+    gain: float = parameter(1.5, "A gain.", minimum=0.0, maximum=10.0, live=True)
+    count: int = parameter(3, "A count.", minimum=1, maximum=5)
+    flag: bool = parameter(False, "A flag.")
+    mode_name: str = parameter("a", "A mode.", name="mode.name", choices=("a", "b"))
+
+    def __post_init__(self) -> None:
+        if self.flag and self.mode_name == "b":
+            raise OptionError("flag does not go with mode.name b")
+
+
+NodeMaker = Callable[[dict[str, object]], Node]
+
+
+@pytest.fixture
+def node_with(domain: int) -> Iterator[NodeMaker]:
+    """Makes nodes whose user has set some parameters."""
+    context = Context()
+    rclpy.init(context=context)
+    nodes: list[Node] = []
+
+    def make(values: dict[str, object]) -> Node:
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        nodes.append(Node("params", context=context, parameter_overrides=overrides))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.try_shutdown()
+
+
+def test_defaults(node_with: NodeMaker) -> None:
+    assert declare_parameters(node_with({}), Table) == Table()
+
+
+def test_values_of_the_user(node_with: NodeMaker) -> None:
+    values = {"gain": 2.5, "count": 5, "flag": True, "mode.name": "a"}
+    assert declare_parameters(node_with(values), Table) == Table(2.5, 5, True, "a")
+
+
+def test_whole_number_for_a_double(node_with: NodeMaker) -> None:
+    node = node_with({"gain": 2})
+    table = declare_parameters(node, Table)
+    assert table.gain == 2.0
+    assert isinstance(table.gain, float)
+    assert node.set_parameters([Parameter("gain", value=3)])[0].successful
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("gain", 10.5, r"parameter 'gain' is 10.5; it must be in [0, 10]"),
+        ("gain", float("nan"), "parameter 'gain' is nan; it must be in [0, 10]"),
+        ("gain", 11, "parameter 'gain' is 11.0; it must be in [0, 10]"),
+        ("gain", "x", "parameter 'gain' is 'x'; it must be a number"),
+        ("gain", True, "parameter 'gain' is True; it must be a number"),
+        ("count", 0, "parameter 'count' is 0; it must be in [1, 5]"),
+        ("count", 2.0, "parameter 'count' is 2.0; it must be a whole number"),
+        ("flag", 1, "parameter 'flag' is 1; it must be true or false"),
+        ("mode.name", "c", "parameter 'mode.name' is 'c'; it must be one of a, b"),
+        ("mode.name", 1, "parameter 'mode.name' is 1; it must be a text"),
+    ],
+)
+def test_wrong_values_are_named(
+    node_with: NodeMaker, name: str, value: object, message: str
+) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        declare_parameters(node_with({name: value}), Table)
+    with pytest.raises(OptionError, match=re.escape(message)):
+        changed_parameters(Table(), {name: value})
+
+
+def test_values_that_do_not_go_together(node_with: NodeMaker) -> None:
+    with pytest.raises(OptionError, match="flag does not go with"):
+        declare_parameters(node_with({"flag": True, "mode.name": "b"}), Table)
+
+
+def test_descriptors(node_with: NodeMaker) -> None:
+    node = node_with({})
+    declare_parameters(node, Table)
+    gain, count, mode = (node.describe_parameter(name) for name in ("gain", "count", "mode.name"))
+    assert (gain.type, gain.description) == (ParameterType.PARAMETER_DOUBLE, "A gain.")
+    assert (gain.floating_point_range[0].from_value, gain.read_only) == (0.0, False)
+    assert (count.type, count.integer_range[0].to_value) == (ParameterType.PARAMETER_INTEGER, 5)
+    assert count.read_only
+    assert mode.additional_constraints == "one of a, b"
+
+
+def test_only_live_parameters_can_be_set(node_with: NodeMaker) -> None:
+    node = node_with({})
+    declare_parameters(node, Table)
+    assert node.set_parameters([Parameter("gain", value=0.5)])[0].successful
+    assert not node.set_parameters([Parameter("gain", value=10.5)])[0].successful
+    refused = node.set_parameters([Parameter("count", value=4)])[0]
+    assert not refused.successful
+    assert "read-only" in refused.reason
+
+
+def test_changes_leave_the_rest_alone() -> None:
+    changed = changed_parameters(Table(count=2), {"mode.name": "b", "use_sim_time": True})
+    assert changed == Table(count=2, mode_name="b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_range": 1.0, "min_range": 2.0}, "min_range must be smaller"),
+        ({"lens.f_number": 1.4}, "set all three of them, or none"),
+        ({"sweep.min_slices": 8, "sweep.max_slices": 4}, "sweep.max_slices is 4"),
+        ({"sweep.split": "count", "sweep.count": 2}, "sweep.count is 2"),
+    ],
+)
+def test_depth_node_values_that_do_not_go_together(
+    changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        changed_parameters(DepthNodeParameters(), changes)
+
+
+def test_depth_node_sweeps_as_the_assembler_by_default() -> None:
+    assert DepthNodeParameters().sweep == SweepConfig()
+
+
+def documented(text: str) -> dict[str, str]:
+    """The comment above each parameter of a YAML file, by the parameter's full name."""
+    comments: dict[str, str] = {}
+    lines: list[str] = []
+    group = ""
+    for line in text.split("ros__parameters:")[1].splitlines():
+        comment = re.fullmatch(r" +# (.*)", line)
+        entry = re.fullmatch(r"( +)(\w+):(.*)", line)
+        if comment:
+            lines.append(comment[1])
+        elif entry and not entry[3]:
+            group = f"{entry[2]}."
+        elif entry:
+            name = entry[2] if len(entry[1]) == 4 else group + entry[2]
+            comments[name] = " ".join(lines)
+            lines = []
+    return comments
+
+
+def flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            values.update(flat(value, f"{prefix}{name}."))
+        else:
+            values[prefix + name] = value
+    return values
+
+
+@pytest.mark.parametrize(("file", "table"), [("depth_node.yaml", DepthNodeParameters)])
+def test_configuration_file_says_what_the_code_says(file: str, table: type) -> None:
+    text = (CONFIG / file).read_text(encoding="utf-8")
+    infos = parameter_infos(table)
+    values = flat(yaml.safe_load(text)["/**"]["ros__parameters"])
+    assert list(values.items()) == [(info.name, info.default) for info in infos]
+    assert [type(value) for value in values.values()] == [type(info.default) for info in infos]
+    expected = {}
+    for info in infos:
+        choices = f" One of {', '.join(info.choices)}." if info.choices else ""
+        live = " (live)" if info.live else ""
+        expected[info.name] = f"{info.description}{choices}{live}"
+    assert documented(text) == expected
