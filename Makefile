@@ -13,7 +13,8 @@ ARGS ?=
 
 ENTER := . ./env.sh
 # Tests and demo must not meet other ROS 2 programs on this machine or its network.
-ISOLATE := export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_LOCALHOST_ONLY=1 ROS_DOMAIN_ID=$$((RANDOM % 100 + 1))
+LOCAL := ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST $(if $(filter humble,$(ROS_DISTRO)),ROS_LOCALHOST_ONLY=1)
+ISOLATE := export $(LOCAL) ROS_DOMAIN_ID=$$((RANDOM % 100 + 1))
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3] [ARGS='...']"; echo
@@ -29,7 +30,7 @@ setup: ## make the environment and build the package; quick if nothing has chang
 	echo "[setup] error: there is no Python 3.10 or newer; install one, or name it: PYTHON=..." >&2; exit 1
 
 demo: setup ## simulated auto-focus camera and depth node at work; leaves pictures in demo_output
-	@$(ENTER) && $(ISOLATE) && python3 -m focdepth_ros.ros.demo $(ARGS)
+	@$(ENTER) && python3 -m focdepth_ros.ros.demo $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(ENTER) && ruff check . && ruff format --check . && mypy

@@ -12,9 +12,6 @@ import typer
 
 from focdepth_ros.cli.parameters import image_size
 
-# The nearest thing is a little behind the first focus distance, so that a sweep finds it.
-_SCENE_BEHIND_FOCUS = 1.05
-
 
 class Psf(str, Enum):
     """Shapes of the point-spread function."""
@@ -42,34 +39,19 @@ def simulate(
     The scene is a room with things in it at random, seen through a thin
     lens; the same options give the same pictures.
     """
-    from dataclasses import replace
-
-    from focdepth_ros.geometry import intrinsics_from_lens
-    from focdepth_ros.optics import sweep_distances
-    from focdepth_ros.simulation import (
-        DEFAULT_INTRINSICS,
-        DEFAULT_LENS,
-        RenderOptions,
-        random_scene,
-        render_stack,
-    )
-    from focdepth_ros.simulation.textures import load_photographs
+    from focdepth_ros.simulation import RenderOptions, render_random_sweep
     from focdepth_ros.stack_io import save_stack
 
-    distances = sweep_distances(near, far, slices)
     width, height = image_size(size, "--size")
-    out.mkdir(parents=True, exist_ok=True)
-    # The same lens before a sensor of the same width, whatever the number of pixels.
-    pitch = DEFAULT_LENS.pixel_pitch * DEFAULT_INTRINSICS.width / width
-    lens = replace(DEFAULT_LENS, pixel_pitch=pitch)
-    scene = random_scene(
+    simulated = render_random_sweep(
         seed,
-        intrinsics=intrinsics_from_lens(lens, width, height),
-        near=_SCENE_BEHIND_FOCUS * near,
+        slices=slices,
+        near=near,
         far=far,
-        photographs=load_photographs(textures),
+        width=width,
+        height=height,
+        textures=textures,
+        options=RenderOptions(psf=psf.value, breathing=breathing, shake_translation=shake),
     )
-    options = RenderOptions(psf=psf.value, breathing=breathing, shake_translation=shake)
-    simulated = render_stack(scene, lens, distances.tolist(), options=options, seed=seed)
     save_stack(out, simulated.stack, depth=simulated.depth)
     typer.echo(f"{slices} slices of {width}x{height} px from {near} to {far} m written to {out}")

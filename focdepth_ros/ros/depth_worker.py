@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -72,17 +73,17 @@ class DepthWorker:
         self._thread.join()
 
     def _work(self) -> None:
+        self._attempt(self._warm_up)
+        while (sweep := self._queue.next()) is not None:
+            self._attempt(partial(self._answer, sweep))
+
+    def _attempt(self, step: Callable[[], None]) -> None:
         try:
-            self._warm_up()
+            step()
+        except FocdepthError as error:
+            self._health.problem("no depth", str(error), Level.ERROR)
         except Exception as error:
             self._complain(error)
-        while (sweep := self._queue.next()) is not None:
-            try:
-                self._answer(sweep)
-            except FocdepthError as error:
-                self._health.problem("sweep not answered", str(error), Level.ERROR)
-            except Exception as error:
-                self._complain(error)
 
     def _warm_up(self) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)

@@ -11,6 +11,7 @@ from focdepth_ros.simulation.default_camera import (
     DEFAULT_LENS,
 )
 from focdepth_ros.simulation.random_scenes import random_scene
+from focdepth_ros.simulation.random_sweeps import render_random_sweep
 from focdepth_ros.simulation.renderer import (
     RenderOptions,
     SimulatedStack,
@@ -30,6 +31,7 @@ __all__ = [
     "SimulatedCamera",
     "SimulatedStack",
     "random_scene",
+    "render_random_sweep",
     "render_rgbd",
     "render_stack",
 ]

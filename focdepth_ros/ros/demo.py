@@ -1,0 +1,215 @@
+"""The demonstration: a simulated camera and `depth_node` at work, watched from a third process.
+
+``make demo``, or ``python -m focdepth_ros.ros.demo --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from focdepth_ros.errors import FocdepthError
+from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.ply import write_ply
+from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
+from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
+from focdepth_ros.image_io import write_image
+
+_PATIENCE = 30.0  # seconds without a sweep after which the demonstration gives up
+_ISOLATED_DOMAINS = range(1, 102)
+
+
+def main() -> int:
+    """Run the demonstration; the exit code is returned."""
+    options = _parse()
+    console = Console()
+    # Nodes of a robot nearby must neither hear nor disturb this.
+    os.environ["ROS_DOMAIN_ID"] = str(random.choice(_ISOLATED_DOMAINS))
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if os.environ.get("ROS_DISTRO") == "humble":  # later ones warn of it
+        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory() as logs:
+            return _watch(options, Path(logs), console)
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        return 130
+    except FocdepthError as error:
+        console.print(f"[red]error:[/red] {error}")
+        return 1
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="focdepth demo", description="Simulated auto-focus camera and depth node at work."
+    )
+    parser.add_argument("--sweeps", type=int, default=10, help="how many to watch (default 10)")
+    parser.add_argument("--backend", default="auto", help="see `focdepth backends`")
+    parser.add_argument("--seed", type=int, default=1004, help="of the simulated scene")
+    parser.add_argument("--stack", type=Path, help="play this focal stack folder instead")
+    parser.add_argument("--pattern", default="near_to_far", help="or far_to_near, ping_pong")
+    parser.add_argument("--rate", type=float, default=30.0, help="images per second (default 30)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), help="folder for pictures and cloud"
+    )
+    options = parser.parse_args()
+    if options.sweeps < 1:
+        parser.error(f"--sweeps is {options.sweeps}; it must be at least 1")
+    if options.stack is not None:
+        options.stack = options.stack.resolve()
+    return options
+
+
+def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
+    camera_parameters: dict[str, ParameterValue] = {
+        "seed": options.seed,
+        "stack": "" if options.stack is None else str(options.stack),
+        "pattern": options.pattern,
+        "frame_rate": options.rate,
+        "sweeps": options.sweeps,
+        "wait_for_subscribers": True,
+    }
+    console.print("starting sim_camera_node and depth_node; the scene is rendered first …")
+    with (
+        DemoObserver() as observer,
+        NodeProcess(
+            "focdepth_ros.ros.depth_node", {"backend": options.backend}, logs / "depth_node.log"
+        ) as depth_node,
+        NodeProcess(
+            "focdepth_ros.ros.sim_camera_node", camera_parameters, logs / "camera.log"
+        ) as camera,
+    ):
+        nodes = (depth_node, camera)
+        meter = CpuMeter(nodes)
+        sweeps: list[ObservedSweep] = []
+        last = time.monotonic()
+        while len(sweeps) < options.sweeps and time.monotonic() - last < _PATIENCE:
+            observer.spin_once()
+            if any(node.exit_code is not None for node in nodes):
+                break
+            # The pictures come from the last sweep; until then its frames are not listened to.
+            if len(sweeps) >= options.sweeps - 2:
+                observer.watch_frames()
+            while observer.answers:
+                sweeps.append(observer.answers.popleft())
+                last = time.monotonic()
+                if len(sweeps) == 1:
+                    meter.start()
+                    console.print(f"[bold]{_HEADINGS}[/bold]")
+                console.print(_row(sweeps[-1], observer.truth))
+        shares = meter.shares()
+        for node in nodes:
+            if node.exit_code is not None:
+                console.print(f"[red]{node.name} has died:[/red]\n{node.last_words()}")
+                return 1
+        if not sweeps:
+            console.print(f"[red]no depth came in {_PATIENCE:.0f} s[/red]\n")
+            console.print(depth_node.last_words() + "\n" + camera.last_words())
+            return 1
+        exit_codes = {node.name: node.stop() for node in nodes}
+        _summarise(sweeps, options, shares, console)
+        _leave_pictures(sweeps[-1], observer, options.output, console)
+    unclean = {name: code for name, code in exit_codes.items() if code != 0}
+    if unclean:
+        console.print(f"[red]did not end cleanly: {unclean}[/red]")
+    return 1 if unclean or len(sweeps) < options.sweeps else 0
+
+
+class CpuMeter:
+    """Processor time of nodes since `start`, as a share of one core."""
+
+    def __init__(self, nodes: tuple[NodeProcess, ...]) -> None:
+        self._nodes = nodes
+        self._started = time.monotonic()
+        self._before = [0.0 for _ in nodes]
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._started = time.monotonic()
+        self._before = [node.cpu_seconds() for node in self._nodes]
+
+    def shares(self) -> dict[str, float]:
+        """By the name of the node."""
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        return {
+            node.name: (node.cpu_seconds() - before) / elapsed
+            for node, before in zip(self._nodes, self._before, strict=True)
+        }
+
+
+_HEADINGS = "sweep  backend     slices  latency   answered  abs_rel   rmse"
+
+
+def _row(
+    sweep: ObservedSweep, truth: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None
+) -> str:
+    info = sweep.info
+    line = (
+        f"{info.sequence:5d}  {info.backend:10}  {len(info.stamps):6d}  "
+        f"{1e3 * info.latency_after_last_frame:4.0f} ms  {info.coverage:8.1%}"
+    )
+    if truth is None:
+        return line
+    error = depth_metrics(sweep.depth, truth)
+    return f"{line}  {error['abs_rel']:7.4f}  {error['rmse']:6.3f} m"
+
+
+def _summarise(
+    sweeps: list[ObservedSweep],
+    options: argparse.Namespace,
+    shares: dict[str, float],
+    console: Console,
+) -> None:
+    latencies = 1e3 * np.array([sweep.info.latency_after_last_frame for sweep in sweeps])
+    duration = 1e3 * max(len(sweep.info.stamps) for sweep in sweeps) / options.rate
+    last = sweeps[-1].info
+    dropped = dict(zip(last.dropped_reasons, last.dropped_counts, strict=True))
+    table = Table(show_header=False, box=None)
+    table.add_row("sweeps sent, answered", f"{options.sweeps}, {len(sweeps)}")
+    table.add_row(
+        "dropped", ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "nothing"
+    )
+    table.add_row(
+        "latency after the last frame",
+        f"median {np.median(latencies):.0f} ms, largest {latencies.max():.0f} ms",
+    )
+    table.add_row(
+        f"before the next sweep ended ({duration:.0f} ms)",
+        "yes, every one" if latencies.max() < duration else "no",
+    )
+    for name, share in shares.items():
+        table.add_row(f"CPU of {name}", f"{share:.0%} of one core")
+    console.print(table)
+
+
+def _leave_pictures(
+    sweep: ObservedSweep, observer: DemoObserver, output: Path, console: Console
+) -> None:
+    info = sweep.info
+    stack = observer.stack_of(sweep)
+    sheet = picture_sheet(
+        stack,
+        sweep.estimate(),
+        truth=observer.truth,
+        title=f"focdepth_ros demo: sweep {info.sequence}, backend {info.backend}, "
+        f"{1e3 * info.latency_after_last_frame:.0f} ms after the last frame",
+    )
+    write_image(output / "sheet.png", sheet)
+    points, colours = sweep.points()
+    write_ply(output / "cloud.ply", points, colours)
+    console.print(f"left {output / 'sheet.png'} and {output / 'cloud.ply'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Listens to the camera and to `depth_node`, and puts together what belongs to one sweep."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from focdepth_ros.errors import MessageError
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.msg import SweepInfo
+from focdepth_ros.ros.conversions import camera_intrinsics, stamp_of
+from focdepth_ros.ros.image_decoding import ImageLimits, open_image
+from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Slice
+
+_RELIABLE = QoSProfile(depth=10)
+_SENSOR = QoSProfile(depth=30, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+_LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+_RESULTS = {
+    "depth/image": Image,
+    "confidence/image": Image,
+    "all_in_focus/image": Image,
+    "points": PointCloud2,
+    "sweep_info": SweepInfo,
+}
+_FRAMES_KEPT = 100
+_LIMITS = ImageLimits(max_pixels=100_000_000, bit_depth=16)
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedSweep:
+    """All messages of one answered sweep, by topic."""
+
+    messages: dict[str, Any]
+
+    @property
+    def info(self) -> Any:
+        """The `SweepInfo`."""
+        return self.messages["sweep_info"]
+
+    @property
+    def depth(self) -> FloatImage:
+        """(H, W) float32, metres."""
+        return float_image(self.messages["depth/image"])
+
+    def estimate(self) -> DepthEstimate:
+        """The answer as it came over the topics, which do not tell positions in the stack."""
+        confidence = float_image(self.messages["confidence/image"])
+        return DepthEstimate(
+            depth=self.depth,
+            confidence=confidence,
+            slice_index=np.full_like(confidence, np.nan),
+            backend=self.info.backend,
+            metric=True,
+            all_in_focus=open_image(self.messages["all_in_focus/image"], _LIMITS).decode(),
+        )
+
+    def points(self) -> tuple[NDArray[np.float32], ImageArray]:
+        """Points (H, W, 3) in metres and RGB colours (H, W, 3) of the cloud."""
+        cloud = self.messages["points"]
+        raw = np.frombuffer(cloud.data, np.uint8).reshape(cloud.height, cloud.width, -1)
+        offsets = {field.name: field.offset for field in cloud.fields}
+        x = offsets["x"]
+        points = np.ascontiguousarray(raw[..., x : x + 12]).view(np.float32)
+        colour = offsets["rgb"]
+        return points, np.ascontiguousarray(raw[..., colour : colour + 3][..., ::-1])
+
+
+class DemoObserver:
+    """A node that watches the other two. A context manager."""
+
+    def __init__(self) -> None:
+        rclpy.init(args=[])
+        self._node = Node("demo_observer")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        #: Sweeps all of whose messages are there, oldest first.
+        self.answers: deque[ObservedSweep] = deque()
+        #: (H, W) float32 in metres where the camera tells the ground truth.
+        self.truth: FloatImage | None = None
+        self._parts: dict[int, dict[str, Any]] = {}
+        self._frames: dict[int, Any] = {}
+        self._camera_info: Any = None
+        for topic, kind in _RESULTS.items():
+            self._node.create_subscription(kind, topic, self._collector(topic), _RELIABLE)
+        self._node.create_subscription(Image, "ground_truth/depth", self._on_truth, _LATCHED)
+        self._watches_frames = False
+
+    def __enter__(self) -> DemoObserver:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def spin_once(self) -> None:
+        """Take in one message, or return after a moment."""
+        self._executor.spin_once(timeout_sec=0.1)
+
+    def watch_frames(self) -> None:
+        """Listen to the camera's images, too, for `stack_of`."""
+        if self._watches_frames:
+            return
+        self._watches_frames = True
+        self._node.create_subscription(Image, "image_raw", self._on_frame, _SENSOR)
+        self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _SENSOR)
+
+    def stack_of(self, sweep: ObservedSweep) -> FocalStack:
+        """The slices of a sweep as they came over the topics.
+
+        Raises
+        ------
+        MessageError
+            If fewer than 2 of its images were received.
+        """
+        stamps = [stamp.sec * 10**9 + stamp.nanosec for stamp in sweep.info.stamps]
+        slices = [
+            Slice(open_image(self._frames[stamp], _LIMITS).decode(), distance, stamp)
+            for stamp, distance in zip(stamps, sweep.info.focus_distances, strict=True)
+            if stamp in self._frames
+        ]
+        if len(slices) < 2:
+            raise MessageError(
+                f"{len(slices)} of the {len(stamps)} images of sweep {sweep.info.sequence} were "
+                "received; at least 2 are needed for the pictures",
+                reason="frames lost",
+            )
+        return FocalStack(slices, intrinsics=self._intrinsics(slices[0].size))
+
+    def _intrinsics(self, size: tuple[int, int]) -> CameraIntrinsics | None:
+        return None if self._camera_info is None else camera_intrinsics(self._camera_info, size)
+
+    def _collector(self, topic: str) -> Any:
+        def collect(message: Any) -> None:
+            stamp = stamp_of(message.header)
+            parts = self._parts.setdefault(stamp, {})
+            parts[topic] = message
+            if len(parts) == len(_RESULTS):
+                self.answers.append(ObservedSweep(self._parts.pop(stamp)))
+
+        return collect
+
+    def _on_truth(self, message: Any) -> None:
+        if self.truth is None:
+            self.truth = float_image(message)
+
+    def _on_frame(self, message: Any) -> None:
+        self._frames[stamp_of(message.header)] = message
+        while len(self._frames) > _FRAMES_KEPT:
+            del self._frames[next(iter(self._frames))]
+
+    def _on_info(self, message: Any) -> None:
+        self._camera_info = message
+
+
+def float_image(message: Any) -> FloatImage:
+    """(H, W) float32 of an image message of encoding 32FC1."""
+    return np.frombuffer(message.data, np.float32).reshape(message.height, message.width)

@@ -1,0 +1,116 @@
+"""Start the depth node, and RViz beside it if asked for.
+
+``ros2 launch focdepth_ros depth.launch.py image_topic:=/camera/image_raw
+camera_info_topic:=/camera/camera_info focus_topic:=/camera/focus_state``
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+SHARE = Path(get_package_share_directory("focdepth_ros"))
+PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("namespace", default_value="", description="Of all nodes."),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=str(SHARE / "config" / "depth_node.yaml"),
+                description="Parameters of depth_node.",
+            ),
+            DeclareLaunchArgument(
+                "backend",
+                default_value="",
+                description="Name of a backend (`focdepth backends` lists them); "
+                "empty: the one in params_file.",
+            ),
+            DeclareLaunchArgument(
+                "image_topic", default_value="image_raw", description="Images of the sweep."
+            ),
+            DeclareLaunchArgument(
+                "camera_info_topic", default_value="camera_info", description="Its calibration."
+            ),
+            DeclareLaunchArgument(
+                "focus_topic",
+                default_value="focus_state",
+                description="focdepth_ros/FocusState, stamped like the images.",
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time", default_value="false", description="Take the time from /clock."
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                description="Of the nodes: debug, info, warn, error or fatal.",
+            ),
+            DeclareLaunchArgument(
+                "rviz", default_value="false", description="Show depth and points in RViz."
+            ),
+            DeclareLaunchArgument(
+                "fixed_frame",
+                default_value="camera_optical_frame",
+                description="Fixed frame of RViz: the frame_id of the images.",
+            ),
+            # Whole images pass through shared memory only with this profile; whoever has set
+            # one keeps it.
+            SetEnvironmentVariable(
+                PROFILES,
+                EnvironmentVariable(
+                    PROFILES, default_value=str(SHARE / "config" / "fastdds_large_images.xml")
+                ),
+            ),
+            OpaqueFunction(function=_depth_node),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=LaunchConfiguration("namespace"),
+                arguments=[
+                    "--display-config",
+                    str(SHARE / "config" / "depth.rviz"),
+                    "--fixed-frame",
+                    LaunchConfiguration("fixed_frame"),
+                ],
+                parameters=[{"use_sim_time": _use_sim_time()}],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )
+
+
+def _use_sim_time() -> ParameterValue:
+    return ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+
+
+def _depth_node(context: LaunchContext) -> list[Action]:
+    # Only values that were given may override the file, hence not a plain list of parameters.
+    overrides: dict[str, object] = {"use_sim_time": _use_sim_time()}
+    backend = LaunchConfiguration("backend").perform(context)
+    if backend:
+        overrides["backend"] = backend
+    image_topic = LaunchConfiguration("image_topic")
+    return [
+        Node(
+            package="focdepth_ros",
+            executable="depth_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("params_file"), overrides],
+            remappings=[
+                ("image_raw", image_topic),
+                ("image_raw/compressed", [image_topic, "/compressed"]),
+                ("camera_info", LaunchConfiguration("camera_info_topic")),
+                ("focus_state", LaunchConfiguration("focus_topic")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]
