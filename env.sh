@@ -25,7 +25,7 @@ _focdepth_enter() {
 if [ -n "${ROS_DISTRO-}" ] && [ -e "$_focdepth_root/.venv/local_setup.sh" ]; then
   echo "ROS 2 $ROS_DISTRO is sourced here, but focdepth_ros was built without it; run first: make setup" >&2
   _focdepth_status=1
-elif [ -e "$_focdepth_root/install/focdepth_setup.json" ] && [ -e "$_focdepth_root/.venv/bin/activate" ]; then
+elif [ -e "$_focdepth_root/install/focdepth_ros/share/focdepth_ros/package.xml" ] && [ -e "$_focdepth_root/.venv/bin/activate" ]; then
   # The scripts of ROS 2 use unset variables and failing commands.
   case $- in *e*) _focdepth_errexit=1 ;; *) _focdepth_errexit= ;; esac
   case $- in *u*) _focdepth_nounset=1 ;; *) _focdepth_nounset= ;; esac

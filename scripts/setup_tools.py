@@ -20,6 +20,7 @@ class SetupError(Exception):
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}\n[setup] to do: {remedy}")
+        self.problem = problem
 
 
 def say(text: str) -> None:

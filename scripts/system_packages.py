@@ -89,7 +89,7 @@ def _install(packages: Sequence[str]) -> None:
             run([*apt_get, "update"], environ, "setup-apt-update.log")
             run(install, environ, "setup-apt.log")
         except SetupError as error:
-            raise SetupError(f"{problem}; {error}", remedy) from error
+            raise SetupError(f"{problem}; {error.problem}", remedy) from error
 
 
 def _sudo_without_password() -> bool:
