@@ -21,6 +21,7 @@ from focdepth_ros.ros.params import (
     parameter,
     parameter_infos,
 )
+from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.sweep_types import SweepConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -180,7 +181,10 @@ def flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
     return values
 
 
-@pytest.mark.parametrize(("file", "table"), [("depth_node.yaml", DepthNodeParameters)])
+@pytest.mark.parametrize(
+    ("file", "table"),
+    [("depth_node.yaml", DepthNodeParameters), ("sim_camera_node.yaml", SimCameraParameters)],
+)
 def test_configuration_file_says_what_the_code_says(file: str, table: type) -> None:
     text = (CONFIG / file).read_text(encoding="utf-8")
     infos = parameter_infos(table)

@@ -1,0 +1,77 @@
+"""Runs the simulated camera and the depth node, and collects what an observer receives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import SEED
+
+from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
+from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
+from focdepth_ros.stack import FloatImage, FocalStack
+
+_PATIENCE = 30.0  # seconds without a sweep
+
+
+@dataclass
+class LiveRun:
+    """What came of one run.
+
+    Parameters
+    ----------
+    sweeps : list of ObservedSweep
+    truth : (H, W) float32 or None
+        Metres, as the camera told it.
+    stack : FocalStack
+        The slices of the last sweep as they came over the topics.
+    exit_codes : dict of str to int
+        By node, after an interrupt.
+    """
+
+    sweeps: list[ObservedSweep]
+    truth: FloatImage | None
+    stack: FocalStack
+    exit_codes: dict[str, int]
+
+
+def live_run(
+    logs: Path,
+    sweeps: int,
+    *,
+    camera: dict[str, ParameterValue] | None = None,
+    depth: dict[str, ParameterValue] | None = None,
+    answers: int | None = None,
+) -> LiveRun:
+    """Let the camera send some sweeps, and wait for as many answers."""
+    camera_parameters: dict[str, ParameterValue] = {
+        "seed": SEED,
+        "sweeps": sweeps,
+        "wait_for_subscribers": True,
+        **(camera or {}),
+    }
+    received: list[ObservedSweep] = []
+    with (
+        DemoObserver() as observer,
+        NodeProcess("focdepth_ros.ros.depth_node", depth or {}, logs / "depth_node.log") as node,
+    ):
+        observer.watch_frames()
+        # Before the camera is there, so that it cannot begin without this observer.
+        observer.wait_until_heard_by("depth_node")
+        with NodeProcess(
+            "focdepth_ros.ros.sim_camera_node", camera_parameters, logs / "camera.log"
+        ) as camera_node:
+            last = time.monotonic()
+            while len(received) < (answers or sweeps):
+                observer.spin_once()
+                while observer.answers:
+                    received.append(observer.answers.popleft())
+                    last = time.monotonic()
+                silent = time.monotonic() - last
+                assert silent < _PATIENCE, (
+                    f"{len(received)} answers, then silence\n{node.last_words()}\n"
+                    f"{camera_node.last_words()}"
+                )
+            exit_codes = {process.name: process.stop() for process in (node, camera_node)}
+            return LiveRun(received, observer.truth, observer.stack_of(received[-1]), exit_codes)
