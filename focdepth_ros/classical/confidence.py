@@ -17,6 +17,7 @@ FEATURES = ("contrast", "prominence", "regret", "edge", "overshoot", "roughness"
 _WEIGHTS = (1.622, -0.376, -0.726, -0.443, -3.794, -9.586)
 _BIAS = 1.370
 
+_FULL_CONTRAST = 0.25  # of the log focus measure; in scenes, less is mostly noise
 _EDGE_RADIUS = 5  # pixels of the working grid
 _MAX_EDGE = 3.0  # slices
 _MAX_OVERSHOOT = 3.0  # slices
@@ -96,10 +97,17 @@ def focus_features(curves: FocusCurves) -> FloatImage:
 def focus_confidence(curves: FocusCurves) -> FloatImage:
     """Probability that each position is within a quarter of a slice of the truth.
 
+    It falls to 0 where the curve is flat: nothing was seen there by which to tell the focus,
+    however well neighbours agree.
+
     Returns
     -------
     (h, w) float32 in [0, 1]
     """
+    features = focus_features(curves)
     weights = np.array(_WEIGHTS, dtype=np.float32)
-    score = np.tensordot(weights, focus_features(curves), axes=1) + np.float32(_BIAS)
-    return np.asarray(1.0 / (1.0 + np.exp(-score)), dtype=np.float32)
+    score = np.tensordot(weights, features, axes=1) + np.float32(_BIAS)
+    contrast = features[FEATURES.index("contrast")]
+    seen = np.clip(contrast / _FULL_CONTRAST, 0.0, 1.0)
+    # The logistic function; written with exp it would overflow.
+    return np.asarray(seen * (0.5 + 0.5 * np.tanh(0.5 * score)), dtype=np.float32)

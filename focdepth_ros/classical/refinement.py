@@ -33,6 +33,8 @@ def refine_peak(
     overshoot : (h, w) float32
         By how many slices the vertex lies outside of the sweep; 0 inside. Where it is large
         the pixel was never in focus, and all that is known is on which side of the sweep it is.
+        It is inf where the curve rises ever more steeply towards the end of the sweep, as it
+        does far from its maximum.
 
     References
     ----------
@@ -60,11 +62,14 @@ def refine_peak(
     # From dioptres to slices, by the step on the side on which the vertex lies.
     offset /= np.where(offset * step_above >= 0, step_above, step_below)
     vertex = np.where(peaked, middle + offset, chosen)
+    first, last = chosen == 0, chosen == count - 1
     overshoot = np.maximum(np.maximum(-vertex, vertex - (count - 1)), 0)
+    rising = (first & (below > centre)) | (last & (above > centre))
+    overshoot = np.where(rising & ~peaked, np.inf, overshoot)
     nearby = np.clip(vertex, chosen - 0.5, chosen + 0.5)
     return (
         np.clip(nearby, 0, count - 1).astype(np.float32),
-        np.where((chosen == 0) | (chosen == count - 1), overshoot, 0).astype(np.float32),
+        np.where(first | last, overshoot, 0).astype(np.float32),
     )
 
 
@@ -108,6 +113,10 @@ def enlarge(slice_index: FloatImage, size: tuple[int, int]) -> FloatImage:
     if slice_index.shape == size:
         return slice_index
     target = (size[1], size[0])
-    smooth = cv2.resize(slice_index, target, interpolation=cv2.INTER_LINEAR)
+    around = np.ones((3, 3), dtype=np.uint8)
+    edge = cv2.dilate(slice_index, around) - cv2.erode(slice_index, around) > 1.0
+    at_edge = cv2.resize(edge.view(np.uint8), target, interpolation=cv2.INTER_NEAREST)
+    enlarged = cv2.resize(slice_index, target, interpolation=cv2.INTER_LINEAR)
     nearest = cv2.resize(slice_index, target, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(np.where(np.abs(smooth - nearest) < 0.5, smooth, nearest), dtype=np.float32)
+    cv2.copyTo(nearest, at_edge, enlarged)
+    return np.asarray(enlarged, dtype=np.float32)
