@@ -84,13 +84,7 @@ class SweepRun:
         SliceError
             If it does not belong to the sweep, which goes on without it.
         """
-        self._spec.check(item)
-        last = self._slices[-1] if self._slices else None
-        repeats = (
-            last is not None
-            and item.focus_distance is not None
-            and item.focus_distance == last.focus_distance
-        )
+        repeats = self._spec.check(item, self._slices)
         self._slices[len(self._slices) - repeats :] = [item]
         if self._accumulator is None:
             return

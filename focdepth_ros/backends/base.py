@@ -7,6 +7,7 @@ last frame only `Accumulator.finish` is left.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,13 +42,25 @@ class SweepSpec:
     expected_slices: int | None = None
     all_in_focus: bool = True
 
-    def check(self, item: Slice) -> None:
+    def check(self, item: Slice, before: Sequence[Slice] = ()) -> bool:
         """Refuse a slice that does not belong to this sweep.
+
+        Parameters
+        ----------
+        item : Slice
+        before : sequence of Slice
+            Those of the sweep so far.
+
+        Returns
+        -------
+        bool
+            Whether it takes the place of the last slice, having the same focus distance.
 
         Raises
         ------
         SliceError
-            If its size is not the sweep's, or it has no focus distance in a metric sweep.
+            If its size is not the sweep's, one is mono and the other in colour, it has no focus
+            distance in a metric sweep, or that of a slice before the last.
         """
         if item.size != (self.height, self.width):
             raise SliceError(
@@ -56,6 +69,23 @@ class SweepSpec:
             )
         if self.metric and item.focus_distance is None:
             raise SliceError("slice has no focus distance, but the sweep is metric; give metres")
+        if before and item.image.shape != before[0].image.shape:
+            raise SliceError(
+                f"slice has shape {item.image.shape}, those before it {before[0].image.shape}; "
+                "all slices of a sweep must be mono or all RGB"
+            )
+        if not self.metric:
+            return False
+        # Of distances that differ by a rounding error the dioptres can be equal.
+        dioptres = [taken.dioptre for taken in before]
+        if item.dioptre not in dioptres:
+            return False
+        if item.dioptre != dioptres[-1]:
+            raise SliceError(
+                f"the sweep already has a slice at {item.focus_distance} m; give each focus "
+                "distance once"
+            )
+        return True
 
 
 class Accumulator(ABC):

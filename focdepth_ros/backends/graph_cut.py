@@ -70,6 +70,8 @@ class GraphCutConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise OptionError(f"graph_cut option {name}={value} is not in [{low}, {high}]")
+            if isinstance(low, int) and not isinstance(value, int):
+                raise OptionError(f"graph_cut option {name}={value} is not a whole number")
 
 
 class GraphCutBackend(Backend):

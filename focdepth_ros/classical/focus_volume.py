@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import SweepSpec
-from focdepth_ros.errors import SliceError, StackError
+from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
 FocusMeasure = Callable[[Slice], FloatImage]
@@ -57,14 +57,7 @@ class FocusVolumeBuilder:
         SliceError
             If it does not fit the sweep.
         """
-        self._spec.check(item)
-        distances = [added.focus_distance for added in self._slices]
-        if self._spec.metric and item.focus_distance in distances:
-            if item.focus_distance != distances[-1]:
-                raise SliceError(
-                    f"the sweep already has a slice at {item.focus_distance} m; give each focus "
-                    "distance once"
-                )
+        if self._spec.check(item, self._slices):
             self._slices.pop()
             self._energies.pop()
         self._energies.append(self._measure(item))
