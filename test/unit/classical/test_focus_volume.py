@@ -1,0 +1,96 @@
+"""A sweep as it comes in: its order, repeated distances, and slices that do not belong to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from focdepth_ros.backends.base import SweepSpec
+from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
+from focdepth_ros.errors import SliceError, StackError
+from focdepth_ros.stack import FloatImage, Slice
+
+SPEC = SweepSpec(height=2, width=3)
+
+
+def mean_grey(item: Slice) -> FloatImage:
+    return np.full(item.size, item.image.mean(), np.float32)
+
+
+def grey_slice(level: int, distance: float | None, shape: tuple[int, ...] = (2, 3, 3)) -> Slice:
+    return Slice(np.full(shape, level, np.uint8), distance)
+
+
+def builder(spec: SweepSpec = SPEC) -> FocusVolumeBuilder:
+    return FocusVolumeBuilder(spec, mean_grey)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_sorts_near_to_far_whatever_order_slices_come_in(order: tuple[int, ...]) -> None:
+    slices = [grey_slice(10, 0.5), grey_slice(20, 2.0), grey_slice(30, np.inf)]
+    collected = builder()
+    for i in order:
+        collected.add(slices[i])
+    volume = collected.volume()
+    np.testing.assert_array_equal(volume.positions, [2.0, 0.5, 0.0])
+    np.testing.assert_array_equal(volume.energy[:, 0, 0], [10.0, 20.0, 30.0])
+    assert [int(image[0, 0, 0]) for image in volume.images] == [10, 20, 30]
+    assert volume.energy.shape == (3, 2, 3)
+    assert volume.size == (2, 3)
+    assert volume.metric
+
+
+def test_a_slice_at_the_distance_of_the_last_replaces_it() -> None:
+    collected = builder()
+    for level, distance in ((10, 0.5), (20, 1.0), (25, 1.0), (30, 2.0)):
+        collected.add(grey_slice(level, distance))
+    volume = collected.volume()
+    np.testing.assert_array_equal(volume.energy[:, 0, 0], [10.0, 25.0, 30.0])
+    assert [int(image[0, 0, 0]) for image in volume.images] == [10, 25, 30]
+
+
+REFUSED = [
+    (grey_slice(9, 0.9), r"already has a slice at 0.9 m"),
+    # Another number, but of the same inverse.
+    (grey_slice(9, float(np.nextafter(0.9, 0.0))), r"already has a slice at 0.89999"),
+    (grey_slice(9, 3.0, (3, 3, 3)), r"3x3 px, the sweep 3x2"),
+    (grey_slice(9, None), r"no focus distance"),
+    (grey_slice(9, 3.0, (2, 3)), r"mono or all RGB"),
+]
+
+
+@pytest.mark.parametrize(("item", "message"), REFUSED)
+def test_refuses_what_does_not_belong_and_goes_on(item: Slice, message: str) -> None:
+    collected = builder()
+    collected.add(grey_slice(10, 0.9))
+    collected.add(grey_slice(20, 1.0))
+    with pytest.raises(SliceError, match=message):
+        collected.add(item)
+    collected.add(grey_slice(30, 2.0))
+    np.testing.assert_array_equal(collected.volume().energy[:, 0, 0], [10.0, 20.0, 30.0])
+
+
+def test_a_relative_sweep_keeps_the_order_in_which_it_came() -> None:
+    collected = builder(SweepSpec(height=2, width=3, metric=False))
+    for level, distance in ((30, None), (10, 5.0), (20, 5.0)):
+        collected.add(grey_slice(level, distance))
+    volume = collected.volume()
+    np.testing.assert_array_equal(volume.positions, [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(volume.energy[:, 0, 0], [30.0, 10.0, 20.0])
+    assert not volume.metric
+
+
+def test_images_are_kept_only_for_the_all_in_focus_image() -> None:
+    collected = builder(SweepSpec(height=2, width=3, all_in_focus=False))
+    collected.add(grey_slice(10, 0.5))
+    collected.add(grey_slice(20, 1.0))
+    assert collected.volume().images == ()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_needs_two_slices(count: int) -> None:
+    collected = builder()
+    for _ in range(count):
+        collected.add(grey_slice(10, 0.5))
+    with pytest.raises(StackError, match=f"this one has {count}"):
+        collected.volume()
