@@ -1,0 +1,105 @@
+"""What may import what: ROS only where it belongs, torch nowhere, and nothing in circles."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import focdepth_ros
+
+ROOT = Path(focdepth_ros.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+NODES = [path for path in FILES if path.relative_to(ROOT).parts[0] == "ros"]
+OTHERS = [path for path in FILES if path not in NODES]
+ROS_PACKAGES = {"ament_index_python", "builtin_interfaces", "cv_bridge", "launch", "launch_ros",
+                "message_filters", "rclpy", "sensor_msgs_py", "tf2_ros"}  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = ("focdepth_ros", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports, and for ``from a import b`` also ``a.b``.
+
+    With `when_loaded` only those that are imported when the file itself is: not those inside
+    functions, nor those for type checkers.
+    """
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import; write the whole name"
+            base = str(node.module)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif when_loaded and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        elif when_loaded and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def is_ros(name: str) -> bool:
+    top = name.partition(".")[0]
+    generated = name.startswith(("focdepth_ros.msg", "focdepth_ros.ros"))
+    return top in ROS_PACKAGES or top.endswith(("_msgs", "_srvs")) or generated
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_nodes_know_ros(path: Path) -> None:
+    assert [name for name in imported_names(path) if is_ros(name)] == []
+
+
+def test_the_nodes_do_know_ros() -> None:
+    """So that the rule above is not kept by looking in the wrong place."""
+    names = [name for path in NODES for name in imported_names(path)]
+    assert "rclpy" in {name.partition(".")[0] for name in names}
+    assert any(name.startswith("focdepth_ros.msg") for name in names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_imports_torch_when_it_is_loaded(path: Path) -> None:
+    tops = {name.partition(".")[0] for name in imported_names(path, when_loaded=True)}
+    assert tops.isdisjoint({"torch", "torchvision"})
+
+
+def test_everything_but_the_nodes_loads_without_ros_and_torch() -> None:
+    modules = [module_name(path) for path in OTHERS if path.name != "__main__.py"]
+    assert "focdepth_ros.cli" in modules
+    code = (
+        "import sys; from importlib import import_module\n"
+        f"for name in {modules!r}: import_module(name)\n"
+        "from focdepth_ros.backends.registry import list_backends; list(list_backends())\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "focdepth_ros" in loaded
+    assert [name for name in loaded if is_ros(name) or name == "torch"] == []
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    names = {module_name(path): path for path in FILES}
+    graph = {
+        name: {
+            imported
+            for imported in imported_names(path, when_loaded=True)
+            # The top of the package holds only names that are loaded when they are asked for.
+            if imported in names and imported not in (name, "focdepth_ros")
+        }
+        for name, path in names.items()
+    }
+    assert sum(map(len, graph.values())) > 50
+    TopologicalSorter(graph).prepare()

@@ -1,0 +1,253 @@
+"""What is not known is NaN, and a backend that dies does not take the sweep along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_sweeps import SIZE, same_image, texture, two_surfaces
+
+from focdepth_ros.backends.argmax import ArgmaxBackend, ArgmaxConfig
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.backends.registry import create_backend, list_backends
+from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
+from focdepth_ros.errors import BackendError, OptionError, SliceError, StackError
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.stack import FocalStack, Slice
+
+SPEC = SweepSpec(height=SIZE[0], width=SIZE[1])
+USABLE = [info.name for info in list_backends() if info.unusable_because is None]
+BEST = USABLE[0]
+
+
+class Moody(Backend):
+    """Answers like `argmax`, unless it is told at which step to raise what."""
+
+    name = "moody"
+    summary = "fails when asked to"
+    config_class = ArgmaxConfig
+
+    def __init__(self, fails: dict[str, Exception] | None = None) -> None:
+        self.fails = fails or {}
+
+    def fail_at(self, step: str) -> None:
+        if step in self.fails:
+            raise self.fails[step]
+
+    def start(self, spec: SweepSpec) -> Accumulator:
+        self.fail_at("start")
+        return _MoodyAccumulator(self, ArgmaxBackend().start(spec))
+
+
+class _MoodyAccumulator(Accumulator):
+    def __init__(self, backend: Moody, inner: Accumulator) -> None:
+        self._backend = backend
+        self._inner = inner
+
+    def add(self, item: Slice) -> None:
+        # Stamps count up: it fails half way.
+        if item.stamp == 4:
+            self._backend.fail_at("add")
+        self._inner.add(item)
+
+    def finish(self) -> DepthEstimate:
+        self._backend.fail_at("finish")
+        return self._inner.finish()
+
+
+def run_over(run: SweepRun, slices: list[Slice]) -> DepthEstimate:
+    for item in slices:
+        run.add(item)
+    return run.finish()
+
+
+def test_depth_is_nan_exactly_where_the_confidence_is_too_low() -> None:
+    stack = FocalStack(two_surfaces(noise=12.0))
+    every = create_backend().estimate(stack)
+    for limit in (0.2, 0.5, DEFAULT_MIN_CONFIDENCE, 0.95):
+        estimate = DepthPipeline(min_confidence=limit).estimate(stack)
+        unsure = every.confidence < limit
+        np.testing.assert_array_equal(np.isnan(estimate.depth), unsure)
+        np.testing.assert_array_equal(estimate.depth[~unsure], every.depth[~unsure])
+        np.testing.assert_array_equal(estimate.confidence, every.confidence)
+        np.testing.assert_array_equal(estimate.slice_index, every.slice_index)
+        assert estimate.depth.dtype == np.float32
+    assert 0.02 < np.mean(every.confidence < DEFAULT_MIN_CONFIDENCE) < 0.98
+
+
+def test_zero_answers_every_pixel() -> None:
+    stack = same_image(texture())
+    assert not np.isnan(DepthPipeline(min_confidence=0.0).estimate(stack).depth).any()
+    assert np.isnan(DepthPipeline().estimate(stack).depth).all()
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
+def test_min_confidence_out_of_range_is_named(limit: float) -> None:
+    with pytest.raises(OptionError, match=f"min_confidence {limit} is not in \\[0, 1\\]"):
+        DepthPipeline(min_confidence=limit)
+
+
+def test_the_best_usable_backend_answers_by_default() -> None:
+    estimate = DepthPipeline().estimate(FocalStack(two_surfaces()))
+    assert estimate.backend == BEST
+    assert estimate.warnings == ()
+
+
+def test_streaming_equals_the_whole_stack() -> None:
+    slices = two_surfaces()
+    pipeline = DepthPipeline()
+    streamed = run_over(pipeline.start(SPEC), slices[::-1])
+    at_once = pipeline.estimate(FocalStack(slices))
+    np.testing.assert_array_equal(streamed.depth, at_once.depth)
+    np.testing.assert_array_equal(streamed.confidence, at_once.confidence)
+
+
+def test_the_all_in_focus_image_is_made_only_if_wanted() -> None:
+    stack = FocalStack(two_surfaces())
+    assert DepthPipeline().estimate(stack).all_in_focus is not None
+    assert DepthPipeline().estimate(stack, all_in_focus=False).all_in_focus is None
+
+
+def test_says_how_long_it_took() -> None:
+    timings = DepthPipeline().estimate(FocalStack(two_surfaces())).timings
+    assert {"add", "finish"} <= set(timings)
+    assert all(seconds >= 0.0 for seconds in timings.values())
+
+
+def test_a_backend_of_ones_own_answers_while_it_can() -> None:
+    slices = two_surfaces()
+    estimate = DepthPipeline(Moody(), min_confidence=0.0).estimate(FocalStack(slices))
+    expected = ArgmaxBackend().estimate(FocalStack(slices))
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+    assert estimate.warnings == ()
+
+
+@pytest.mark.parametrize("step", ["start", "add", "finish"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("device ran out of memory"), "device ran out of memory"),
+        (MemoryError(), "MemoryError"),
+        (BackendError("no weights"), "no weights"),
+    ],
+    ids=["RuntimeError", "without a message", "BackendError"],
+)
+def test_falls_back_and_says_why(step: str, error: Exception, reason: str) -> None:
+    slices = two_surfaces()
+    run = DepthPipeline(Moody({step: error})).start(SPEC)
+    estimate = run_over(run, slices)
+    assert estimate.backend == BEST
+    assert estimate.warnings == (f"backend 'moody' failed: {reason}",)
+    expected = DepthPipeline().estimate(FocalStack(slices))
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+    np.testing.assert_array_equal(estimate.all_in_focus, expected.all_in_focus)
+
+
+def test_the_next_sweep_is_the_backends_again() -> None:
+    slices = two_surfaces()
+    backend = Moody({"add": RuntimeError("once")})
+    pipeline = DepthPipeline(backend)
+    assert pipeline.estimate(FocalStack(slices)).backend == BEST
+    backend.fails = {}
+    again = pipeline.estimate(FocalStack(slices))
+    assert again.backend == ArgmaxBackend.name
+    assert again.warnings == ()
+
+
+@pytest.mark.skipif(BEST != "graph_cut", reason="graph_cut cannot be used here")
+def test_graph_cut_falls_back_to_argmax() -> None:
+    image = texture((4, 5))
+    stack = FocalStack([Slice(image, 1.0 + i) for i in range(257)])  # it has 256 labels
+    estimate = DepthPipeline(create_backend("graph_cut")).estimate(stack)
+    assert estimate.backend == "argmax"
+    (warning,) = estimate.warnings
+    assert warning.startswith("backend 'graph_cut' failed: graph cut has 257 labels")
+
+
+@pytest.mark.parametrize("fails", [{}, {"start": RuntimeError("lost")}], ids=["well", "failed"])
+def test_a_repeated_distance_replaces_the_last_slice(fails: dict[str, Exception]) -> None:
+    slices = two_surfaces()
+    spoilt = Slice(np.zeros_like(slices[3].image), slices[3].focus_distance)
+    run = DepthPipeline(Moody(fails)).start(SPEC)
+    estimate = run_over(run, [*slices[:3], spoilt, *slices[3:]])
+    assert len(run) == len(slices)
+    expected = DepthPipeline(Moody(fails)).estimate(FocalStack(slices))
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+
+
+def resized(item: Slice) -> Slice:
+    return Slice(item.image[:-1], 9.0)
+
+
+def without_distance(item: Slice) -> Slice:
+    return Slice(item.image, None)
+
+
+def in_grey(item: Slice) -> Slice:
+    return Slice(np.ascontiguousarray(item.image[..., 0]), 9.0)
+
+
+def repeated(item: Slice) -> Slice:
+    return Slice(item.image, item.focus_distance)
+
+
+@pytest.mark.parametrize("fails", [{}, {"start": RuntimeError("lost")}], ids=["well", "failed"])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (resized, "64x47 px, the sweep 64x48"),
+        (without_distance, "no focus distance"),
+        (in_grey, "mono or all RGB"),
+        (repeated, "already has a slice"),
+    ],
+)
+def test_a_slice_that_does_not_belong_is_refused_and_the_sweep_goes_on(
+    spoil: Callable[[Slice], Slice], message: str, fails: dict[str, Exception]
+) -> None:
+    slices = two_surfaces()
+    run = DepthPipeline(Moody(fails)).start(SPEC)
+    for item in slices[:3]:
+        run.add(item)
+    with pytest.raises(SliceError, match=message):
+        run.add(spoil(slices[0]))
+    assert len(run) == 3
+    estimate = run_over(run, slices[3:])
+    expected = DepthPipeline(Moody(fails)).estimate(FocalStack(slices))
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+    assert estimate.warnings == expected.warnings
+
+
+@pytest.mark.parametrize("fails", [{}, {"start": RuntimeError("lost")}], ids=["well", "failed"])
+@pytest.mark.parametrize("count", [0, 1])
+def test_needs_two_slices(count: int, fails: dict[str, Exception]) -> None:
+    run = DepthPipeline(Moody(fails)).start(SPEC)
+    for item in two_surfaces()[:count]:
+        run.add(item)
+    with pytest.raises(StackError, match=f"at least 2 slices, this one has {count}"):
+        run.finish()
+
+
+def test_when_nobody_can_answer_every_reason_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Backend, spec: SweepSpec) -> Any:
+        raise RuntimeError(f"{self.name} is broken")
+
+    for name in USABLE:
+        monkeypatch.setattr(type(create_backend(name)), "start", broken)
+    pipeline = DepthPipeline(Moody({"start": RuntimeError("lost")}))
+    failures = "^no backend could answer: backend 'moody' failed: lost; "
+    with pytest.raises(BackendError, match=failures) as raised:
+        pipeline.estimate(FocalStack(two_surfaces()))
+    for name in USABLE:
+        assert f"backend '{name}' failed: {name} is broken" in str(raised.value)
+
+
+def test_relative_sweeps_go_through() -> None:
+    stack = FocalStack([Slice(item.image, None) for item in two_surfaces()])
+    estimate = DepthPipeline().estimate(stack)
+    assert not estimate.metric
+    known = ~np.isnan(estimate.depth)
+    assert np.mean(known) > 0.5
+    np.testing.assert_array_equal(estimate.depth[known], estimate.slice_index[known])
