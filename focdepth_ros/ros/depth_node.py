@@ -96,6 +96,7 @@ class DepthNode:
         )
         self._focus_topic = self._subscribe(FocusState, "focus_state", self._on_focus_state)
         info_topic = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
+        self._inputs = (self._image_topic, self._focus_topic, info_topic)
 
         # Stamps come from the messages; waiting is done in real time, whatever /clock says.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -254,7 +255,10 @@ class DepthNode:
             if no_focus
             else None,
         )
-        self._health.set_value("topics listened to", ", ".join(self._outputs.wanted()))
+        for topic in self._inputs:
+            publishers = str(self.node.count_publishers(topic))
+            self._health.set_value(f"publishers of {topic}", publishers)
+        self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
         idle = "" if is_listening else "idle, nobody subscribes to a result; "
         report = self._health.report(f"{idle}backend {self._pipeline.backend.name}")
         status = DiagnosticStatus(

@@ -39,11 +39,11 @@ class DepthResults:
     def wait_until_served(self, diagnostics: Diagnostics, driver: CameraDriver) -> None:
         """Until the node knows its subscribers and its camera."""
 
-        def is_served() -> bool:
-            listened_to = diagnostics.value("topics listened to").split(", ")
-            return driver.is_heard() and set(self.topics) <= set(listened_to)
-
-        self._peer.wait_for(is_served, "the node to know its subscribers")
+        driver.wait_until_heard(diagnostics)
+        self._peer.wait_for(
+            lambda: set(self.topics) <= set(diagnostics.value("results subscribed to").split(", ")),
+            "the node to know its subscribers",
+        )
 
     def clear(self) -> None:
         for messages in self.received.values():

@@ -163,10 +163,19 @@ class CameraDriver:
         self.sweep_id = 0
         self._stamp = 1_000 * 10**9
 
-    def is_heard(self) -> bool:
-        """Whether somebody listens to everything."""
+    def wait_until_heard(self, diagnostics: Diagnostics) -> None:
+        """Until both sides know of each other; a best-effort message before that is lost."""
         publishers = [item for item in (self.images, self.focus, self.info) if item is not None]
-        return all(item.get_subscription_count() > 0 for item in publishers)
+        count = self._peer.node.count_publishers
+
+        def is_heard() -> bool:
+            return all(
+                item.get_subscription_count() > 0
+                and diagnostics.count(f"publishers of {item.topic_name}") == count(item.topic_name)
+                for item in publishers
+            )
+
+        self._peer.wait_for(is_heard, "the node to know the camera")
 
     def next_header(self) -> Header:
         """That of an image a thirtieth of a second after the one before."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from depth_results import DepthResults
+from rclpy.serialization import serialize_message
 from ros_harness import CameraDriver, Diagnostics, Peer, focus_fields, image_message, pixels
 from sensor_msgs.msg import Image
 from small_sweep import small_sweep
@@ -104,14 +105,24 @@ def sweep_that_breaks_off(rig: Rig) -> None:
     rig.driver.send_sweep(small_sweep().stack, small_sweep().stack.slices[:2])
 
 
-def truncated_serialisation(rig: Rig) -> None:
+def encoding_that_is_no_text(rig: Rig) -> None:
+    header = rig.driver.next_header()
+    serialised = serialize_message(image_message(GOOD, header))
+    rig.driver.images.publish(serialised.replace(b"rgb8", b"\xff\xfe\xfd\xfc", 1))
+
+
+def too_short_to_be_a_message(rig: Rig) -> None:
+    """The middleware drops such a thing, so the node can only go on after it."""
     rig.driver.images.publish(b"\x00\x01\x00\x00\x07")
+    unknown_encoding(rig)
 
 
 FAULTS = [
     (too_little_data, "wrong size of image data", "has 17 bytes of data"),
     (too_short_step, "wrong size of image data", "step of 3 bytes"),
     (unknown_encoding, "unknown encoding", "'nonsense' is not known; use one of mono8"),
+    (encoding_that_is_no_text, "unknown encoding", "is not known"),
+    (too_short_to_be_a_message, "unknown encoding", "'nonsense' is not known"),
     (absurd_dimensions, "bad image size", "more than max_image_pixels 100000"),
     (empty_image, "bad image size", "image is 0x0 px"),
     (single_pixel, "bad image size", "image is 1x1 px"),
