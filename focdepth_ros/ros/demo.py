@@ -98,9 +98,6 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
             observer.spin_once()
             if any(node.exit_code is not None for node in nodes):
                 break
-            # The pictures come from the last sweep; until then its frames are not listened to.
-            if len(sweeps) >= options.sweeps - 2:
-                observer.watch_frames()
             while observer.answers:
                 sweeps.append(observer.answers.popleft())
                 last = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from focdepth_ros.errors import MessageError
@@ -90,12 +92,15 @@ class DemoObserver:
         #: (H, W) float32 in metres where the camera tells the ground truth.
         self.truth: FloatImage | None = None
         self._parts: dict[int, dict[str, Any]] = {}
-        self._frames: dict[int, Any] = {}
+        # As they came over the wire: most are never looked at, so they are not unpacked.
+        self._frames: deque[bytes] = deque(maxlen=_FRAMES_KEPT)
         self._camera_info: Any = None
         for topic, kind in _RESULTS.items():
             self._node.create_subscription(kind, topic, self._collector(topic), _RELIABLE)
         self._node.create_subscription(Image, "ground_truth/depth", self._on_truth, _LATCHED)
-        self._watches_frames = False
+        subscribe = self._node.create_subscription
+        subscribe(Image, "image_raw", self._on_frame, _SENSOR, raw=True)
+        subscribe(CameraInfo, "camera_info", self._on_info, _SENSOR)
 
     def __enter__(self) -> DemoObserver:
         return self
@@ -135,14 +140,6 @@ class DemoObserver:
         publishers = self._node.get_publishers_info_by_topic(topic)
         return any(publisher.node_name == node_name for publisher in publishers)
 
-    def watch_frames(self) -> None:
-        """Listen to the camera's images, too, for `stack_of`."""
-        if self._watches_frames:
-            return
-        self._watches_frames = True
-        self._node.create_subscription(Image, "image_raw", self._on_frame, _SENSOR)
-        self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _SENSOR)
-
     def stack_of(self, sweep: ObservedSweep) -> FocalStack:
         """The slices of a sweep as they came over the topics.
 
@@ -152,10 +149,11 @@ class DemoObserver:
             If fewer than 2 of its images were received.
         """
         stamps = [stamp.sec * 10**9 + stamp.nanosec for stamp in sweep.info.stamps]
+        frames = {stamp_of(frame.header): frame for frame in self._unpacked_frames()}
         slices = [
-            Slice(open_image(self._frames[stamp], _LIMITS).decode(), distance, stamp)
+            Slice(open_image(frames[stamp], _LIMITS).decode(), distance, stamp)
             for stamp, distance in zip(stamps, sweep.info.focus_distances, strict=True)
-            if stamp in self._frames
+            if stamp in frames
         ]
         if len(slices) < 2:
             raise MessageError(
@@ -182,10 +180,11 @@ class DemoObserver:
         if self.truth is None:
             self.truth = float_image(message)
 
-    def _on_frame(self, message: Any) -> None:
-        self._frames[stamp_of(message.header)] = message
-        while len(self._frames) > _FRAMES_KEPT:
-            del self._frames[next(iter(self._frames))]
+    def _unpacked_frames(self) -> Iterator[Any]:
+        return (deserialize_message(frame, Image) for frame in self._frames)
+
+    def _on_frame(self, serialised: bytes) -> None:
+        self._frames.append(serialised)
 
     def _on_info(self, message: Any) -> None:
         self._camera_info = message

@@ -56,7 +56,6 @@ def live_run(
         DemoObserver() as observer,
         NodeProcess("focdepth_ros.ros.depth_node", depth or {}, logs / "depth_node.log") as node,
     ):
-        observer.watch_frames()
         # Before the camera is there, so that it cannot begin without this observer.
         observer.wait_until_heard_by("depth_node")
         with NodeProcess(
