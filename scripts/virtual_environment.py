@@ -51,7 +51,7 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
         "version": python.name,
         "ros": [str(prefix) for prefix in ros],
     }
-    names = ["base", "develop", "test"] + ([] if ros else ["ros", "ros-build"])
+    names = ["base", "simulation", "develop", "test"] + ([] if ros else ["ros", "ros-build"])
     sources = [ROOT / "requirements" / f"{name}.txt" for name in names]
     contents = digest([*sources, Path(ros_wheels.__file__)])
 
