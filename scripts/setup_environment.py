@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
 import time
 
@@ -28,6 +29,7 @@ def main() -> int:
     directory = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)  # two at a time would spoil each other's work
     try:
+        _check_place()
         ros = sourced_ros()
         python = choose_python(ros, virtual_environment.previous_python(ros))
         if ros:
@@ -42,6 +44,14 @@ def main() -> int:
         return 1
     say(f"ready after {time.monotonic() - started:.1f} s; to enter: source env.sh")
     return 0
+
+
+def _check_place() -> None:
+    if re.fullmatch(r"[\w./+@,=~%-]+", str(ROOT)) is None:
+        raise SetupError(
+            f"the scripts of ROS 2 fail in a directory of this name: {ROOT}",
+            "move the checkout to a path without spaces and special characters",
+        )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from setup_tools import SetupError, run, say
 
 # Without these packages of a ROS 2 installation the build or the nodes fail.
 _ROS_PACKAGES = (
-    "ament_cmake", "ament_cmake_pytest", "cv_bridge", "diagnostic_msgs", "launch_ros",
-    "message_filters", "rclpy", "rosidl_default_generators", "sensor_msgs", "sensor_msgs_py",
-    "std_msgs",
+    "ament_cmake", "ament_cmake_pytest", "diagnostic_msgs", "launch_ros", "rclpy",
+    "rosidl_default_generators", "sensor_msgs", "std_msgs",
 )  # fmt: skip
 
 

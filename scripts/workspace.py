@@ -80,7 +80,8 @@ def _link_into_virtual_environment() -> None:
 
     That is how editors and debuggers start it.
     """
-    installed = next(_PREFIX.glob("lib/python3*/*-packages"))
+    messages = next(_PREFIX.glob("**/focdepth_ros/msg/__init__.py"))  # Humble: under local/lib
+    installed = messages.parents[2]
     path_file = site_packages() / "focdepth_ros_checkout.pth"
     path_file.write_text(f"{ROOT}\n{installed}\n", encoding="utf-8")
     # The middleware loads the libraries of messages by their bare names.
