@@ -52,7 +52,8 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="focdepth demo", description="Simulated auto-focus camera and depth node at work."
+        prog="python -m focdepth_ros.ros.demo",
+        description="Simulated auto-focus camera and depth node at work.",
     )
     parser.add_argument("--sweeps", type=int, default=10, help="how many to watch (default 10)")
     parser.add_argument("--backend", default="auto", help="see `focdepth backends`")

@@ -117,7 +117,7 @@ class Account:
         self.open: list[Slice] | None = None
         self.used: dict[int, Slice] = {}
         self.lost_with_windows = 0
-        self.dropped = {reason: 0 for reason in DropReason}
+        self.dropped = dict.fromkeys(DropReason, 0)
 
     def book(self, event: SweepEvent) -> None:
         if isinstance(event, SweepStarted):
