@@ -6,8 +6,9 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -29,7 +30,9 @@ def generate_launch_description() -> LaunchDescription:
                 default_value=str(SHARE / "config" / "sim_camera_node.yaml"),
                 description="Parameters of sim_camera_node.",
             ),
-            DeclareLaunchArgument("seed", default_value="1000", description="Of the scene."),
+            DeclareLaunchArgument(
+                "seed", default_value="", description="Of the scene; empty: the one in the file."
+            ),
             DeclareLaunchArgument(
                 "stack",
                 default_value="",
@@ -37,31 +40,35 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "pattern",
-                default_value="near_to_far",
-                description="Of the sweep: near_to_far, far_to_near or ping_pong.",
+                default_value="",
+                description="Of the sweep: near_to_far, far_to_near or ping_pong; "
+                "empty: the one in the file.",
             ),
-            Node(
-                package="focdepth_ros",
-                executable="sim_camera_node",
-                namespace=LaunchConfiguration("namespace"),
-                parameters=[
-                    LaunchConfiguration("camera_params_file"),
-                    {
-                        "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
-                        "stack": ParameterValue(LaunchConfiguration("stack"), value_type=str),
-                        "pattern": ParameterValue(LaunchConfiguration("pattern"), value_type=str),
-                        "frame_id": ParameterValue(
-                            LaunchConfiguration("fixed_frame"), value_type=str
-                        ),
-                    },
-                ],
-                remappings=[
-                    ("image_raw", LaunchConfiguration("image_topic")),
-                    ("camera_info", LaunchConfiguration("camera_info_topic")),
-                    ("focus_state", LaunchConfiguration("focus_topic")),
-                ],
-                ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-                output="screen",
-            ),
+            OpaqueFunction(function=_sim_camera_node),
         ]
     )
+
+
+def _sim_camera_node(context: LaunchContext) -> list[Action]:
+    # Only values that were given may override the file, hence not a plain list of parameters.
+    kinds = {"use_sim_time": bool, "seed": int, "stack": str, "pattern": str}
+    overrides = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+    return [
+        Node(
+            package="focdepth_ros",
+            executable="sim_camera_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("camera_params_file"), overrides],
+            remappings=[
+                ("image_raw", LaunchConfiguration("image_topic")),
+                ("camera_info", LaunchConfiguration("camera_info_topic")),
+                ("focus_state", LaunchConfiguration("focus_topic")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]

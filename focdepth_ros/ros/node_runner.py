@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
@@ -16,6 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 from focdepth_ros.errors import FocdepthError
 
 _WAKE_PERIOD = 0.1  # seconds; signals do not wake the executor
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):  # noqa: N818, it is no error
+    """A signal came while a node was being set up."""
 
 
 class RunnableNode(Protocol):
@@ -57,7 +63,7 @@ def run_node(
         stop.set()
 
     # rclpy's own handlers would take away the context from threads that still publish.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, on_signal)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -67,6 +73,8 @@ def run_node(
         except FocdepthError as error:
             node.get_logger().fatal(str(error))
             return 2
+        except Interrupted:
+            return 0
         try:
             _spin(runnable, stop)
         finally:
@@ -75,6 +83,24 @@ def run_node(
         return 0
     finally:
         rclpy.try_shutdown()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets a signal end long work at once by `Interrupted`.
+
+    For the set-up of a node only, and only around work that may be left half done.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _spin(runnable: RunnableNode, stop: threading.Event) -> None:

@@ -21,7 +21,7 @@ from focdepth_ros.ros.conversions import (
     mono_image_message,
     rgb_image_message,
 )
-from focdepth_ros.ros.node_runner import run_node
+from focdepth_ros.ros.node_runner import interruptible, run_node
 from focdepth_ros.ros.params import declare_parameters
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
@@ -51,7 +51,8 @@ class SimCameraNode:
     def __init__(self, node: Node) -> None:
         self.node = node
         self._parameters = parameters = declare_parameters(node, SimCameraParameters)
-        self._camera, self._depth = _open_camera(parameters, node)
+        with interruptible():  # rendering takes seconds
+            self._camera, self._depth = _open_camera(parameters, node)
         self._frames = self._camera.frames(sweeps=parameters.sweeps or None)
         self._images = node.create_publisher(Image, "image_raw", _SENSOR_QOS)
         self._infos = node.create_publisher(CameraInfo, "camera_info", _SENSOR_QOS)

@@ -1,0 +1,49 @@
+"""How the simulated camera begins and ends; what it sends is for the system tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from ros_harness import Peer
+
+from focdepth_ros.ros.node_process import NodeProcess
+
+MODULE = "focdepth_ros.ros.sim_camera_node"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_the_scene_is_rendered(
+    domain: int, peer: Peer, tmp_path: Path, number: signal.Signals
+) -> None:
+    log = tmp_path / "log"
+    with NodeProcess(MODULE, {"width": 2560, "height": 1920}, log) as process:
+        peer.wait_for(lambda: "rendering" in process.last_words(), "the node to render")
+        os.kill(process.pid, number)
+        peer.wait_for(lambda: process.exit_code is not None, "the node to end")
+    assert process.exit_code == 0
+    words = log.read_text(encoding="utf-8")
+    assert "Traceback" not in words
+    assert "sending sweeps" not in words  # it did not render to the end first
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"near": 4.0, "far": 0.4}, "near is 4.0 m and far 0.4 m; near must be smaller than far"),
+        ({"pattern": "spiral"}, "parameter 'pattern' is 'spiral'; it must be one of near_to_far"),
+        ({"stack": "/no/such/folder"}, "/no/such/folder"),
+        ({"textures": "/no/such/folder"}, "'/no/such/folder' does not exist; give a folder of"),
+    ],
+)
+def test_parameters_of_no_use(
+    domain: int, peer: Peer, tmp_path: Path, parameters: dict[str, object], words: str
+) -> None:
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        peer.wait_for(lambda: process.exit_code is not None, "the node to end")
+    assert process.exit_code == 2
+    log = process.log.read_text(encoding="utf-8")
+    assert words in log
+    assert "Traceback" not in log

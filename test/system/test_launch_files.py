@@ -1,0 +1,126 @@
+"""The launch files, run by the real launch system where there is one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rcl_interfaces.srv import GetParameters
+from ros_harness import Peer
+from sensor_msgs.msg import Image
+
+from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
+
+ROOT = Path(__file__).parents[2]
+RUN_LAUNCH_FILE = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+path, *arguments = sys.argv[1:]
+source = PythonLaunchDescriptionSource(path)
+given = [argument.split(":=", 1) for argument in arguments]
+service = LaunchService()
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)])
+)
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture
+def peer(domain: int) -> Iterator[Peer]:
+    peer = Peer("launch_observer")
+    yield peer
+    peer.close()
+
+
+@contextmanager
+def launched(file: str, *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A launch file at work; ended as by Ctrl-C, with all that it has started."""
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    try:
+        path = Path(get_package_share_directory("focdepth_ros"), "launch", file)
+    except PackageNotFoundError:
+        pytest.skip("focdepth_ros is not installed: launch finds no executables")
+    command = [sys.executable, "-c", RUN_LAUNCH_FILE, str(path), *arguments]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30.0)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def parameters_of(peer: Peer, node: str, *names: str) -> list[Any]:
+    """Values of some parameters of another node, whatever their types."""
+    client = peer.node.create_client(GetParameters, f"{node}/get_parameters")
+    peer.wait_for(client.service_is_ready, f"the parameters of {node}")
+    answer = client.call_async(GetParameters.Request(names=list(names)))
+    peer.wait_for(answer.done, f"{names} of {node}")
+    fields = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
+    return [getattr(value, fields[value.type]) for value in answer.result().values]
+
+
+def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> None:
+    small = tmp_path / "camera.yaml"
+    settings = {"width": 160, "height": 120, "slices": 5, "seed": 1002}
+    small.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}), encoding="utf-8")
+    depths = peer.collect(Image, "/robot/depth/image")
+    log = tmp_path / "launch.log"
+    with launched(
+        "simulate.launch.py",
+        "namespace:=robot",
+        f"camera_params_file:={small}",
+        "pattern:=ping_pong",
+        "image_topic:=eye/image",
+        "backend:=argmax",
+        log=log,
+    ) as process:
+        peer.wait_for(lambda: depths or process.poll() is not None, "depth from the nodes")
+        assert depths, log.read_text(encoding="utf-8")
+        assert (depths[0].width, depths[0].height) == (160, 120)
+        assert peer.node.count_publishers("/robot/eye/image") == 1
+        camera = parameters_of(peer, "/robot/sim_camera_node", "seed", "pattern", "slices")
+        assert camera == [1002, "ping_pong", 5]  # from the file, the argument, the file
+        depth = parameters_of(peer, "/robot/depth_node", "backend", "use_sim_time")
+        assert depth == ["argmax", False]
+    assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 2
+
+
+def test_depth_node_is_launched_alone(peer: Peer, tmp_path: Path) -> None:
+    log = tmp_path / "launch.log"
+    with launched("depth.launch.py", "focus_topic:=/lens/focus", "use_sim_time:=true", log=log):
+        values = parameters_of(peer, "/depth_node", "backend", "use_sim_time")
+        assert values == ["auto", True]
+        peer.wait_for(
+            lambda: peer.node.count_subscribers("/lens/focus"), "the node to listen to /lens/focus"
+        )
+    assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 1
+
+
+def test_rviz_shows_what_there_is() -> None:
+    view = yaml.safe_load((ROOT / "config" / "depth.rviz").read_text(encoding="utf-8"))
+    manager = view["Visualization Manager"]
+    topics = {item["Topic"]["Value"] for item in manager["Displays"] if "Topic" in item}
+    assert topics == {"depth/image", "confidence/image", "all_in_focus/image", "points"}
+    assert manager["Global Options"]["Fixed Frame"] == SimCameraParameters().frame_id
