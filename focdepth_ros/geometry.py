@@ -91,17 +91,23 @@ def back_project(depth: FloatImage, intrinsics: CameraIntrinsics) -> NDArray[np.
     Raises
     ------
     CalibrationError
-        If the intrinsics are for another image size.
+        If the intrinsics are for another image size, or their distortion is not known.
     """
+    return np.asarray(cv2.merge(point_planes(depth, intrinsics)), dtype=np.float32)
+
+
+def point_planes(
+    depth: FloatImage, intrinsics: CameraIntrinsics
+) -> tuple[FloatImage, FloatImage, FloatImage]:
+    """What `back_project` gives as three images (H, W) of x, y and z."""
     if depth.shape != (intrinsics.height, intrinsics.width):
         raise CalibrationError(
             f"depth image is {depth.shape[1]}x{depth.shape[0]} px, camera intrinsics are for "
             f"{intrinsics.width}x{intrinsics.height}; calibrate at the size in use"
         )
-    points = np.empty((*depth.shape, 3), dtype=np.float32)
-    points[..., 2] = np.where(np.isfinite(depth), depth, np.float32(np.nan))
-    np.multiply(pixel_rays(intrinsics), points[..., 2:], out=points[..., :2])
-    return points
+    rays = pixel_rays(intrinsics)
+    z = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+    return rays[..., 0] * z, rays[..., 1] * z, z
 
 
 def intrinsics_from_lens(lens: Lens, width: int, height: int) -> CameraIntrinsics:
