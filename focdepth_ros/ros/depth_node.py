@@ -263,7 +263,7 @@ class DepthNode:
         report = self._health.report(f"{idle}backend {self._pipeline.backend.name}")
         status = DiagnosticStatus(
             level=bytes([report.level]),
-            name=f"{self.node.get_name()}: depth from focus",
+            name=f"{self.node.get_fully_qualified_name().lstrip('/')}: depth from focus",
             message=report.message,
             hardware_id=self._frame_id,
             values=[KeyValue(key=key, value=value) for key, value in report.values.items()],

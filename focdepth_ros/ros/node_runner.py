@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -48,7 +51,8 @@ def run_node(
     name : str
         Of the node, unless it is remapped.
     create : callable
-        Sets up the node. A `FocdepthError` that it raises ends the process with a line of log.
+        Sets up the node. A `FocdepthError` that it raises ends the process with a line of log,
+        as does a command line that cannot be used.
     args : sequence of str, optional
         The command line; that of the process by default.
 
@@ -65,13 +69,20 @@ def run_node(
     # rclpy's own handlers would take away the context from threads that still publish.
     for number in _SIGNALS:
         signal.signal(number, on_signal)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    logger = get_logger(name)
     try:
-        node = Node(name)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # what rcl has to say about a command line
+        logger.fatal(str(error).replace("\n", " "))
+        return 2
+    try:
         try:
+            node = Node(name)
             runnable = create(node)
-        except FocdepthError as error:
-            node.get_logger().fatal(str(error))
+        # The latter two: rclpy refuses a value of use_sim_time or qos_overrides.
+        except (FocdepthError, ParameterException, RuntimeError) as error:
+            logger.fatal(str(error))
+            logger.debug(traceback.format_exc())
             return 2
         except Interrupted:
             return 0

@@ -48,6 +48,9 @@ def test_signal_in_the_middle_of_a_sweep(
         ({"min_confidence": 1.5}, "parameter 'min_confidence' is 1.5; it must be in [0, 1]"),
         ({"lens.f_number": 2}, "set all three of them, or none"),
         ({"sweep.split": "magic"}, "parameter 'sweep.split' is 'magic'; it must be one of"),
+        ({"use_sim_time": 3}, "'use_sim_time' to '3' of type 'INTEGER', expecting type 'BOOL'"),
+        ({"qos_overrides./points.publisher.reliability": "magic"}, "`reliability`: `magic`"),
+        ({"no.name.ends.so.": 1}, "Couldn't parse parameter override rule"),
     ],
 )
 def test_parameters_of_no_use(
