@@ -75,6 +75,7 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
             "setup-venv.log",
         )
     if stamp.get("contents") != contents:
+        say("installing Python packages" + ("" if "contents" in stamp else " (about a minute)"))
         _install(sources, environ, ros)
         stamp |= {"contents": contents, "distributions": _distributions()}
         write_stamp(VENV_STAMP, stamp)
@@ -145,7 +146,6 @@ def _install(sources: Sequence[Path], environ: Mapping[str, str], ros: Sequence[
     ]
     if ros:
         requirements = _not_of_system(requirements, environ)
-    say(f"installing {len(requirements)} Python packages" + ("" if ros else " (a minute, 400 MB)"))
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     # PIP_USER would install beside the virtual environment.
     settings = {name: value for name, value in environ.items() if name != "PIP_USER"}

@@ -40,6 +40,9 @@ def ensure(environ: Mapping[str, str]) -> None:
         _link_into_virtual_environment()  # which may be newer than the build
         return
     say("building with colcon")
+    interpreter = read_stamp(VENV_STAMP)["python"]
+    if stamp.get("interpreter", interpreter) != interpreter:
+        _delete()
     had_build = _BUILD.exists() or _INSTALL.exists()
     _STAMP.unlink(missing_ok=True)
     try:
@@ -48,12 +51,16 @@ def ensure(environ: Mapping[str, str]) -> None:
         if not had_build:
             raise
         say("that failed on top of the last build: building from scratch")
-        for directory in (_BUILD, _INSTALL):
-            shutil.rmtree(directory, ignore_errors=True)
+        _delete()
         _build(environ)
     files = [os.path.join(at, name) for at, _, names in os.walk(_INSTALL) for name in names]
     files = [name for name in files if os.path.exists(name) and not name.endswith(".pyc")]
-    write_stamp(_STAMP, {"made_from": made_from, "files": files})
+    write_stamp(_STAMP, {"made_from": made_from, "interpreter": interpreter, "files": files})
+
+
+def _delete() -> None:
+    for directory in (_BUILD, _INSTALL):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _build(environ: Mapping[str, str]) -> None:
