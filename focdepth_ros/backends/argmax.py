@@ -11,6 +11,7 @@ from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_measure import laplacian_of_gaussian_energy
 from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
+from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import OptionError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FloatImage, Slice
@@ -68,10 +69,13 @@ class _ArgmaxAccumulator(Accumulator):
     def finish(self) -> DepthEstimate:
         volume = self._builder.volume()
         log_energy = np.log(volume.energy + np.float32(noise_floor(volume.energy)))
-        slice_index = volume.energy.argmax(axis=0).astype(np.float32)
+        labels = volume.energy.argmax(axis=0)
+        slice_index = labels.astype(np.float32)
+        # The position stays that of the slice; only whether it was ever in focus is asked for.
+        _, overshoot = refine_peak(log_energy, labels, volume.positions)
         return answer_from_positions(
             volume,
-            FocusCurves(log_energy, slice_index, slice_index, np.zeros_like(slice_index)),
+            FocusCurves(log_energy, slice_index, slice_index, overshoot),
             backend=ArgmaxBackend.name,
             timings={},
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ from focdepth_ros.stack import FloatImage
 
 
 def refine_peak(
-    log_energy: NDArray[np.float32], labels: NDArray[np.uint8], positions: NDArray[np.float64]
+    log_energy: NDArray[np.float32],
+    labels: NDArray[np.integer[Any]],
+    positions: NDArray[np.float64],
 ) -> tuple[FloatImage, FloatImage]:
     """Fit a parabola through the log focus measure at a label and its two neighbours.
 
@@ -21,7 +25,7 @@ def refine_peak(
     Parameters
     ----------
     log_energy : (N, h, w) float32
-    labels : (h, w) uint8
+    labels : (h, w) int
         Slice at, or next to, which each pixel is sharpest.
     positions : (N,) float64
         Dioptres of the slices, or slice numbers of a relative sweep.
