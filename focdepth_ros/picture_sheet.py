@@ -19,7 +19,8 @@ from focdepth_ros.visualization import (
     with_depth_bar,
 )
 
-_COLUMNS = 4
+_COLUMNS = 5
+_SLICES = 4
 _GAP = 8
 _CAPTION_HEIGHT = 26
 _BACKGROUND = (24, 24, 24)
@@ -36,7 +37,7 @@ def picture_sheet(
 ) -> ImageArray:
     """Compose what went into an estimate and what came out, each panel with a caption.
 
-    The first row shows slices from near to far; then come the all-in-focus image, the depth,
+    First come slices from near to far, then the all-in-focus image, the depth,
     the ground truth and the relative error where `truth` is given, the confidence, and the
     cloud from a shifted viewpoint where the stack has intrinsics and is metric.
 
@@ -84,7 +85,7 @@ def picture_sheet(
 
 
 def _slice_panels(stack: FocalStack) -> list[tuple[str, ImageArray]]:
-    count = min(_COLUMNS, len(stack))
+    count = min(_SLICES, len(stack))
     panels = []
     for index in np.linspace(0, len(stack) - 1, count).round().astype(int):
         item = stack.slices[index]

@@ -77,4 +77,4 @@ def test_a_title_takes_room_of_its_own() -> None:
 def test_of_a_wide_answer_is_quick_to_look_at() -> None:
     # However large the images are, the sheet keeps its size.
     stack, estimate = make_stack(3, metric=True), make_estimate(metric=True)
-    assert picture_sheet(stack, estimate, panel_width=200).shape[1] == 4 * 208 + 8
+    assert picture_sheet(stack, estimate, panel_width=200).shape[1] == 5 * 208 + 8
