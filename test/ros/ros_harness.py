@@ -103,15 +103,27 @@ class Peer:
 
 
 class Diagnostics:
-    """The newest state that a node tells of itself on ``/diagnostics``."""
+    """The newest state that a node tells of itself on ``/diagnostics``.
 
-    def __init__(self, peer: Peer) -> None:
+    Parameters
+    ----------
+    peer : Peer
+    node : str
+        Its full name, without the first slash.
+    """
+
+    def __init__(self, peer: Peer, node: str = "depth_node") -> None:
         self._messages: list[DiagnosticArray] = peer.collect(DiagnosticArray, "/diagnostics")
+        self._node = node
 
     @property
     def status(self) -> Any:
         """None where there is none yet."""
-        return self._messages[-1].status[0] if self._messages else None
+        for message in reversed(self._messages):
+            for status in message.status:
+                if status.name.startswith(f"{self._node}: "):
+                    return status
+        return None
 
     @property
     def level(self) -> int:
