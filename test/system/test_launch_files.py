@@ -99,7 +99,7 @@ def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> No
         peer.wait_for(lambda: depths or process.poll() is not None, "depth from the nodes")
         assert depths, log.read_text(encoding="utf-8")
         assert (depths[0].width, depths[0].height) == (160, 120)
-        assert peer.node.count_publishers("/robot/eye/image") == 1
+        peer.wait_for(lambda: peer.node.count_publishers("/robot/eye/image"), "/robot/eye/image")
         camera = parameters_of(peer, "/robot/sim_camera_node", "seed", "pattern", "slices")
         assert camera == [1002, "ping_pong", 5]  # from the file, the argument, the file
         depth = parameters_of(peer, "/robot/depth_node", "backend", "use_sim_time")
