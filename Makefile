@@ -44,7 +44,7 @@ test-slow: setup ## the slow tests
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
 
 clean: ## delete what was built and written; keeps .venv
-	rm -rf build install log dist demo_output .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 distclean: clean ## delete .venv, too
 	rm -rf .venv

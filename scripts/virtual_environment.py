@@ -51,7 +51,9 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
         "version": python.name,
         "ros": [str(prefix) for prefix in ros],
     }
-    names = ["base", "simulation", "develop", "test"] + ([] if ros else ["ros", "ros-build"])
+    names = ["base", "develop", "test"]
+    if not ros:  # photographs, too: scikit-image from pip asks for a newer NumPy than Humble has
+        names += ["simulation", "ros", "ros-build"]
     sources = [ROOT / "requirements" / f"{name}.txt" for name in names]
     contents = digest([*sources, Path(ros_wheels.__file__)])
 
@@ -119,7 +121,7 @@ def _problem(
 
 def site_packages() -> Path:
     """Where pip installs to."""
-    return next(VENV.glob("lib/python3*/site-packages"))
+    return next(VENV.glob("lib/python3*/site-packages"), VENV / "lib/no-site-packages")
 
 
 def _distributions() -> list[str]:
