@@ -39,9 +39,12 @@ def main() -> int:
         system_packages.ensure_compiler_and_headers(python)
         environ = virtual_environment.ensure(python, ros)
         workspace.ensure(environ)
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"[setup] error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\n[setup] interrupted; the next run finishes it", file=sys.stderr)
+        return 130
     say(f"ready after {time.monotonic() - started:.1f} s; to enter: source env.sh")
     return 0
 
