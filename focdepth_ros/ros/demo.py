@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
+import socket
 import sys
 import tempfile
 import time
@@ -15,15 +17,17 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from focdepth_ros.errors import FocdepthError
+from focdepth_ros.errors import FocdepthError, RelativeStackError
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.image_io import write_image
 from focdepth_ros.picture_sheet import picture_sheet
 from focdepth_ros.ply import write_ply
 from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
+from focdepth_ros.stack_io import StackFolder
 
 _PATIENCE = 30.0  # seconds without a sweep after which the demonstration gives up
 _ISOLATED_DOMAINS = range(1, 102)
@@ -33,20 +37,27 @@ def main() -> int:
     """Run the demonstration; the exit code is returned."""
     options = _parse()
     console = Console()
+    # To be terminated is to be interrupted: the nodes are ended, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Nodes of a robot nearby must neither hear nor disturb this.
-    os.environ["ROS_DOMAIN_ID"] = str(random.choice(_ISOLATED_DOMAINS))
+    os.environ["ROS_DOMAIN_ID"] = str(_free_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     if os.environ.get("ROS_DISTRO") == "humble":  # later ones warn of it
         os.environ["ROS_LOCALHOST_ONLY"] = "1"
-    options.output.mkdir(parents=True, exist_ok=True)
     try:
+        if options.stack is not None and StackFolder.open(options.stack).focus_distances is None:
+            raise RelativeStackError(
+                f"{options.stack} has no focus distances, so no depth can come of it; "
+                "write them into its stack.yaml"
+            )
+        options.output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as logs:
             return _watch(options, Path(logs), console)
     except KeyboardInterrupt:
         console.print("interrupted")
         return 130
-    except FocdepthError as error:
-        console.print(f"[red]error:[/red] {error}")
+    except (FocdepthError, OSError) as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}")
         return 1
 
 
@@ -72,6 +83,20 @@ def _parse() -> argparse.Namespace:
     return options
 
 
+def _free_domain() -> int:
+    """A ROS domain that no process on this machine is in; any, if all are taken."""
+    domains = random.sample(_ISOLATED_DOMAINS, len(_ISOLATED_DOMAINS))
+    for domain in domains:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                # Where the first participant of a domain listens (DDSI-RTPS 2.2, 9.6.1.1).
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    return domains[0]
+
+
 def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
     camera_parameters: dict[str, ParameterValue] = {
         "seed": options.seed,
@@ -81,7 +106,7 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
         "sweeps": options.sweeps,
         "wait_for_subscribers": True,
     }
-    console.print("starting sim_camera_node and depth_node; the scene is rendered first …")
+    console.print("starting sim_camera_node and depth_node …")
     with (
         DemoObserver() as observer,
         NodeProcess(
@@ -109,19 +134,26 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
         shares = meter.shares()
         for node in nodes:
             if node.exit_code is not None:
-                console.print(f"[red]{node.name} has died:[/red]\n{node.last_words()}")
+                console.print(f"[red]{node.name} has died:[/red]")
+                _quote(node, console)
                 return 1
         if not sweeps:
-            console.print(f"[red]no depth came in {_PATIENCE:.0f} s[/red]\n")
-            console.print(depth_node.last_words() + "\n" + camera.last_words())
+            console.print(f"[red]no depth came in {_PATIENCE:.0f} s; what the nodes said:[/red]")
+            for node in nodes:
+                _quote(node, console)
             return 1
         exit_codes = {node.name: node.stop() for node in nodes}
-        _summarise(sweeps, options, shares, console)
+        _summarise(sweeps, observer.sweeps_sent, options.rate, shares, console)
         _leave_pictures(sweeps[-1], observer, options.output, console)
     unclean = {name: code for name, code in exit_codes.items() if code != 0}
     if unclean:
         console.print(f"[red]did not end cleanly: {unclean}[/red]")
     return 1 if unclean or len(sweeps) < options.sweeps else 0
+
+
+def _quote(node: NodeProcess, console: Console) -> None:
+    # Brackets in a log line are not markup.
+    console.print(node.last_words(), markup=False, highlight=False, soft_wrap=True)
 
 
 class CpuMeter:
@@ -146,7 +178,12 @@ class CpuMeter:
         }
 
 
-_HEADINGS = "sweep  backend     slices  latency   answered  abs_rel   rmse"
+_HEADINGS = "sweep  backend     slices  latency  received   answered  abs_rel   rmse"
+_EXPLANATION = (
+    "latency: in depth_node, from the arrival of the last frame to the answer. received: from the "
+    "stamp of the last frame until its depth was in this process. answered: share of the pixels; "
+    "abs_rel and rmse are over these."
+)
 
 
 def _row(
@@ -155,7 +192,8 @@ def _row(
     info = sweep.info
     line = (
         f"{info.sequence:5d}  {info.backend:10}  {len(info.stamps):6d}  "
-        f"{1e3 * info.latency_after_last_frame:4.0f} ms  {info.coverage:8.1%}"
+        f"{1e3 * info.latency_after_last_frame:4.0f} ms   {1e3 * sweep.delay:4.0f} ms   "
+        f"{info.coverage:8.1%}"
     )
     if truth is None:
         return line
@@ -165,16 +203,19 @@ def _row(
 
 def _summarise(
     sweeps: list[ObservedSweep],
-    options: argparse.Namespace,
+    sent: int,
+    rate: float,
     shares: dict[str, float],
     console: Console,
 ) -> None:
     latencies = 1e3 * np.array([sweep.info.latency_after_last_frame for sweep in sweeps])
-    duration = 1e3 * max(len(sweep.info.stamps) for sweep in sweeps) / options.rate
+    delays = 1e3 * np.array([sweep.delay for sweep in sweeps])
+    duration = 1e3 * max(len(sweep.info.stamps) for sweep in sweeps) / rate
+    in_time = int(np.count_nonzero(delays < duration))
     last = sweeps[-1].info
     dropped = dict(zip(last.dropped_reasons, last.dropped_counts, strict=True))
     table = Table(show_header=False, box=None)
-    table.add_row("sweeps sent, answered", f"{options.sweeps}, {len(sweeps)}")
+    table.add_row("sweeps sent, answered", f"{sent}, {len(sweeps)}")
     table.add_row(
         "dropped", ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "nothing"
     )
@@ -183,12 +224,17 @@ def _summarise(
         f"median {np.median(latencies):.0f} ms, largest {latencies.max():.0f} ms",
     )
     table.add_row(
-        f"before the next sweep ended ({duration:.0f} ms)",
-        "yes, every one" if latencies.max() < duration else "no",
+        "depth received after the last frame",
+        f"median {np.median(delays):.0f} ms, largest {delays.max():.0f} ms",
+    )
+    table.add_row(
+        f"depth out before the next sweep ended ({duration:.0f} ms)",
+        "yes" if in_time == len(sweeps) else f"no, for {len(sweeps) - in_time} of {len(sweeps)}",
     )
     for name, share in shares.items():
         table.add_row(f"CPU of {name}", f"{share:.0%} of one core")
     console.print(table)
+    console.print(_EXPLANATION, style="dim")
 
 
 def _leave_pictures(

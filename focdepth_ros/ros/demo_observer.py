@@ -16,11 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from focdepth_ros.errors import MessageError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.msg import SweepInfo
+from focdepth_ros.msg import FocusState, SweepInfo
 from focdepth_ros.ros.conversions import camera_intrinsics, stamp_of
 from focdepth_ros.ros.image_decoding import ImageLimits, open_image
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Slice
@@ -42,9 +43,19 @@ _LIMITS = ImageLimits(max_pixels=100_000_000, bit_depth=16)
 
 @dataclass(frozen=True, eq=False)
 class ObservedSweep:
-    """All messages of one answered sweep, by topic."""
+    """All messages of one answered sweep.
+
+    Parameters
+    ----------
+    messages : dict
+        By topic.
+    delay : float
+        Seconds from the stamp of the last frame until its depth was received here, in another
+        process than the one that worked it out.
+    """
 
     messages: dict[str, Any]
+    delay: float
 
     @property
     def info(self) -> Any:
@@ -83,7 +94,8 @@ class DemoObserver:
     """A node that watches the other two. A context manager."""
 
     def __init__(self) -> None:
-        rclpy.init(args=[])
+        # Signals stay with Python: they end what is under way by an exception.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("demo_observer")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -92,6 +104,8 @@ class DemoObserver:
         #: (H, W) float32 in metres where the camera tells the ground truth.
         self.truth: FloatImage | None = None
         self._parts: dict[int, dict[str, Any]] = {}
+        self._delays: dict[int, float] = {}
+        self._sweep_ids: set[int] = set()
         # As they came over the wire: most are never looked at, so they are not unpacked.
         self._frames: deque[bytes] = deque(maxlen=_FRAMES_KEPT)
         self._camera_info: Any = None
@@ -101,6 +115,7 @@ class DemoObserver:
         subscribe = self._node.create_subscription
         subscribe(Image, "image_raw", self._on_frame, _SENSOR, raw=True)
         subscribe(CameraInfo, "camera_info", self._on_info, _SENSOR)
+        subscribe(FocusState, "focus_state", self._on_focus_state, _SENSOR)
 
     def __enter__(self) -> DemoObserver:
         return self
@@ -114,6 +129,11 @@ class DemoObserver:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.try_shutdown()
+
+    @property
+    def sweeps_sent(self) -> int:
+        """How many sweeps the camera has begun; 0 if it gives them no ids."""
+        return len(self._sweep_ids)
 
     def spin_once(self) -> None:
         """Take in one message, or return after a moment."""
@@ -171,8 +191,11 @@ class DemoObserver:
             stamp = stamp_of(message.header)
             parts = self._parts.setdefault(stamp, {})
             parts[topic] = message
+            if topic == "depth/image":
+                self._delays[stamp] = 1e-9 * (time.time_ns() - stamp)
             if len(parts) == len(_RESULTS):
-                self.answers.append(ObservedSweep(self._parts.pop(stamp)))
+                messages, delay = self._parts.pop(stamp), self._delays.pop(stamp)
+                self.answers.append(ObservedSweep(messages, delay))
 
         return collect
 
@@ -185,6 +208,10 @@ class DemoObserver:
 
     def _on_frame(self, serialised: bytes) -> None:
         self._frames.append(serialised)
+
+    def _on_focus_state(self, message: Any) -> None:
+        if message.sweep_id:
+            self._sweep_ids.add(message.sweep_id)
 
     def _on_info(self, message: Any) -> None:
         self._camera_info = message

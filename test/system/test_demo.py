@@ -1,0 +1,68 @@
+"""What the demonstration says and leaves behind when it does not run to its end."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from focdepth_ros.simulation import SimulatedStack
+from focdepth_ros.stack import FocalStack, Slice
+from focdepth_ros.stack_io import save_stack
+
+COMMAND = [sys.executable, "-m", "focdepth_ros.ros.demo"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_nodes_too(
+    simulated: SimulatedStack, tmp_path: Path, number: signal.Signals
+) -> None:
+    save_stack(tmp_path / "stack", simulated.stack)
+    options = ["--sweeps", "1000", "--stack", tmp_path / "stack", "--output", tmp_path]
+    with subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:  # until the first sweep is answered
+            if "graph_cut" in line:
+                break
+        nodes = children_of(demo.pid)
+        assert len(nodes) == 2
+        demo.send_signal(number)
+        rest = demo.stdout.read()
+        assert demo.wait(30.0) == 130, rest
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--backend", "magic"], "depth_node has died: .*there is no backend 'magic'"),
+        (["--pattern", "spiral"], "sim_camera_node has died: .*'pattern' is 'spiral'"),
+        (["--stack", "nowhere"], "nowhere: no such folder"),
+        (["--stack", "relative"], "relative has no focus distances, .* its stack.yaml"),
+        (["--sweeps", "0"], "--sweeps is 0; it must be at least 1"),
+    ],
+)
+def test_failures_are_explained(tmp_path: Path, options: list[str], words: str) -> None:
+    grey = np.zeros((4, 4), np.uint8)
+    save_stack(tmp_path / "relative", FocalStack([Slice(grey, None), Slice(grey, None)]))
+    done = subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, timeout=90, check=False, cwd=tmp_path
+    )
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert re.search(words, said), said
+    assert "Traceback" not in said
+
+
+def children_of(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in children.split()]
