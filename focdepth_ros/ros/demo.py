@@ -104,7 +104,8 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
         "pattern": options.pattern,
         "frame_rate": options.rate,
         "sweeps": options.sweeps,
-        "wait_for_subscribers": True,
+        "wait_for_subscribers": 2,  # the depth node and this observer
+        "start_delay": 1.0,
     }
     console.print("starting sim_camera_node and depth_node …")
     with (

@@ -37,7 +37,6 @@ _RESULTS = {
     "sweep_info": SweepInfo,
 }
 _FRAMES_KEPT = 100
-_PATIENCE = 30.0  # seconds
 _LIMITS = ImageLimits(max_pixels=100_000_000, bit_depth=16)
 
 
@@ -138,27 +137,6 @@ class DemoObserver:
     def spin_once(self) -> None:
         """Take in one message, or return after a moment."""
         self._executor.spin_once(timeout_sec=0.1)
-
-    def wait_until_heard_by(self, node_name: str) -> None:
-        """Until all publishers of results of a node are there.
-
-        Raises
-        ------
-        MessageError
-            If that takes longer than 30 s.
-        """
-        end = time.monotonic() + _PATIENCE
-        while not all(self._is_published(topic, node_name) for topic in _RESULTS):
-            if time.monotonic() > end:
-                raise MessageError(
-                    f"{node_name} did not publish its results within {_PATIENCE:.0f} s",
-                    reason="no results",
-                )
-            self.spin_once()
-
-    def _is_published(self, topic: str, node_name: str) -> bool:
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        return any(publisher.node_name == node_name for publisher in publishers)
 
     def stack_of(self, sweep: ObservedSweep) -> FocalStack:
         """The slices of a sweep as they came over the topics.

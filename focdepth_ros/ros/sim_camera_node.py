@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,8 @@ class SimCameraNode:
         self._infos = node.create_publisher(CameraInfo, "camera_info", _SENSOR_QOS)
         self._states = node.create_publisher(FocusState, "focus_state", _SENSOR_QOS)
         self._truths = node.create_publisher(Image, "ground_truth/depth", _LATCHED_QOS)
-        self._waiting = parameters.wait_for_subscribers
+        self._is_started = False
+        self._heard_since: float | None = None
         self._timer = node.create_timer(1.0 / parameters.frame_rate, self._send_next)
         node.get_logger().info(
             f"sending sweeps at {parameters.frame_rate:g} Hz on {self._images.topic_name}"
@@ -73,9 +75,9 @@ class SimCameraNode:
         self.node.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=1.0)
 
     def _send_next(self) -> None:
-        if self._waiting and not self._is_heard():
+        self._is_started = self._is_started or self._may_start()
+        if not self._is_started:
             return
-        self._waiting = False
         frame = next(self._frames, None)
         if frame is None:
             self._timer.cancel()
@@ -93,8 +95,15 @@ class SimCameraNode:
         if self._depth is not None and frame.settled and frame.sweep_step == frame.sweep_size - 1:
             self._truths.publish(float_image_message(self._depth, header))
 
-    def _is_heard(self) -> bool:
-        return all(publisher.get_subscription_count() for publisher in (self._images, self._states))
+    def _may_start(self) -> bool:
+        needed = self._parameters.wait_for_subscribers
+        publishers = (self._images, self._states)
+        if any(publisher.get_subscription_count() < needed for publisher in publishers):
+            self._heard_since = None
+            return False
+        now = time.monotonic()
+        self._heard_since = now if self._heard_since is None else self._heard_since
+        return now - self._heard_since >= self._parameters.start_delay
 
     def _focus_state(self, frame: CameraFrame, header: Header) -> FocusState:
         message = FocusState(

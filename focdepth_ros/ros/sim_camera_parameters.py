@@ -57,8 +57,17 @@ class SimCameraParameters:
     sweeps: int = parameter(
         0, "Stop sending after as many sweeps; 0: never.", minimum=0, maximum=2**31 - 1
     )
-    wait_for_subscribers: bool = parameter(
-        False, "Send nothing before somebody listens to both images and focus states."
+    wait_for_subscribers: int = parameter(
+        0,
+        "Send nothing before images and focus states have as many subscribers each.",
+        minimum=0,
+        maximum=1000,
+    )
+    start_delay: float = parameter(
+        0.0,
+        "Time to wait then [s]; a subscriber knows this node a little later than this node it.",
+        minimum=0.0,
+        maximum=3600.0,
     )
     frame_id: str = parameter("camera_optical_frame", "Optical frame of the camera.")
 

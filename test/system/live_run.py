@@ -42,35 +42,33 @@ def live_run(
     *,
     camera: dict[str, ParameterValue] | None = None,
     depth: dict[str, ParameterValue] | None = None,
-    answers: int | None = None,
 ) -> LiveRun:
     """Let the camera send some sweeps, and wait for as many answers."""
     camera_parameters: dict[str, ParameterValue] = {
         "seed": SEED,
         "sweeps": sweeps,
-        "wait_for_subscribers": True,
+        "wait_for_subscribers": 2,  # the depth node and this observer
+        "start_delay": 1.0,
         **(camera or {}),
     }
     received: list[ObservedSweep] = []
     with (
         DemoObserver() as observer,
         NodeProcess("focdepth_ros.ros.depth_node", depth or {}, logs / "depth_node.log") as node,
-    ):
-        # Before the camera is there, so that it cannot begin without this observer.
-        observer.wait_until_heard_by("depth_node")
-        with NodeProcess(
+        NodeProcess(
             "focdepth_ros.ros.sim_camera_node", camera_parameters, logs / "camera.log"
-        ) as camera_node:
-            last = time.monotonic()
-            while len(received) < (answers or sweeps):
-                observer.spin_once()
-                while observer.answers:
-                    received.append(observer.answers.popleft())
-                    last = time.monotonic()
-                silent = time.monotonic() - last
-                assert silent < _PATIENCE, (
-                    f"{len(received)} answers, then silence\n{node.last_words()}\n"
-                    f"{camera_node.last_words()}"
-                )
-            exit_codes = {process.name: process.stop() for process in (node, camera_node)}
-            return LiveRun(received, observer.truth, observer.stack_of(received[-1]), exit_codes)
+        ) as camera_node,
+    ):
+        last = time.monotonic()
+        while len(received) < sweeps:
+            observer.spin_once()
+            while observer.answers:
+                received.append(observer.answers.popleft())
+                last = time.monotonic()
+            silent = time.monotonic() - last
+            assert silent < _PATIENCE, (
+                f"{len(received)} answers, then silence\n{node.last_words()}\n"
+                f"{camera_node.last_words()}"
+            )
+        exit_codes = {process.name: process.stop() for process in (node, camera_node)}
+        return LiveRun(received, observer.truth, observer.stack_of(received[-1]), exit_codes)
