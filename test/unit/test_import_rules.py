@@ -14,7 +14,8 @@ import pytest
 import focdepth_ros
 
 ROOT = Path(focdepth_ros.__file__).parent
-FILES = sorted(ROOT.rglob("*.py"))
+# Where the package is installed, the generated messages are in it.
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] != "msg")
 NODES = [path for path in FILES if path.relative_to(ROOT).parts[0] == "ros"]
 OTHERS = [path for path in FILES if path not in NODES]
 ROS_PACKAGES = {"ament_index_python", "builtin_interfaces", "cv_bridge", "launch", "launch_ros",

@@ -73,10 +73,10 @@ class TestEnvSh:
     def test_options_of_the_shell_stay(
         self, shell: str, checkout: Path, options: str, kept: str
     ) -> None:
-        command = f"set {options}; . '{checkout}/env.sh'; echo $-"
-        answer = subprocess.run([shell, "-c", command], capture_output=True, text=True, cwd="/")
-        assert answer.returncode == 0, answer.stderr
-        assert {"e", "u"} & set(answer.stdout.strip()) == set(kept)
+        then = f"set {options}; . '{checkout}/env.sh'; echo $-"
+        status, output, errors = source(shell, checkout, then)
+        assert status == 0, errors
+        assert {"e", "u"} & set(output[-1]) == set(kept)
 
     def test_leaves_nothing_else_behind(self, shell: str, checkout: Path) -> None:
         _, output, _ = source(shell, checkout, "set")
