@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 def estimate(
     stack_dir: Path = typer.Argument(..., metavar="STACK_DIR", help="Folder of the images."),
-    output: Path = typer.Option(..., "--output", "-o", help="Folder for the results."),
+    output: Optional[Path] = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="Folder for the results. [default: STACK_DIR's name and _depth, in this folder]",
+    ),
     backend: str = typer.Option("auto", "--backend", "-b", help="See `focdepth backends`."),
     min_confidence: float = typer.Option(
         DEFAULT_MIN_CONFIDENCE,
@@ -72,6 +77,8 @@ def estimate(
     if fov is not None:
         height, width = stack.size
         stack = replace(stack, intrinsics=intrinsics_from_field_of_view(fov, width, height))
+    if output is None:
+        output = Path(f"{stack_dir.resolve().name}_depth")
     output.mkdir(parents=True, exist_ok=True)
     load_seconds = time.perf_counter() - started
 

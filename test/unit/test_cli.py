@@ -198,6 +198,13 @@ class TestEstimate:
         assert "taken for no slices: index_map.png" in capsys.readouterr().err
         assert "index_map.png" in str(result_of(tmp_path / "out")["warnings"])
 
+    def test_names_the_results_after_the_stack(
+        self, simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert run("estimate", simulated) == 0
+        assert (tmp_path / f"{simulated.name}_depth" / "depth.npy").is_file()
+
     def test_shows_progress_on_a_terminal_only(self, simulated: Path, tmp_path: Path) -> None:
         arguments = ["estimate", simulated, "--output", tmp_path]
         assert run_process(*arguments).stderr == ""
@@ -331,7 +338,7 @@ class TestBadInput:
             (("estimate", "/no/where", "-o", "x"), "/no/where: no such folder; give the folder"),
             (("estimate", __file__, "-o", "x"), "test_cli.py: not a folder; give the folder that"),
             (("estimate",), "Missing argument 'STACK_DIR'; see `focdepth estimate --help`"),
-            (("estimate", "/no/where"), "Missing option '--output' / '-o'; see"),
+            (("estimate", "/no/where"), "/no/where: no such folder"),
             (("guess",), "No such command 'guess'; see `focdepth --help`"),
             (("estimate", "a", "-o", "b", "--bogus"), "No such option"),
             (
