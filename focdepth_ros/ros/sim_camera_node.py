@@ -8,10 +8,11 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -55,10 +56,10 @@ class SimCameraNode:
         with interruptible():  # rendering takes seconds
             self._camera, self._depth = _open_camera(parameters, node)
         self._frames = self._camera.frames(sweeps=parameters.sweeps or None)
-        self._images = node.create_publisher(Image, "image_raw", _SENSOR_QOS)
-        self._infos = node.create_publisher(CameraInfo, "camera_info", _SENSOR_QOS)
-        self._states = node.create_publisher(FocusState, "focus_state", _SENSOR_QOS)
-        self._truths = node.create_publisher(Image, "ground_truth/depth", _LATCHED_QOS)
+        self._images = self._publisher(Image, "image_raw", _SENSOR_QOS)
+        self._infos = self._publisher(CameraInfo, "camera_info", _SENSOR_QOS)
+        self._states = self._publisher(FocusState, "focus_state", _SENSOR_QOS)
+        self._truths = self._publisher(Image, "ground_truth/depth", _LATCHED_QOS)
         self._is_started = False
         self._heard_since: float | None = None
         self._timer = node.create_timer(1.0 / parameters.frame_rate, self._send_next)
@@ -73,6 +74,10 @@ class SimCameraNode:
         """Report an error that nobody has foreseen; the node goes on."""
         self.node.get_logger().debug("".join(traceback.format_exception(error)))
         self.node.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=1.0)
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        overridable = QoSOverridingOptions.with_default_policies()
+        return self.node.create_publisher(kind, topic, qos, qos_overriding_options=overridable)
 
     def _send_next(self) -> None:
         self._is_started = self._is_started or self._may_start()

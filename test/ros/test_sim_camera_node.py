@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from ros_harness import Peer
+from sensor_msgs.msg import Image
+from small_sweep import small_sweep
 
 from focdepth_ros.ros.node_process import NodeProcess
+from focdepth_ros.stack_io import save_stack
 
 MODULE = "focdepth_ros.ros.sim_camera_node"
 
@@ -27,6 +30,17 @@ def test_signal_while_the_scene_is_rendered(
     words = log.read_text(encoding="utf-8")
     assert "Traceback" not in words
     assert "sending sweeps" not in words  # it did not render to the end first
+
+
+def test_reliable_on_request(domain: int, peer: Peer, tmp_path: Path) -> None:
+    images = peer.collect(Image, "image_raw")  # reliable, which hears no best-effort publisher
+    save_stack(tmp_path / "stack", small_sweep().stack)
+    parameters = {
+        "stack": str(tmp_path / "stack"),
+        "qos_overrides./image_raw.publisher.reliability": "reliable",
+    }
+    with NodeProcess(MODULE, parameters, tmp_path / "log"):
+        peer.wait_for(lambda: images, "an image")
 
 
 @pytest.mark.parametrize(
