@@ -26,7 +26,7 @@ from focdepth_ros.image_io import write_image
 from focdepth_ros.picture_sheet import picture_sheet
 from focdepth_ros.ply import write_ply
 from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
-from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
+from focdepth_ros.ros.node_process import NodeProcess, ParameterValue, isolation
 from focdepth_ros.stack_io import StackFolder
 
 _PATIENCE = 30.0  # seconds without a sweep after which the demonstration gives up
@@ -40,10 +40,7 @@ def main() -> int:
     # To be terminated is to be interrupted: the nodes are ended, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Nodes of a robot nearby must neither hear nor disturb this.
-    os.environ["ROS_DOMAIN_ID"] = str(_free_domain())
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    if os.environ.get("ROS_DISTRO") == "humble":  # later ones warn of it
-        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    os.environ.update(isolation(_free_domain()))
     try:
         if options.stack is not None and StackFolder.open(options.stack).focus_distances is None:
             raise RelativeStackError(

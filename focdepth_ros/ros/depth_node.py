@@ -54,11 +54,11 @@ _INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 _POLL_PERIOD = 0.1  # seconds
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
-_MATCHING_GRACE = 1.0  # seconds in which images and focus states need not come in pairs
+_STARTING_GRACE = 1.0  # seconds in which it is usual that not everything is there yet
 
 # What a healthy camera does all the time; these are counted but not complained about.
 _USUAL = (DropReason.UNSETTLED, DropReason.DUPLICATE, DropReason.SWEEP_OVER)
-_UNPAIRED = (DropReason.NO_FOCUS_STATE, DropReason.NO_IMAGE)
+_USUAL_AT_FIRST = (DropReason.NO_FOCUS_STATE, DropReason.NO_IMAGE, DropReason.TOO_FEW_SLICES)
 
 
 class DepthNode:
@@ -204,7 +204,7 @@ class DepthNode:
                 self._finish(event)
             elif isinstance(event, SweepDropped):
                 self._queue.abandon()
-                self._health.problem(event.reason, event.detail)
+                self._health.problem(event.reason, event.detail, self._seriousness(event))
             else:
                 self._health.problem(event.reason, event.detail, self._seriousness(event))
 
@@ -217,12 +217,13 @@ class DepthNode:
                 "or smaller images, another backend, or a larger sweep.window_stride",
             )
 
-    def _seriousness(self, event: FrameDropped) -> Level:
+    def _seriousness(self, event: FrameDropped | SweepDropped) -> Level:
         if event.reason in _USUAL:
             return Level.OK
-        # At first one of the two topics is connected and the other is not yet.
-        grace_ends = self._listening_since + _MATCHING_GRACE
-        if event.reason in _UNPAIRED and time.monotonic() < grace_ends:
+        # At first one of the two topics is connected and the other is not yet, and the sweep
+        # that is under way is seen in part.
+        grace_ends = self._listening_since + _STARTING_GRACE
+        if event.reason in _USUAL_AT_FIRST and time.monotonic() < grace_ends:
             return Level.OK
         return Level.WARN
 

@@ -16,6 +16,20 @@ _TAIL = 12  # lines of its output that explain a death
 ParameterValue = bool | int | float | str
 
 
+def isolation(domain: int) -> dict[str, str]:
+    """Environment variables that keep nodes to a domain and this machine.
+
+    Parameters
+    ----------
+    domain : int
+        From 0 to 101; above that, ports would collide with those that the kernel hands out.
+    """
+    variables = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") == "humble":  # which does not know the range; later ones warn
+        variables["ROS_LOCALHOST_ONLY"] = "1"
+    return variables
+
+
 class NodeProcess:
     """One node in a process of its own, with its output in a file.
 

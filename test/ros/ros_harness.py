@@ -31,6 +31,7 @@ from focdepth_ros.ros.conversions import (
     rgb_image_message,
     time_message,
 )
+from focdepth_ros.ros.node_process import isolation
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "fastdds_large_images.xml"
@@ -45,7 +46,6 @@ def own_domain() -> Iterator[int]:
     folder.mkdir(exist_ok=True)
     before = dict(os.environ)
     try:
-        # Above 101 ports would collide with those that the kernel hands out.
         for number in range(1, 102):
             with (folder / str(number)).open("w") as lock:
                 try:
@@ -53,9 +53,7 @@ def own_domain() -> Iterator[int]:
                 except BlockingIOError:
                     continue
                 os.environ.update(
-                    ROS_DOMAIN_ID=str(number),
-                    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-                    ROS_LOCALHOST_ONLY="1",  # the same for Humble
+                    isolation(number),
                     FASTRTPS_DEFAULT_PROFILES_FILE=str(PROFILES),
                 )
                 if _is_deserted():
