@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--min-confidence", type=float, default=DEFAULT_MIN_CONFIDENCE)
     arguments = parser.parse_args()
+    if arguments.scenes < 1:
+        parser.error(f"--scenes is {arguments.scenes}; it must be at least 1")
 
     names = [info.name for info in list_backends() if info.unusable_because is None]
     scores: dict[str, list[list[float]]] = {name: [] for name in names}

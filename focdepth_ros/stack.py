@@ -40,7 +40,7 @@ class Slice:
         If the image is empty or of another shape or type, or the distance is not in (0, +inf].
     """
 
-    image: ImageArray
+    image: ImageArray = field(repr=False)
     focus_distance: float | None
     stamp: int = 0
     lens_position: float | None = None

@@ -52,10 +52,11 @@ class SweepAssembler:
 
     - Of the frames at the focus distance of the slice before, the sharpest is kept. A distance
       that comes again later in the same sweep is dropped.
-    - By reversal, a frame that goes back by more than half of the dioptres covered begins a new
-      sweep alone (saw-tooth). A shorter step back is a turn (ping-pong): the slice at which the
+    - By reversal, a frame that goes back to the earlier half of the slices begins a new sweep
+      alone (saw-tooth). One that goes back less is a turn (ping-pong): the slice at which the
       focus turned belongs to both sweeps, so that both have all distances.
-    - Frames that still come of a sweep id that was finished are dropped.
+    - Frames that still come of a sweep id that was finished are dropped, unless they begin with its
+      first step again, as those of a driver that was started anew do.
     - A change of image size or encoding ends the sweep, and the next begins with the new one.
     - Stamps that go back by more than a second or a sweep end the sweep and start everything
       afresh; see `FrameMatcher`, also for the frames that merely come late.

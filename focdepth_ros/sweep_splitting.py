@@ -97,11 +97,14 @@ class SweepSplitter(ABC):
         self._finished_start = self._slices[0].stamp
 
     def _drop_sweep(self, reason: EndReason) -> None:
+        doubt = "does the focus move?"
+        if reason == "timeout":
+            doubt = f"does the focus move, and within the timeout of {self._config.timeout:g} s?"
         self._emit(
             SweepDropped(
                 DropReason.TOO_FEW_SLICES,
                 f"sweep that ended by {reason} has {len(self._slices)} focus distances, "
-                f"needs {self._config.min_slices} (min_slices); does the focus move?",
+                f"needs {self._config.min_slices} (min_slices); {doubt}",
                 len(self._slices),
             )
         )
@@ -138,15 +141,17 @@ class ConsecutiveSweeps(SweepSplitter):
         drop: Callable[[DropReason, str], None],
     ) -> None:
         super().__init__(config, emit, drop)
-        self._sweep_id = 0
-        self._finished_id = 0
+        self._sweep_id = self._sweep_step = 0
+        self._finished_id = self._finished_step = 0
 
     def refusal(self, focus: FocusSample) -> tuple[DropReason, str] | None:
         """A frame without sweep id where it is needed, or one of a sweep already finished."""
         if self._config.split == "sweep_id" and focus.sweep_id == 0:
             return DropReason.NO_SWEEP_ID, "sweep_id is 0; set split to 'auto' or 'reversal'"
         sweep_id = self._id_of(focus)
-        if sweep_id != 0 and sweep_id == self._finished_id:
+        # The first step once more: a driver that was started anew counts from the same id again.
+        is_new = focus.sweep_step == 0 < self._finished_step and not self._slices
+        if sweep_id != 0 and sweep_id == self._finished_id and not is_new:
             return DropReason.SWEEP_OVER, f"sweep {sweep_id} is already finished"
         return None
 
@@ -157,7 +162,10 @@ class ConsecutiveSweeps(SweepSplitter):
             self.end("format_change")
         if self._slices and sweep_id != self._sweep_id:
             self.end("sweep_id")
-        self._format, self._sweep_id = image_format, sweep_id
+        self._format = image_format
+        self._sweep_id, self._sweep_step = sweep_id, focus.sweep_step
+        if sweep_id == self._finished_id:
+            self._finished_id = 0
 
         if self._repeats_last(item):
             loser = self._keep_sharper(item)
@@ -179,7 +187,7 @@ class ConsecutiveSweeps(SweepSplitter):
             self._finish(reason)
             # The rest of a sweep in another format is a sweep of its own.
             if reason != "format_change":
-                self._finished_id = self._sweep_id
+                self._finished_id, self._finished_step = self._sweep_id, self._sweep_step
         elif self._slices:
             self._drop_sweep(reason)
         self._slices = []
@@ -292,9 +300,10 @@ class SlidingWindow(SweepSplitter):
 def focus_turn(dioptres: Sequence[float], new: float) -> Literal["round", "back"] | None:
     """Whether the focus turned round or jumped back.
 
-    A step back of more than half of the range covered so far is a jump back to the start
-    (saw-tooth), a shorter one is a turn (ping-pong). With only two slices there is no telling
-    a step from the range, so that a step back of about one step counts as a turn.
+    A frame that comes back to the earlier half of the slices is a jump back to the start
+    (saw-tooth), one that comes back to the later half a turn (ping-pong). Slices are counted,
+    since steps may be of any size. With only two of them there is no telling a step from the
+    range, so that a step back of about one step counts as a turn.
 
     Parameters
     ----------
@@ -313,8 +322,10 @@ def focus_turn(dioptres: Sequence[float], new: float) -> Literal["round", "back"
     step = new - dioptres[-1]
     if (step > 0.0) == (covered > 0.0):
         return None
-    longest_turn = 0.5 if len(dioptres) > 2 else 1.5
-    return "back" if abs(step) > longest_turn * abs(covered) else "round"
+    if len(dioptres) == 2:
+        return "back" if abs(step) > 1.5 * abs(covered) else "round"
+    nearest = min(range(len(dioptres)), key=lambda i: abs(dioptres[i] - new))
+    return "round" if 2 * nearest >= len(dioptres) - 1 else "back"
 
 
 def sharpness(image: ImageArray) -> float:

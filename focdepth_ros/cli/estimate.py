@@ -60,6 +60,7 @@ def estimate(
 
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import create_backend
+    from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
     from focdepth_ros.pipeline import DepthPipeline
@@ -79,6 +80,13 @@ def estimate(
         stack = replace(stack, intrinsics=intrinsics_from_field_of_view(fov, width, height))
     if output is None:
         output = Path(f"{stack_dir.resolve().name}_depth")
+    if output.resolve() in {
+        path.parent.resolve() for path in (*folder.images, folder.depth) if path
+    }:
+        raise OptionError(
+            f"--output {output} is where the focal stack lies, and its files would be replaced; "
+            "choose another folder"
+        )
     output.mkdir(parents=True, exist_ok=True)
     load_seconds = time.perf_counter() - started
 

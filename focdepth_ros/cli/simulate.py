@@ -12,6 +12,8 @@ import typer
 
 from focdepth_ros.cli.parameters import image_size
 
+_MAX_SLICES = 200
+
 
 class Psf(str, Enum):
     """Shapes of the point-spread function."""
@@ -33,16 +35,25 @@ def simulate(
     ),
     shake: float = typer.Option(0.0, metavar="PIXELS", help="Camera shake from slice to slice."),
     textures: Optional[Path] = typer.Option(None, help="Folder of photographs to texture with."),
+    force: bool = typer.Option(False, "--force", help="Write to OUT even if it is not empty."),
 ) -> None:
     """Write a simulated focal stack with ground truth to the folder OUT.
 
     The scene is a room with things in it at random, seen through a thin
     lens; the same options give the same pictures.
     """
+    from focdepth_ros.errors import OptionError
     from focdepth_ros.simulation import RenderOptions, render_random_sweep
     from focdepth_ros.stack_io import save_stack
 
     width, height = image_size(size, "--size")
+    if slices > _MAX_SLICES:
+        raise OptionError(f"--slices is {slices}; give at most {_MAX_SLICES}")
+    if not force and out.is_dir() and any(out.iterdir()):
+        raise OptionError(
+            f"{out} is not empty, and files in it might be replaced; choose another folder, or "
+            "give --force"
+        )
     simulated = render_random_sweep(
         seed,
         slices=slices,

@@ -205,6 +205,14 @@ class TestEstimate:
         assert run("estimate", simulated) == 0
         assert (tmp_path / f"{simulated.name}_depth" / "depth.npy").is_file()
 
+    def test_does_not_write_over_the_stack(
+        self, simulated: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        before = (simulated / "depth.npy").read_bytes()
+        assert run("estimate", simulated, "--output", simulated) == 2
+        assert "is where the focal stack lies" in capfd.readouterr().err
+        assert (simulated / "depth.npy").read_bytes() == before
+
     def test_shows_progress_on_a_terminal_only(self, simulated: Path, tmp_path: Path) -> None:
         arguments = ["estimate", simulated, "--output", tmp_path]
         assert run_process(*arguments).stderr == ""
@@ -256,6 +264,18 @@ class TestSimulate:
         image = (simulated / "000.png").read_bytes()
         assert (tmp_path / "same" / "000.png").read_bytes() == image
         assert (tmp_path / "other" / "000.png").read_bytes() != image
+
+    def test_replaces_no_pictures_unless_forced(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        mine = tmp_path / "000.png"
+        mine.write_bytes(b"a picture of mine")
+        command = ("simulate", tmp_path, "--slices", SLICES, "--size", "96x72")
+        assert run(*command) == 2
+        assert "is not empty" in capfd.readouterr().err
+        assert mine.read_bytes() == b"a picture of mine"
+        assert run(*command, "--force") == 0
+        assert len(load_stack(tmp_path)) == SLICES
 
 
 def corrupt_image(folder: Path) -> None:
@@ -376,6 +396,7 @@ class TestBadInput:
             ),
             (("simulate", "a", "--size", "640"), "'640' is no image size with sides from 16"),
             (("simulate", "a", "--near", "3", "--far", "2"), "focus sweep from 3.0 m to 2.0 m"),
+            (("simulate", "a", "--slices", "201"), "--slices is 201; give at most 200"),
             (("simulate", "a", "--slices", "1"), "a focus sweep of 1 slices; give at least 2"),
         ],
     )

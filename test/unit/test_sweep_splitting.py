@@ -82,9 +82,17 @@ class TestSweepId:
         feed = Feed()
         feed.sweep(5, DIOPTRES[:4])
         feed.wait(1.1)
-        feed.sweep(5, DIOPTRES[4:])
+        feed.sweep(5, DIOPTRES[4:], first_step=4)
         assert feed.flush().outcome == [(DIOPTRES[:4], "timeout")]
         assert feed.dropped == {"sweep already finished": 5}
+
+    def test_driver_that_was_started_anew_may_begin_with_the_same_id(self) -> None:
+        feed = Feed()
+        for _ in range(3):
+            feed.sweep(1, size=9)
+            feed.wait(5.0)
+        assert feed.outcome == [(DIOPTRES, "complete")] * 3
+        assert feed.dropped == {}
 
     def test_rest_of_a_sweep_that_was_dropped_may_still_become_one(self) -> None:
         feed = Feed()
@@ -321,7 +329,7 @@ class TestFocusTurn:
             ([1.0, 2.0], 2.1, None),
             ([1.0, 2.0, 3.0, 4.0, 5.0], 4.0, "round"),
             ([1.0, 2.0, 3.0, 4.0, 5.0], 3.0, "round"),
-            ([1.0, 2.0, 3.0, 4.0, 5.0], 2.9, "back"),
+            ([1.0, 2.0, 3.0, 4.0, 5.0], 2.4, "back"),
             ([1.0, 2.0, 3.0, 4.0, 5.0], 1.0, "back"),
             ([1.0, 2.0, 3.0, 4.0, 5.0], 0.0, "back"),
             ([1.0, 2.0], 1.0, "round"),
@@ -339,6 +347,14 @@ class TestFocusTurn:
         metres = np.linspace(0.1, 10.0, n)
         assert focus_turn([1 / m for m in metres], 1 / metres[0]) == "back"
         assert focus_turn([1 / m for m in metres[::-1]], 1 / metres[-1]) == "back"
+
+    @pytest.mark.parametrize("near", np.linspace(0.2, 1.0, 9))
+    @pytest.mark.parametrize("n", [3, 4, 5, 10])
+    def test_ping_pong_of_any_steps(self, near: float, n: int) -> None:
+        for metres in (np.linspace(near, 4.0, n), 1 / np.linspace(1 / near, 0.25, n)):
+            dioptres = [1 / m for m in metres]
+            assert focus_turn(dioptres, dioptres[-2]) == "round"
+            assert focus_turn(dioptres[::-1], dioptres[1]) == "round"
 
     @pytest.mark.parametrize("n", [3, 5, 10])
     def test_ping_pong_of_equal_steps_in_dioptres(self, n: int) -> None:
