@@ -37,13 +37,14 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
         np.arange(intrinsics.width, dtype=np.float64),
         np.arange(intrinsics.height, dtype=np.float64),
     )
-    if any(intrinsics.distortion):
+    fisheye = intrinsics.distortion_model in _FISHEYE_MODELS
+    # A fisheye lens is none of a pinhole's also where all its coefficients are zero.
+    if fisheye or any(intrinsics.distortion):
         matrix = np.array(
             [[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1]]
         )
         pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
-        coefficients = np.array(intrinsics.distortion)
-        fisheye = intrinsics.distortion_model in _FISHEYE_MODELS
+        coefficients = np.array(intrinsics.distortion or [0.0] * 4)
         counts = _FISHEYE_COUNTS if fisheye else _PINHOLE_COUNTS
         if len(coefficients) not in counts:
             raise CalibrationError(

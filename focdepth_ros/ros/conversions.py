@@ -95,12 +95,13 @@ def camera_intrinsics(message: CameraInfo, size: tuple[int, int]) -> CameraIntri
 def camera_info_message(intrinsics: CameraIntrinsics, header: Header) -> CameraInfo:
     """The pinhole model as a message, without rectification."""
     fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
+    model = intrinsics.distortion_model or "plumb_bob"
     return CameraInfo(
         header=header,
         width=intrinsics.width,
         height=intrinsics.height,
-        distortion_model=intrinsics.distortion_model or "plumb_bob",
-        d=list(intrinsics.distortion) or [0.0] * 5,
+        distortion_model=model,
+        d=list(intrinsics.distortion) or ([0.0] * 5 if model == "plumb_bob" else []),
         k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],

@@ -53,8 +53,12 @@ def test_focus_state() -> None:
 
 
 class TestCameraInfo:
-    def test_there_and_back(self) -> None:
-        intrinsics = CameraIntrinsics(6, 4, 5.0, 6.0, 2.5, 1.5, "plumb_bob", (0.1, 0.0, 0.0, 0, 0))
+    @pytest.mark.parametrize(
+        ("model", "coefficients"),
+        [("plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0)), ("equidistant", ())],
+    )
+    def test_there_and_back(self, model: str, coefficients: tuple[float, ...]) -> None:
+        intrinsics = CameraIntrinsics(6, 4, 5.0, 6.0, 2.5, 1.5, model, coefficients)
         message = camera_info_message(intrinsics, HEADER)
         assert message.header == HEADER
         assert list(message.p[:3]) == [5.0, 0.0, 2.5]

@@ -49,6 +49,8 @@ class TestPixelRays:
             ("plumb_bob", (0.1, -0.05, 0.001, -0.002, 0.01)),
             ("rational_polynomial", (0.1, -0.05, 0.001, -0.002, 0.01, 0.02, 0.003, 0.001)),
             ("equidistant", (0.05, -0.01, 0.002, 0.001)),
+            ("equidistant", (0.0, 0.0, 0.0, 0.0)),
+            ("equidistant", ()),
         ],
     )
     def test_undo_the_distortion(self, model: str, coefficients: tuple[float, ...]) -> None:
@@ -56,7 +58,7 @@ class TestPixelRays:
         rays = pixel_rays(camera).reshape(-1, 1, 2).astype(np.float64)
         matrix = np.array([[60.0, 0, 30.0], [0, 61.0, 25.0], [0, 0, 1.0]])
         if model == "equidistant":
-            pixels = cv2.fisheye.distortPoints(rays, matrix, np.array(coefficients))
+            pixels = cv2.fisheye.distortPoints(rays, matrix, np.array(coefficients or (0.0,) * 4))
         else:
             points = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1)
             unmoved = np.zeros(3)
