@@ -164,7 +164,8 @@ def render_stack(
     Raises
     ------
     OptionError
-        If the blur would be too large to render, or there is no such reference slice.
+        If the blur would be too large to render, shake or breathing would move the image by
+        more than its size, or there is no such reference slice.
     CalibrationError
         If a focus distance is not beyond the focal length.
     StackError
@@ -253,7 +254,13 @@ class _Sweep:
         half = max(camera.width, camera.height) / 2.0
         shake = 3.0 * (options.shake_translation + math.radians(options.shake_rotation) * half)
         scales = [self.magnification(i, options) for i in range(len(self.focus_distances))]
-        breathing = half * max(1.0 / min(scales) - 1.0, 0.0)
+        breathing = half * max(1.0 / max(min(scales), 1e-9) - 1.0, 0.0)
+        if shake + breathing > 2.0 * half:
+            raise OptionError(
+                f"breathing {options.breathing}, shake_translation {options.shake_translation} px "
+                f"and shake_rotation {options.shake_rotation} degrees move the image by more than "
+                "its own size; use smaller ones"
+            )
         return math.ceil(blur + shake + breathing) + 2
 
     def magnification(self, index: int, options: RenderOptions) -> float:

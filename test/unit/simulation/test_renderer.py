@@ -189,6 +189,13 @@ class TestBadInput:
         with pytest.raises(OptionError, match=message):
             RenderOptions(**options)
 
+    @pytest.mark.parametrize(
+        "motion", [{"shake_translation": 1e6}, {"shake_rotation": 1e6}, {"breathing": 1e9}]
+    )
+    def test_motion_that_leaves_the_scene(self, room: Scene, lens: Lens, motion: dict) -> None:
+        with pytest.raises(OptionError, match="move the image by more than its own size"):
+            render_stack(room, lens, DISTANCES, options=RenderOptions(**motion))
+
     def test_reference_beyond_the_sweep(self, room: Scene, lens: Lens) -> None:
         with pytest.raises(OptionError, match=r"reference slice 3 is not in 0\.\.2"):
             render_stack(room, lens, DISTANCES, reference=3)
