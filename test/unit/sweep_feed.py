@@ -73,8 +73,15 @@ class Feed:
             self.frame(dioptre)
         return self
 
-    def sweep(self, sweep_id: int, dioptres: Sequence[float] = DIOPTRES, size: int = 0) -> None:
-        for step, dioptre in enumerate(dioptres):
+    def sweep(
+        self,
+        sweep_id: int,
+        dioptres: Sequence[float] = DIOPTRES,
+        size: int = 0,
+        *,
+        first_step: int = 0,
+    ) -> None:
+        for step, dioptre in enumerate(dioptres, start=first_step):
             self.frame(dioptre, sweep_id=sweep_id, sweep_step=step, sweep_size=size)
 
     def wait(self, seconds: float) -> list[SweepEvent]:
