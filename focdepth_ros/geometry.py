@@ -19,7 +19,7 @@ _PINHOLE_COUNTS = (4, 5, 8, 12, 14)
 _FISHEYE_COUNTS = (4,)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
     """Direction of every pixel's ray at unit depth, lens distortion taken out.
 

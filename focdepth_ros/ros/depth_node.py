@@ -54,6 +54,7 @@ _INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 _POLL_PERIOD = 0.1  # seconds
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
+_ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
 _STARTING_GRACE = 1.0  # seconds in which it is usual that not everything is there yet
 
 # What a healthy camera does all the time; these are counted but not complained about.
@@ -89,6 +90,7 @@ class DepthNode:
         self._frame_id = ""
         self._was_listening = False
         self._listening_since = self._last_image = self._last_focus = time.monotonic()
+        self._last_sweep = self._listening_since
         self._image_topic = (
             self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
             if parameters.compressed
@@ -188,7 +190,7 @@ class DepthNode:
         if is_listening != self._was_listening:
             self._was_listening = is_listening
             now = time.monotonic()
-            self._listening_since = self._last_image = self._last_focus = now
+            self._listening_since = self._last_image = self._last_focus = self._last_sweep = now
             self._assembler.flush()
             self._queue.abandon()
         return is_listening
@@ -210,6 +212,7 @@ class DepthNode:
 
     def _finish(self, event: SweepFinished) -> None:
         self._health.count("sweeps received")
+        self._last_sweep = time.monotonic()
         if self._queue.finish(event.sweep) is not None:
             self._health.problem(
                 "sweep outrun",
@@ -240,7 +243,8 @@ class DepthNode:
 
     def _report(self) -> None:
         is_listening = self._is_listening()
-        silent_since = time.monotonic() - _SILENCE
+        now = time.monotonic()
+        silent_since = now - _SILENCE
         no_images = is_listening and self._last_image < silent_since
         no_focus = is_listening and not no_images and self._last_focus < silent_since
         self._health.condition(
@@ -260,6 +264,14 @@ class DepthNode:
             publishers = str(self.node.count_publishers(topic))
             self._health.set_value(f"publishers of {topic}", publishers)
         self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
+        no_sweeps = not no_images and not no_focus and self._last_sweep < now - _ENDLESS
+        self._health.condition(
+            "sweeps",
+            f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "
+            "does the driver count sweep_id and sweep_step?"
+            if is_listening and no_sweeps
+            else None,
+        )
         idle = "" if is_listening else "idle, nobody subscribes to a result; "
         report = self._health.report(f"{idle}backend {self._pipeline.backend.name}")
         status = DiagnosticStatus(

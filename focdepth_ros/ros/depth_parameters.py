@@ -78,7 +78,11 @@ class DepthNodeParameters:
     )
 
     lens_focal_length: float = parameter(
-        0.0, "Focal length of the lens [m]; 0: not known.", name="lens.focal_length", minimum=0.0
+        0.0,
+        "Focal length of the lens [m]; 0: not known. Only backends that model the blur need the "
+        "lens; graph_cut and argmax do not.",
+        name="lens.focal_length",
+        minimum=0.0,
     )
     lens_f_number: float = parameter(
         0.0, "f-number of the lens; 0: not known.", name="lens.f_number", minimum=0.0
