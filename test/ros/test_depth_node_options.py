@@ -210,3 +210,20 @@ def test_silence_is_named(started: NodeStarter, peer: Peer) -> None:
 
         peer.wait_for(images_only, "no focus states")
         assert diagnostics.level == 1
+
+
+@pytest.mark.slow
+def test_one_sweep_id_for_all_frames_is_complained_about(started: NodeStarter, peer: Peer) -> None:
+    with started():
+        driver, diagnostics = CameraDriver(peer), Diagnostics(peer)
+        results = DepthResults(peer, ("depth/image",))
+        results.wait_until_served(diagnostics, driver)
+        for _ in range(400):
+            for item in STACK.slices:
+                assert item.focus_distance is not None
+                driver.send(item.image, item.focus_distance, sweep_id=7)
+                peer.spin(0.02)
+            if "no sweep has ended" in diagnostics.message:
+                break
+        assert diagnostics.level == 1
+        assert "no sweep has ended for 30 s" in diagnostics.message
