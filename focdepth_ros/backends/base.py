@@ -28,8 +28,6 @@ class SweepSpec:
         Whether the slices carry focus distances.
     intrinsics, lens
         Of the camera, where known.
-    expected_slices : int, optional
-        How many slices the sweep will have, where known; for allocation only.
     all_in_focus : bool
         Whether the all-in-focus image is wanted.
     """
@@ -39,7 +37,6 @@ class SweepSpec:
     metric: bool = True
     intrinsics: CameraIntrinsics | None = None
     lens: Lens | None = None
-    expected_slices: int | None = None
     all_in_focus: bool = True
 
     def check(self, item: Slice, before: Sequence[Slice] = ()) -> bool:
@@ -168,6 +165,5 @@ def spec_of(stack: FocalStack, *, all_in_focus: bool = True) -> SweepSpec:
         metric=stack.is_metric,
         intrinsics=stack.intrinsics,
         lens=stack.lens,
-        expected_slices=len(stack),
         all_in_focus=all_in_focus,
     )

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from focdepth_ros.classical.graph_cut import alpha_expansion, library_missing_because
+from focdepth_ros.classical.graph_cut import alpha_expansion
 from focdepth_ros.errors import BackendError
-
-needs_library = pytest.mark.skipif(
-    library_missing_because() is not None, reason=str(library_missing_because())
-)
 
 
 def energy_of(
@@ -41,7 +37,6 @@ def random_problem(
     return unary, right / 2, down / 2
 
 
-@needs_library
 @pytest.mark.parametrize("seed", range(20))
 def test_two_labels_reach_the_minimum(seed: int) -> None:
     unary, right, down = random_problem(seed, (2, 3, 4))
@@ -54,7 +49,6 @@ def test_two_labels_reach_the_minimum(seed: int) -> None:
     assert energy_of(unary, right, down, 1, labels) == pytest.approx(best, abs=1e-9)
 
 
-@needs_library
 @pytest.mark.parametrize("truncation", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_no_single_expansion_move_lowers_the_result(seed: int, truncation: int) -> None:
@@ -67,7 +61,6 @@ def test_no_single_expansion_move_lowers_the_result(seed: int, truncation: int) 
             assert energy_of(unary, right, down, truncation, moved) >= energy - 1e-9
 
 
-@needs_library
 def test_smoothness_removes_outliers_and_keeps_an_edge() -> None:
     truth = np.zeros((40, 60), np.uint8)
     truth[:, 30:] = 6
@@ -80,7 +73,6 @@ def test_smoothness_removes_outliers_and_keeps_an_edge() -> None:
     assert np.mean(labels != truth) < 0.005
 
 
-@needs_library
 def test_without_smoothness_every_pixel_takes_its_cheapest_label() -> None:
     unary, _, _ = random_problem(0, (6, 20, 30))
     unary += np.arange(6, dtype=np.float32)[:, None, None] / 1024  # no ties
@@ -90,7 +82,6 @@ def test_without_smoothness_every_pixel_takes_its_cheapest_label() -> None:
     np.testing.assert_array_equal(labels, unary.argmin(0))
 
 
-@needs_library
 @pytest.mark.parametrize("shape", [(2, 1, 1), (3, 1, 7), (3, 7, 1)])
 def test_single_rows_columns_and_pixels(shape: tuple[int, int, int]) -> None:
     unary, right, down = random_problem(1, shape)
