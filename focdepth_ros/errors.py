@@ -45,6 +45,10 @@ class BackendError(FocdepthError):
     """A backend that failed on a sweep."""
 
 
+class AlignmentError(FocdepthError):
+    """A slice that could not be brought onto the pixel grid of its sweep."""
+
+
 class MessageError(FocdepthError, ValueError):
     """A ROS message whose content contradicts itself or cannot be used.
 

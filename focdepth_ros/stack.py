@@ -33,17 +33,22 @@ class Slice:
         Time of exposure in nanoseconds.
     lens_position : float, optional
         What the driver calls the position of its lens, in the driver's own unit.
+    valid_mask : (H, W) bool, optional
+        False where an aligned image shows nothing, since that part of the scene was out of
+        view: such pixels say nothing of the focus. All pixels are valid by default.
 
     Raises
     ------
     SliceError
-        If the image is empty or of another shape or type, or the distance is not in (0, +inf].
+        If the image is empty or of another shape or type, the distance is not in (0, +inf], or
+        the mask does not fit the image.
     """
 
     image: ImageArray = field(repr=False)
     focus_distance: float | None
     stamp: int = 0
     lens_position: float | None = None
+    valid_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         image = self.image
@@ -57,6 +62,11 @@ class Slice:
         distance = self.focus_distance
         if distance is not None and not distance > 0.0:  # NaN fails this comparison too
             raise SliceError(f"focus distance {distance} m is not in (0, inf]; give metres")
+        mask = self.valid_mask
+        if mask is not None and (mask.dtype != np.bool_ or mask.shape != image.shape[:2]):
+            raise SliceError(
+                f"valid_mask is {mask.dtype} {mask.shape}; give bool {image.shape[:2]}"
+            )
 
     @property
     def size(self) -> tuple[int, int]:

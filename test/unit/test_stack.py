@@ -46,6 +46,12 @@ class TestSlice:
         with pytest.raises(SliceError, match=message):
             Slice(image, 1.0)  # type: ignore[arg-type]
 
+    def test_refuses_a_mask_that_does_not_fit(self) -> None:
+        with pytest.raises(SliceError, match=r"valid_mask is bool \(4, 5\); give bool \(4, 6\)"):
+            Slice(IMAGE, 1.0, valid_mask=np.ones((4, 5), np.bool_))
+        with pytest.raises(SliceError, match="valid_mask is uint8"):
+            Slice(IMAGE, 1.0, valid_mask=np.ones((4, 6), np.uint8))  # type: ignore[arg-type]
+
     def test_has_no_dioptre_without_a_distance(self) -> None:
         with pytest.raises(RelativeStackError, match="give one in metres"):
             _ = Slice(IMAGE, None).dioptre
