@@ -34,7 +34,11 @@ from focdepth_ros.ros.depth_worker import DepthWorker
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.image_decoding import open_compressed_image, open_image
 from focdepth_ros.ros.node_runner import run_node
-from focdepth_ros.ros.params import changed_parameters, declare_parameters
+from focdepth_ros.ros.params import (
+    changed_parameters,
+    declare_parameters,
+    warn_of_unknown_parameters,
+)
 from focdepth_ros.ros.qos_events import subscription_events
 from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
@@ -79,6 +83,7 @@ class DepthNode:
         self.node = node
         self._health = NodeHealth(self._log)
         self._parameters = parameters = declare_parameters(node, DepthNodeParameters)
+        warn_of_unknown_parameters(node)
         self._pipeline = DepthPipeline(
             create_backend(parameters.backend), min_confidence=parameters.min_confidence
         )

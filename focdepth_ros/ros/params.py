@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar, cast
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterType
 from rclpy.node import Node
 
-from focdepth_ros.errors import OptionError
+from focdepth_ros.options import OptionInfo, OptionValue, option, option_infos
 
-ParameterValue = bool | int | float | str
 _Value = TypeVar("_Value", bool, int, float, str)
 _Table = TypeVar("_Table")
 
@@ -29,7 +28,6 @@ _TYPES = {
     float: ParameterType.PARAMETER_DOUBLE,
     str: ParameterType.PARAMETER_STRING,
 }
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -40,29 +38,17 @@ class ParameterInfo:
     ----------
     name : str
         In ROS, where groups are set apart by dots.
-    field : str
-        In the dataclass.
-    default : bool, int, float or str
-        Its type is that of the parameter.
-    description : str
-    minimum, maximum : float or None
-        Smallest and largest allowed value.
-    choices : tuple of str
-        Allowed values; empty if there are too many to tell.
+    option : OptionInfo
+        Field in the dataclass, default, description and range.
     live : bool
         Whether it may change while the node runs.
     """
 
     name: str
-    field: str
-    default: ParameterValue
-    description: str
-    minimum: float | None
-    maximum: float | None
-    choices: tuple[str, ...]
-    live: bool
+    option: OptionInfo
+    live: bool = False
 
-    def checked(self, value: object) -> ParameterValue:
+    def checked(self, value: object) -> OptionValue:
         """The value in the type of this parameter.
 
         Raises
@@ -70,48 +56,28 @@ class ParameterInfo:
         OptionError
             If it is of another type or out of range.
         """
-        kind = type(self.default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise OptionError(f"parameter '{self.name}' is {value!r}; it must be {_KINDS[kind]}")
-        if self.choices and value not in self.choices:
-            raise OptionError(
-                f"parameter '{self.name}' is '{value}'; it must be one of {', '.join(self.choices)}"
-            )
-        if isinstance(value, (int, float)) and not self._low <= value <= self._high:
-            raise OptionError(
-                f"parameter '{self.name}' is {value}; it must be in [{self._low:g}, {self._high:g}]"
-            )
-        return value
+        return self.option.checked(value, f"parameter '{self.name}'")
 
     def descriptor(self) -> ParameterDescriptor:
         """What ``ros2 param describe`` tells."""
+        option = self.option
         descriptor = ParameterDescriptor(
-            type=_TYPES[type(self.default)],
-            description=self.description,
-            additional_constraints=f"one of {', '.join(self.choices)}" if self.choices else "",
+            type=_TYPES[type(option.default)],
+            description=option.description,
+            additional_constraints=f"one of {', '.join(option.choices)}" if option.choices else "",
             read_only=not self.live,
             # Without it a node would die of `2` where `2.0` is meant.
-            dynamic_typing=isinstance(self.default, float),
+            dynamic_typing=isinstance(option.default, float),
         )
-        if isinstance(self.default, float):
+        if isinstance(option.default, float):
             descriptor.floating_point_range = [
-                FloatingPointRange(from_value=self._low, to_value=self._high)
+                FloatingPointRange(from_value=option.minimum, to_value=option.maximum)
             ]
-        elif isinstance(self.default, int) and not isinstance(self.default, bool):
+        elif isinstance(option.default, int) and not isinstance(option.default, bool):
             descriptor.integer_range = [
-                IntegerRange(from_value=int(self._low), to_value=int(self._high))
+                IntegerRange(from_value=int(option.minimum), to_value=int(option.maximum))
             ]
         return descriptor
-
-    @property
-    def _low(self) -> float:
-        return -math.inf if self.minimum is None else self.minimum
-
-    @property
-    def _high(self) -> float:
-        return math.inf if self.maximum is None else self.maximum
 
 
 def parameter(
@@ -119,8 +85,8 @@ def parameter(
     description: str,
     *,
     name: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
     choices: tuple[str, ...] = (),
     live: bool = False,
 ) -> _Value:
@@ -128,49 +94,55 @@ def parameter(
 
     Whole numbers need both a minimum and a maximum. `name` is that of the field by default.
     """
-    metadata = {
-        "name": name,
-        "description": description,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": choices,
-        "live": live,
-    }
-    made: Any = field(default=default, metadata={_METADATA_KEY: metadata})
-    return made  # type: ignore[no-any-return]
+    return option(
+        default,
+        description,
+        minimum=minimum,
+        maximum=maximum,
+        choices=choices,
+        metadata={_METADATA_KEY: {"name": name, "live": live}},
+    )
 
 
-def parameter_infos(table: type) -> tuple[ParameterInfo, ...]:
-    """All parameters of a dataclass of parameters, in its order."""
+def parameter_infos(table: type, prefix: str = "") -> tuple[ParameterInfo, ...]:
+    """All parameters of a dataclass of parameters or of settings, in its order.
+
+    Parameters
+    ----------
+    table : type
+        Its fields are made by `parameter`, or by `focdepth_ros.options.option`.
+    prefix : str
+        Of the names in ROS, for example ``graph_cut.``.
+    """
     infos = []
-    for item in fields(table):
-        metadata = dict(item.metadata[_METADATA_KEY])
-        metadata["name"] = metadata["name"] or item.name
-        default = cast(ParameterValue, item.default)
-        infos.append(ParameterInfo(field=item.name, default=default, **metadata))
+    for item, info in zip(fields(table), option_infos(table), strict=True):
+        more = item.metadata.get(_METADATA_KEY, {"name": "", "live": False})
+        infos.append(ParameterInfo(prefix + (more["name"] or info.name), info, more["live"]))
     return tuple(infos)
 
 
-def declare_parameters(node: Node, table: type[_Table]) -> _Table:
-    """Declare the parameters of a node and read what the user has set them to.
+def declare_parameters(node: Node, table: type[_Table], prefix: str = "") -> _Table:
+    """Declare parameters of a node and read what the user has set them to.
 
-    Parameters that the user has set but the node does not have are warned of.
+    Parameters
+    ----------
+    node : Node
+    table, prefix
+        As for `parameter_infos`.
 
     Raises
     ------
     OptionError
         If a value is of the wrong type or out of range.
     """
-    infos = parameter_infos(table)
-    values: dict[str, ParameterValue] = {}
-    for info in infos:
+    values: dict[str, OptionValue] = {}
+    for info in parameter_infos(table, prefix):
         # Type and range are told afterwards, so that it is not rclpy that refuses a value: it
         # does so in other words each time.
         anything = ParameterDescriptor(dynamic_typing=True)
-        declared = node.declare_parameter(info.name, info.default, anything)
-        values[info.field] = info.checked(declared.value)
+        declared = node.declare_parameter(info.name, info.option.default, anything)
+        values[info.option.name] = info.checked(declared.value)
         node.set_descriptor(info.name, info.descriptor())
-    _warn_of_unknown(node)
     return table(**values)
 
 
@@ -183,14 +155,15 @@ def changed_parameters(current: _Table, changes: Mapping[str, object]) -> _Table
         If a value is of the wrong type or out of range.
     """
     values = {
-        info.field: info.checked(changes[info.name])
+        info.option.name: info.checked(changes[info.name])
         for info in parameter_infos(type(current))
         if info.name in changes
     }
     return cast(_Table, replace(cast(Any, current), **values))
 
 
-def _warn_of_unknown(node: Node) -> None:
+def warn_of_unknown_parameters(node: Node) -> None:
+    """Warn of parameters that the user has set but the node has not declared."""
     # ROS drops what no node declares without a word; most often it is a slip of the pen.
     given: Iterable[str] = getattr(node, "_parameter_overrides", {})
     known = list(node.get_parameters_by_prefix(""))

@@ -24,7 +24,7 @@ from focdepth_ros.ros.conversions import (
     rgb_image_message,
 )
 from focdepth_ros.ros.node_runner import interruptible, run_node
-from focdepth_ros.ros.params import declare_parameters
+from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
 from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera, SweepPattern
@@ -53,6 +53,7 @@ class SimCameraNode:
     def __init__(self, node: Node) -> None:
         self.node = node
         self._parameters = parameters = declare_parameters(node, SimCameraParameters)
+        warn_of_unknown_parameters(node)
         with interruptible():  # rendering takes seconds
             self._camera, self._depth = _open_camera(parameters, node)
         self._frames = self._camera.frames(sweeps=parameters.sweeps or None)

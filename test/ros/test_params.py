@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.options import option
 from focdepth_ros.ros.depth_parameters import DepthNodeParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
@@ -37,6 +38,11 @@ class Table:
     def __post_init__(self) -> None:
         if self.flag and self.mode_name == "b":
             raise OptionError("flag does not go with mode.name b")
+
+
+@dataclass(frozen=True)
+class Settings:
+    sigma: float = option(1.0, "A width.", minimum=0.0, maximum=5.0)
 
 
 NodeMaker = Callable[[dict[str, object]], Node]
@@ -104,6 +110,17 @@ def test_wrong_values_are_named(
 def test_values_that_do_not_go_together(node_with: NodeMaker) -> None:
     with pytest.raises(OptionError, match="flag does not go with"):
         declare_parameters(node_with({"flag": True, "mode.name": "b"}), Table)
+
+
+def test_a_group_of_settings(node_with: NodeMaker) -> None:
+    node = node_with({"group.sigma": 2})
+    assert declare_parameters(node, Settings, "group.") == Settings(sigma=2.0)
+    described = node.describe_parameter("group.sigma")
+    assert (described.description, described.read_only) == ("A width.", True)
+    with pytest.raises(
+        OptionError, match=r"parameter 'group.sigma' is 9.0; it must be in \[0, 5\]"
+    ):
+        declare_parameters(node_with({"group.sigma": 9.0}), Settings, "group.")
 
 
 def test_descriptors(node_with: NodeMaker) -> None:
@@ -189,11 +206,13 @@ def test_configuration_file_says_what_the_code_says(file: str, table: type) -> N
     text = (CONFIG / file).read_text(encoding="utf-8")
     infos = parameter_infos(table)
     values = flat(yaml.safe_load(text)["/**"]["ros__parameters"])
-    assert list(values.items()) == [(info.name, info.default) for info in infos]
-    assert [type(value) for value in values.values()] == [type(info.default) for info in infos]
+    assert list(values.items()) == [(info.name, info.option.default) for info in infos]
+    assert [type(value) for value in values.values()] == [
+        type(info.option.default) for info in infos
+    ]
     expected = {}
     for info in infos:
-        choices = f" One of {', '.join(info.choices)}." if info.choices else ""
+        choices = f" One of {', '.join(info.option.choices)}." if info.option.choices else ""
         live = " (live)" if info.live else ""
-        expected[info.name] = f"{info.description}{choices}{live}"
+        expected[info.name] = f"{info.option.description}{choices}{live}"
     assert documented(text) == expected
