@@ -1,11 +1,24 @@
-"""How sharp an image is around each pixel."""
+"""How sharp an image is around each pixel: what all focus measures have in common."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from functools import cached_property
+from itertools import combinations
+from typing import ClassVar
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.stack import FloatImage, ImageArray
+
+#: Pixels beyond the border of an image are its mirror, without the border itself twice.
+BORDER = cv2.BORDER_REFLECT_101
+
+#: A place is known where at least this share of its window was in view.
+MIN_WINDOW_IN_VIEW = 0.5
 
 
 def grey_image(image: ImageArray) -> ImageArray:
@@ -24,45 +37,161 @@ def grey_image(image: ImageArray) -> ImageArray:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def laplacian_of_gaussian_energy(
-    image: ImageArray, *, sigma: float, window_sigma: float, reduction: int = 1
-) -> FloatImage:
-    """Local energy of the Laplacian of Gaussian: the focus measure.
+def gaussian_size(sigma: float) -> int:
+    """Length of a Gaussian kernel that leaves out nothing of weight: 4 sigma to either side."""
+    return round(8.0 * sigma + 1.0) | 1
 
-    The squared response is averaged with a Gaussian window, so that a pixel's measure speaks
-    for its neighbourhood and the noise of single pixels evens out.
+
+def window_average(values: FloatImage, window_sigma: float, reduction: int) -> FloatImage:
+    """Average over a Gaussian window, kept on a grid that is coarser by `reduction`.
 
     Parameters
     ----------
-    image : (H, W, 3) RGB or (H, W) uint8
-    sigma : float
-        Of the Gaussian before the Laplacian, in pixels.
+    values : (H, W) float32
     window_sigma : float
-        Of the averaging window, in pixels of the image.
+        In pixels of `values`.
     reduction : int
-        The measure is smooth, so it can be kept on a grid that is coarser by this factor.
 
     Returns
     -------
     (ceil(H / reduction), ceil(W / reduction)) float32
-        In squared grey levels.
+    """
+    if reduction > 1:
+        height, width = values.shape
+        size = (-(-width // reduction), -(-height // reduction))
+        values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+    sigma = window_sigma / reduction
+    length = gaussian_size(sigma)
+    return np.asarray(
+        cv2.GaussianBlur(values, (length, length), sigma, borderType=BORDER), np.float32
+    )
+
+
+class FocusMeasure(ABC):
+    """Local energy of linear filters' responses to an image.
+
+    With the responses ``r_i`` the energy is ``sum r_i²``, or ``(sum |r_i|)²`` for operators that
+    are defined by magnitudes, averaged over a Gaussian window, so that a pixel's measure speaks
+    for its neighbourhood and the noise of single pixels evens out. It is divided by the energy
+    with which the operator answers to white noise of variance 1. So the measure of an image that
+    shows nothing but noise is the variance of the noise, whatever the operator, and measures of
+    different operators have one unit and one noise floor.
 
     References
     ----------
     Pertuz, Puig, Garcia, "Analysis of focus measure operators for shape-from-focus", Pattern
-    Recognition 46(5), 2013, measure LAP1 on a smoothed image.
+    Recognition 46(5), 2013: the operators and their names.
     """
-    grey = grey_image(image).astype(np.float32)
-    smooth = cv2.GaussianBlur(grey, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-    response = cv2.Laplacian(smooth, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REFLECT_101)
-    energy = np.multiply(response, response, out=response)
-    if reduction > 1:
-        height, width = grey.shape
-        size = (-(-width // reduction), -(-height // reduction))
-        energy = cv2.resize(energy, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(
-        cv2.GaussianBlur(
-            energy, (0, 0), window_sigma / reduction, borderType=cv2.BORDER_REFLECT_101
-        ),
-        dtype=np.float32,
-    )
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    #: Whether the energy is that of the sum of magnitudes.
+    sums_magnitudes: ClassVar[bool] = False
+
+    @abstractmethod
+    def responses(self, grey: FloatImage) -> tuple[FloatImage, ...]:
+        """Responses of the operator's linear filters.
+
+        Parameters
+        ----------
+        grey : (H, W) float32
+            It is left as it is.
+
+        Returns
+        -------
+        tuple of (H, W) float32
+        """
+
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """Distance in pixels, along rows and columns, up to which a pixel counts in a response."""
+
+    @cached_property
+    def kernels(self) -> NDArray[np.float32]:
+        """The filters as kernels to correlate with, (M, 2 reach + 1, 2 reach + 1)."""
+        reach = self.reach
+        impulse = np.zeros((4 * reach + 1,) * 2, np.float32)
+        impulse[2 * reach, 2 * reach] = 1.0
+        responses = np.stack(self.responses(impulse))
+        # The response to an impulse is the kernel, turned by half a turn.
+        turned = slice(3 * reach, reach - 1, -1)
+        return responses[:, turned, turned]
+
+    @cached_property
+    def noise_gain(self) -> float:
+        """Expected energy of the response to white Gaussian noise of variance 1."""
+        kernels = self.kernels.astype(np.float64).reshape(len(self.kernels), -1)
+        covariance = kernels @ kernels.T
+        gain = float(np.trace(covariance))
+        if self.sums_magnitudes:
+            for i, j in combinations(range(len(kernels)), 2):
+                # E|a||b| of two normal variables.
+                scale = math.sqrt(covariance[i, i] * covariance[j, j])
+                correlation = min(1.0, max(-1.0, covariance[i, j] / scale))
+                expected = math.sqrt(1.0 - correlation**2) + correlation * math.asin(correlation)
+                gain += 2.0 * scale * (2.0 / math.pi) * expected
+        return gain
+
+    def __call__(
+        self,
+        image: ImageArray,
+        *,
+        window_sigma: float,
+        reduction: int = 1,
+        valid_mask: NDArray[np.bool_] | None = None,
+    ) -> FloatImage:
+        """Measure an image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) RGB or (H, W) uint8
+        window_sigma : float
+            Of the averaging window, in pixels of the image.
+        reduction : int
+            The measure is smooth, so it can be kept on a grid that is coarser by this factor.
+        valid_mask : (H, W) bool, optional
+            False where the image shows nothing. Neither such pixels vote nor those whose
+            response they have a part in; the window is averaged over the others.
+
+        Returns
+        -------
+        (ceil(H / reduction), ceil(W / reduction)) float32
+            In squared grey levels of noise. NaN where more than half of the window was out of
+            view.
+        """
+        energy = self._energy(grey_image(image).astype(np.float32))
+        if valid_mask is None or valid_mask.all():
+            measure = window_average(energy, window_sigma, reduction)
+            return np.multiply(measure, 1.0 / self.noise_gain, out=measure)
+        # No edge of the mask may look like one of the scene.
+        around = np.ones((2 * self.reach + 1,) * 2, np.uint8)
+        voting = cv2.erode(valid_mask.view(np.uint8), around).astype(np.float32)
+        energy *= voting
+        measure = window_average(energy, window_sigma, reduction)
+        votes = window_average(voting, window_sigma, reduction)
+        known = votes >= MIN_WINDOW_IN_VIEW
+        votes *= self.noise_gain
+        return np.divide(measure, votes, out=np.full_like(measure, np.nan), where=known)
+
+    def _energy(self, grey: FloatImage) -> FloatImage:
+        """Energy of the responses, before noise is taken into account, (H, W) float32."""
+        first, *others = self.responses(grey)
+        if self.sums_magnitudes:
+            np.abs(first, out=first)
+            for response in others:
+                first += np.abs(response, out=response)
+        np.multiply(first, first, out=first)
+        if not self.sums_magnitudes:
+            for response in others:
+                first += np.multiply(response, response, out=response)
+        return first
+
+
+def laplacian_of_gaussian_energy(
+    image: ImageArray, *, sigma: float, window_sigma: float, reduction: int = 1
+) -> FloatImage:
+    """The measure of the same name in `focus_operators`."""
+    from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
+
+    return LaplacianOfGaussian(sigma)(image, window_sigma=window_sigma, reduction=reduction)
