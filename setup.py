@@ -28,7 +28,10 @@ import ros_wheels  # noqa: E402
 
 GRAPH_CUT = Extension(
     "focdepth_ros.classical.lib_focdepth_graph_cut",
-    ["focdepth_ros/classical/_graph_cut.cpp"],
+    [
+        "focdepth_ros/classical/_graph_cut.cpp",
+        "focdepth_ros/classical/_weighted_median.cpp",
+    ],
     extra_compile_args=["-std=c++17", "-O3", "-DNDEBUG"],
     language="c++",
     optional=True,  # without it the graph cut backend says that it cannot be used, and why
