@@ -9,7 +9,7 @@ import numpy as np
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_measure import laplacian_of_gaussian_energy
+from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
 from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
 from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import OptionError
@@ -61,6 +61,7 @@ class ArgmaxBackend(Backend):
 class _ArgmaxAccumulator(Accumulator):
     def __init__(self, spec: SweepSpec, config: ArgmaxConfig) -> None:
         self._config = config
+        self._operator = LaplacianOfGaussian(config.sigma)
         self._builder = FocusVolumeBuilder(spec, self._measure)
 
     def add(self, item: Slice) -> None:
@@ -81,6 +82,6 @@ class _ArgmaxAccumulator(Accumulator):
         )
 
     def _measure(self, item: Slice) -> FloatImage:
-        return laplacian_of_gaussian_energy(
-            item.image, sigma=self._config.sigma, window_sigma=self._config.window_sigma
+        return self._operator(
+            item.image, window_sigma=self._config.window_sigma, valid_mask=item.valid_mask
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_measure import laplacian_of_gaussian_energy
+from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.graph_cut import alpha_expansion, library_missing_because
 from focdepth_ros.classical.refinement import refine_peak, smooth_surfaces
@@ -88,6 +88,7 @@ class GraphCutBackend(Backend):
 
     def __init__(self, config: GraphCutConfig | None = None) -> None:
         self._config = config or GraphCutConfig()
+        self._operator = LaplacianOfGaussian(self._config.sigma)
         # Overlapping sweeps (a sliding window) share slices; each is measured once.
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
@@ -101,11 +102,11 @@ class GraphCutBackend(Backend):
     def _measure(self, item: Slice) -> FloatImage:
         energy = self._measured.get(item)
         if energy is None:
-            energy = laplacian_of_gaussian_energy(
+            energy = self._operator(
                 item.image,
-                sigma=self._config.sigma,
                 window_sigma=self._config.window_sigma,
                 reduction=_REDUCTION,
+                valid_mask=item.valid_mask,
             )
             self._measured[item] = energy
         return energy

@@ -186,12 +186,3 @@ class FocusMeasure(ABC):
             for response in others:
                 first += np.multiply(response, response, out=response)
         return first
-
-
-def laplacian_of_gaussian_energy(
-    image: ImageArray, *, sigma: float, window_sigma: float, reduction: int = 1
-) -> FloatImage:
-    """The measure of the same name in `focus_operators`."""
-    from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
-
-    return LaplacianOfGaussian(sigma)(image, window_sigma=window_sigma, reduction=reduction)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from focdepth_ros.classical.focus_measure import BORDER, FocusMeasure, gaussian_size
 from focdepth_ros.errors import OptionError
+from focdepth_ros.options import check_options, option, option_infos
 from focdepth_ros.stack import FloatImage
 
 _MAX_SIGMA = 100.0  # pixels
-_MAX_SIZE = 801  # pixels; the kernel of the largest sigma
-_MAX_LAPLACIAN_SIZE = 31  # pixels; OpenCV's limit
 
 
 @dataclass(frozen=True)
@@ -23,36 +22,39 @@ class LaplacianOfGaussian(FocusMeasure):
     """Laplacian of the smoothed image: ``r = ∇² (G * I)``.
 
     Pertuz's LAP1 on a smoothed image; the measure of most focus stackers.
-
-    Parameters
-    ----------
-    sigma : float
-        Of the Gaussian, in pixels. 0: what OpenCV takes for a kernel of `gaussian_size`.
-    gaussian_size : int
-        Side of the Gaussian kernel in pixels, odd. 0: as large as sigma asks for. Both 0: the
-        image is not smoothed.
-    laplacian_size : int
-        Aperture of `cv2.Laplacian`, odd. 1 is the sum over the four neighbours, less four times
-        the pixel.
-
-    Raises
-    ------
-    OptionError
-        If one of them is out of range.
     """
 
     name = "laplacian_of_gaussian"
     summary = "second derivatives of the smoothed image; the default"
 
-    sigma: float = 1.0
-    gaussian_size: int = 0
-    laplacian_size: int = 1
+    sigma: float = option(
+        1.0,
+        "sigma of the Gaussian in pixels; 0: what OpenCV takes for a kernel of gaussian_size",
+        minimum=0.0,
+        maximum=_MAX_SIGMA,
+    )
+    gaussian_size: int = option(
+        0,
+        "side of the Gaussian kernel in pixels, odd; 0: as large as sigma asks for",
+        minimum=0,
+        maximum=gaussian_size(_MAX_SIGMA),
+    )
+    laplacian_size: int = option(
+        1,
+        "aperture of the Laplacian kernel in pixels, odd; 1: the four next neighbours",
+        minimum=1,
+        maximum=31,  # OpenCV's limit
+    )
 
     def __post_init__(self) -> None:
-        _check_range(self, "sigma", 0.0, _MAX_SIGMA)
-        if self.gaussian_size != 0:
-            _check_odd(self, "gaussian_size", _MAX_SIZE)
-        _check_odd(self, "laplacian_size", _MAX_LAPLACIAN_SIZE)
+        check_options(self, self.name)
+        for name in ("gaussian_size", "laplacian_size"):
+            value = getattr(self, name)
+            if value != 0 and value % 2 == 0:
+                raise OptionError(
+                    f"{self.name} option '{name}' is {value}; a kernel has a middle, so give an "
+                    "odd number of pixels"
+                )
 
     @property
     def reach(self) -> int:
@@ -73,18 +75,6 @@ class ModifiedLaplacian(FocusMeasure):
     ``r_x = 2 I(x, y) - I(x - s, y) - I(x + s, y)``, ``r_y`` likewise, energy
     ``(|r_x| + |r_y|)²``, on a smoothed image. Pertuz's LAP2.
 
-    Parameters
-    ----------
-    sigma : float
-        Of the Gaussian before it, in pixels; 0 for none.
-    step : int
-        Distance ``s`` of the neighbours, in pixels.
-
-    Raises
-    ------
-    OptionError
-        If one of them is out of range.
-
     References
     ----------
     Nayar, Nakagawa, "Shape from Focus", IEEE TPAMI 16(8), 1994, section 4.
@@ -94,12 +84,16 @@ class ModifiedLaplacian(FocusMeasure):
     summary = "magnitudes of the second derivatives along rows and columns"
     sums_magnitudes = True
 
-    sigma: float = 1.0
-    step: int = 1
+    sigma: float = option(
+        1.0,
+        "sigma of the Gaussian before it, in pixels; 0: none",
+        minimum=0.0,
+        maximum=_MAX_SIGMA,
+    )
+    step: int = option(1, "distance s of the neighbours, in pixels", minimum=1, maximum=100)
 
     def __post_init__(self) -> None:
-        _check_range(self, "sigma", 0.0, _MAX_SIGMA)
-        _check_range(self, "step", 1, 100)
+        check_options(self, self.name)
 
     @property
     def reach(self) -> int:
@@ -118,16 +112,6 @@ class Tenengrad(FocusMeasure):
 
     Pertuz's GRA6.
 
-    Parameters
-    ----------
-    sigma : float
-        Of the Gaussian before it, in pixels; 0 for none.
-
-    Raises
-    ------
-    OptionError
-        If it is out of range.
-
     References
     ----------
     Krotkov, "Focusing", International Journal of Computer Vision 1(3), 1987, after Tenenbaum.
@@ -136,10 +120,15 @@ class Tenengrad(FocusMeasure):
     name = "tenengrad"
     summary = "energy of the gradient"
 
-    sigma: float = 1.0
+    sigma: float = option(
+        1.0,
+        "sigma of the Gaussian before it, in pixels; 0: none",
+        minimum=0.0,
+        maximum=_MAX_SIGMA,
+    )
 
     def __post_init__(self) -> None:
-        _check_range(self, "sigma", 0.0, _MAX_SIGMA)
+        check_options(self, self.name)
 
     @property
     def reach(self) -> int:
@@ -160,16 +149,6 @@ class RingDifference(FocusMeasure):
     the distance ρ from the pixel. Averages of many pixels suppress noise; the gap between disc
     and ring makes up for it with signal.
 
-    Parameters
-    ----------
-    disc_radius, ring_inner, ring_outer : float
-        In pixels, rising.
-
-    Raises
-    ------
-    OptionError
-        If they do not rise, are out of range, or no pixel lies in the ring.
-
     References
     ----------
     Surh, Jeon, Park, Im, Ha, Kweon, "Noise Robust Depth from Focus Using a Ring Difference
@@ -179,13 +158,18 @@ class RingDifference(FocusMeasure):
     name = "ring_difference"
     summary = "mean of a disc less that of a ring around it; robust against noise"
 
-    disc_radius: float = 1.5
-    ring_inner: float = 2.5
-    ring_outer: float = 3.5
+    disc_radius: float = option(
+        1.5, "radius of the disc in pixels", minimum=0.0, maximum=_MAX_SIGMA
+    )
+    ring_inner: float = option(
+        2.5, "inner radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
+    )
+    ring_outer: float = option(
+        3.5, "outer radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
+    )
 
     def __post_init__(self) -> None:
-        for name in ("disc_radius", "ring_inner", "ring_outer"):
-            _check_range(self, name, 0.0, _MAX_SIGMA)
+        check_options(self, self.name)
         if not self.disc_radius <= self.ring_inner < self.ring_outer:
             raise OptionError(
                 f"{self.name} radii {self.disc_radius}, {self.ring_inner}, {self.ring_outer} px "
@@ -225,33 +209,24 @@ class Wavelet(FocusMeasure):
     cubic B-spline ``(1, 4, 6, 4, 1) / 16`` with ``2^(j-1) - 1`` holes between its taps, details
     ``r_j = c_{j-1} - c_j``. The finest level can be left out: most of it is noise.
 
-    Parameters
-    ----------
-    finest, levels : int
-        The first of the levels that count, from 1, and how many of them there are.
-
-    Raises
-    ------
-    OptionError
-        If one of them is out of range.
-
     References
     ----------
     Starck, Murtagh, Bijaoui, "Image Processing and Data Analysis: The Multiscale Approach",
-    Cambridge University Press 1998, section 1.4.4. For focus: Yang, Nelson, "Wavelet-based
-    autofocusing and unsupervised segmentation of microscopic images", IROS 2003 (Pertuz's WAVE
-    family).
+    Cambridge University Press 1998: the transform. Yang, Nelson, "Wavelet-based autofocusing and
+    unsupervised segmentation of microscopic images", IROS 2003: as a focus measure; Pertuz's
+    WAV1, with squares.
     """
 
     name = "wavelet"
     summary = "details of several scales of a wavelet transform"
 
-    finest: int = 2
-    levels: int = 2
+    finest: int = option(
+        2, "first level of detail that counts; 1 is the finest", minimum=1, maximum=4
+    )
+    levels: int = option(2, "number of levels that count", minimum=1, maximum=4)
 
     def __post_init__(self) -> None:
-        _check_range(self, "finest", 1, 6)
-        _check_range(self, "levels", 1, 6)
+        check_options(self, self.name)
 
     @property
     def reach(self) -> int:
@@ -288,55 +263,20 @@ def focus_measure_names() -> tuple[str, ...]:
 
 
 def create_focus_measure(name: str = LaplacianOfGaussian.name, **options: Any) -> FocusMeasure:
-    """Make a focus measure by name.
-
-    Parameters
-    ----------
-    name : str
-        One of `focus_measure_names`, or ``log`` for the Laplacian of Gaussian.
-    **options
-        Fields of the measure's class.
-
-    Raises
-    ------
-    OptionError
-        If there is no such measure, it has no such option, or a value is out of range.
-    """
+    """Make a focus measure by name."""
     measure = _MEASURES.get(_SHORT_NAMES.get(name, name))
     if measure is None:
         raise OptionError(
             f"there is no focus measure '{name}'; choose one of {', '.join(_MEASURES)}"
         )
-    known = [item.name for item in fields(measure)]  # type: ignore[arg-type]
-    for option in options:
-        if option not in known:
+    known = [info.name for info in option_infos(measure)]
+    for option_name in options:
+        if option_name not in known:
             raise OptionError(
-                f"focus measure '{measure.name}' has no option '{option}'; "
+                f"focus measure '{measure.name}' has no option '{option_name}'; "
                 f"it has {', '.join(known)}"
             )
-    try:
-        return measure(**options)
-    except TypeError as error:  # a value of another type does not compare with its limits
-        raise OptionError(
-            f"focus measure '{measure.name}' with options {options}: {error}"
-        ) from error
-
-
-def _check_range(measure: FocusMeasure, option: str, low: float, high: float) -> None:
-    value = getattr(measure, option)
-    if not low <= value <= high:
-        raise OptionError(f"{measure.name} option {option}={value} is not in [{low}, {high}]")
-    if isinstance(low, int) and not isinstance(value, int):
-        raise OptionError(f"{measure.name} option {option}={value} is not a whole number")
-
-
-def _check_odd(measure: FocusMeasure, option: str, high: int) -> None:
-    _check_range(measure, option, 1, high)
-    if getattr(measure, option) % 2 == 0:
-        raise OptionError(
-            f"{measure.name} option {option}={getattr(measure, option)} is even; "
-            "a kernel has a middle, so give an odd number of pixels"
-        )
+    return measure(**options)
 
 
 def _smoothing_size(sigma: float, size: int = 0) -> int:

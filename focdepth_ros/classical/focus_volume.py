@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,9 @@ from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
-FocusMeasure = Callable[[Slice], FloatImage]
+SliceMeasure = Callable[[Slice], FloatImage]
+
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,8 @@ class FocusVolume:
     Parameters
     ----------
     energy : (N, h, w) float32
-        Focus measure of every slice, on the grid on which it is measured.
+        Focus measure of every slice, on the grid on which it is measured; finite also where it
+        is not known, see `valid`. To be read only.
     positions : (N,) float64
         Dioptres, falling; 0 … N - 1 for a relative sweep.
     images : tuple of N (H, W[, 3]) uint8, or empty
@@ -31,6 +34,9 @@ class FocusVolume:
         Of the images.
     metric : bool
         Whether `positions` are dioptres.
+    valid : (N, h, w) bool, optional
+        False where the slice was out of view. The energy there is what `fill_unknown` makes of
+        the other slices. All of it is known by default.
     """
 
     energy: NDArray[np.float32]
@@ -38,16 +44,97 @@ class FocusVolume:
     images: tuple[ImageArray, ...]
     size: tuple[int, int]
     metric: bool
+    valid: NDArray[np.bool_] | None = None
+
+
+def fill_unknown(
+    energy: NDArray[np.float32], valid: NDArray[np.bool_], positions: NDArray[np.float64]
+) -> None:
+    """Give each pixel a neutral energy in the slices in which it was out of view.
+
+    It is interpolated between the nearest slices before and after in which the pixel was in
+    view; before the first and after the last of those it is that one's. So nothing is won or
+    lost by such a slice: where neighbouring pixels have their peak in it, this one can follow.
+    It is made a little smaller than the larger of both, so that no slice in which a pixel was
+    out of view is ever its sharpest. A pixel that was never in view gets a flat curve of 0.
+
+    Parameters
+    ----------
+    energy : (N, h, w) float32
+        Filled in place, whatever is there.
+    valid : (N, h, w) bool
+    positions : (N,) float64
+        Rising or falling.
+    """
+    count = len(energy)
+    number = np.arange(count)[:, np.newaxis]
+    for top in range(0, energy.shape[1], _ROWS_AT_ONCE):
+        rows = np.s_[:, top : top + _ROWS_AT_ONCE]
+        curves, seen = energy[rows], valid[rows]
+        gaps = ~seen.all(axis=0)
+        curve, seen = curves[:, gaps], seen[:, gaps]
+        before = np.maximum.accumulate(np.where(seen, number, -1), axis=0)
+        after = np.minimum.accumulate(np.where(seen, number, count)[::-1], axis=0)[::-1]
+        before, after = (
+            np.where(before < 0, after, before) % count,
+            np.where(after == count, before, after) % count,
+        )
+        below, above = (np.take_along_axis(curve, at, axis=0) for at in (before, after))
+        span = positions[after] - positions[before]
+        share = np.divide(
+            positions[number] - positions[before], span, out=np.zeros_like(span), where=span != 0.0
+        ).astype(np.float32)
+        between = np.minimum(below + share * (above - below), np.maximum(below, above))
+        filled = np.where(seen.any(axis=0), np.nextafter(between, np.float32(0.0)), 0.0)
+        curves[:, gaps] = np.where(seen, curve, filled)
+
+
+def near_to_far(slices: Sequence[Slice], *, metric: bool) -> tuple[list[int], NDArray[np.float64]]:
+    """The order of slices from near to far, and their positions in that order.
+
+    Parameters
+    ----------
+    slices : sequence of Slice
+    metric : bool
+        Whether focus distances count; else slices stay in the order in which they came.
+
+    Returns
+    -------
+    order : list of int
+    positions : (N,) float64
+        Dioptres, falling; 0 … N - 1 for a relative sweep.
+
+    Raises
+    ------
+    StackError
+        If there are fewer than 2 slices.
+    """
+    count = len(slices)
+    if count < 2:
+        raise StackError(f"a sweep needs at least 2 slices, this one has {count}")
+    if not metric:
+        return list(range(count)), np.arange(count, dtype=np.float64)
+    dioptres = [item.dioptre for item in slices]
+    order = sorted(range(count), key=lambda i: -dioptres[i])
+    return order, np.array([dioptres[i] for i in order])
 
 
 class FocusVolumeBuilder:
-    """Measures each slice when it arrives and puts them in order at the end."""
+    """Measures each slice when it arrives and puts them in order at the end.
 
-    def __init__(self, spec: SweepSpec, measure: FocusMeasure) -> None:
+    Parameters
+    ----------
+    spec : SweepSpec
+    measure : function from Slice to (h, w) float32
+        NaN where the slice was out of view.
+    """
+
+    def __init__(self, spec: SweepSpec, measure: SliceMeasure) -> None:
         self._spec = spec
         self._measure = measure
         self._slices: list[Slice] = []
         self._energies: list[FloatImage] = []
+        self._valid: list[NDArray[np.bool_] | None] = []
 
     def add(self, item: Slice) -> None:
         """Measure one slice; one at the focus distance of the slice before replaces it.
@@ -58,9 +145,11 @@ class FocusVolumeBuilder:
             If it does not fit the sweep.
         """
         if self._spec.check(item, self._slices):
-            self._slices.pop()
-            self._energies.pop()
-        self._energies.append(self._measure(item))
+            for kept in (self._slices, self._energies, self._valid):
+                kept.pop()
+        energy = self._measure(item)
+        self._energies.append(energy)
+        self._valid.append(None if item.valid_mask is None else ~np.isnan(energy))
         self._slices.append(item)
 
     def volume(self) -> FocusVolume:
@@ -71,21 +160,24 @@ class FocusVolumeBuilder:
         StackError
             If there are fewer than 2 slices.
         """
-        count = len(self._slices)
-        if count < 2:
-            raise StackError(f"a sweep needs at least 2 slices, this one has {count}")
-        if self._spec.metric:
-            dioptres = [item.dioptre for item in self._slices]
-            order = sorted(range(count), key=lambda i: -dioptres[i])
-            positions = np.array([dioptres[i] for i in order])
-        else:
-            order = list(range(count))
-            positions = np.arange(count, dtype=np.float64)
+        order, positions = near_to_far(self._slices, metric=self._spec.metric)
+        energy = np.empty((len(order), *self._energies[0].shape), np.float32)
+        for row, i in enumerate(order):
+            energy[row] = self._energies[i]
+            self._energies[i] = energy[row]  # so that a large sweep is not held twice
+        valid = None
+        if any(known is not None and not known.all() for known in self._valid):
+            valid = np.ones(energy.shape, np.bool_)
+            for row, i in enumerate(order):
+                if (known := self._valid[i]) is not None:
+                    valid[row] = known
+            fill_unknown(energy, valid, positions)
         keep_images = self._spec.all_in_focus
         return FocusVolume(
-            energy=np.stack([self._energies[i] for i in order]),
+            energy=energy,
             positions=positions,
             images=tuple(self._slices[i].image for i in order) if keep_images else (),
             size=(self._spec.height, self._spec.width),
             metric=self._spec.metric,
+            valid=valid,
         )

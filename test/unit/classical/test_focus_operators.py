@@ -35,14 +35,14 @@ def test_options_are_passed_on() -> None:
     [
         ("sobel", {}, "no focus measure 'sobel'; choose one of laplacian_of_gaussian, "),
         ("tenengrad", {"step": 2}, "'tenengrad' has no option 'step'; it has sigma"),
-        ("log", {"sigma": -1.0}, r"sigma=-1.0 is not in \[0.0, 100.0\]"),
-        ("log", {"sigma": float("nan")}, "sigma=nan is not in"),
-        ("log", {"sigma": "wide"}, "with options {'sigma': 'wide'}"),
-        ("log", {"gaussian_size": 4}, "gaussian_size=4 is even"),
-        ("log", {"laplacian_size": 0}, r"laplacian_size=0 is not in \[1, 31\]"),
-        ("log", {"laplacian_size": 33}, r"laplacian_size=33 is not in \[1, 31\]"),
-        ("log", {"laplacian_size": 3.0}, "laplacian_size=3.0 is not a whole number"),
-        ("modified_laplacian", {"step": 0}, r"step=0 is not in \[1, 100\]"),
+        ("log", {"sigma": -1.0}, r"'sigma' is -1.0; it must be in \[0, 100\]"),
+        ("log", {"sigma": float("nan")}, "'sigma' is nan; it must be in"),
+        ("log", {"sigma": "wide"}, "'sigma' is 'wide'; it must be a number"),
+        ("log", {"gaussian_size": 4}, "'gaussian_size' is 4; a kernel has a middle"),
+        ("log", {"laplacian_size": 0}, r"'laplacian_size' is 0; it must be in \[1, 31\]"),
+        ("log", {"laplacian_size": 33}, r"'laplacian_size' is 33; it must be in \[1, 31\]"),
+        ("log", {"laplacian_size": 3.0}, "'laplacian_size' is 3.0; it must be a whole number"),
+        ("modified_laplacian", {"step": 0}, r"'step' is 0; it must be in \[1, 100\]"),
         ("ring_difference", {"disc_radius": 3.0}, "3.0, 2.5, 3.5 px do not rise"),
         ("ring_difference", {"ring_outer": 2.5}, "1.5, 2.5, 2.5 px do not rise"),
         (
@@ -50,7 +50,7 @@ def test_options_are_passed_on() -> None:
             {"disc_radius": 0.2, "ring_inner": 0.3, "ring_outer": 0.6},
             "no pixel between ring_inner=0.3 and ring_outer=0.6",
         ),
-        ("wavelet", {"levels": 7}, r"levels=7 is not in \[1, 6\]"),
+        ("wavelet", {"levels": 7}, r"'levels' is 7; it must be in \[1, 4\]"),
     ],
 )
 def test_bad_options_are_named(name: str, options: dict[str, Any], message: str) -> None:

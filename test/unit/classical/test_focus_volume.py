@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from synthetic_sweeps import DIOPTRES, SIZE, true_index, two_surfaces
 
 from focdepth_ros.backends.base import SweepSpec
-from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
+from focdepth_ros.classical.focus_operators import create_focus_measure
+from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, fill_unknown
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
 
@@ -94,3 +96,90 @@ def test_needs_two_slices(count: int) -> None:
         collected.add(grey_slice(10, 0.5))
     with pytest.raises(StackError, match=f"this one has {count}"):
         collected.volume()
+
+
+def test_an_early_answer_leaves_the_sweep_as_it_is() -> None:
+    collected = builder()
+    for level, distance in ((30, 2.0), (20, 1.0)):
+        collected.add(grey_slice(level, distance))
+    early = collected.volume().energy.copy()
+    collected.add(grey_slice(10, 0.5))
+    np.testing.assert_array_equal(early[:, 0, 0], [20.0, 30.0])
+    np.testing.assert_array_equal(collected.volume().energy[:, 0, 0], [10.0, 20.0, 30.0])
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([4.0, NAN, 8.0, 2.0], [4.0, 5.0, 8.0, 2.0]),  # a quarter of the way in dioptres
+        ([NAN, NAN, 8.0, 2.0], [8.0, 8.0, 8.0, 2.0]),
+        ([4.0, 8.0, NAN, NAN], [4.0, 8.0, 8.0, 8.0]),
+        ([NAN, 8.0, NAN, NAN], [8.0, 8.0, 8.0, 8.0]),
+        ([4.0, NAN, NAN, 4.0], [4.0, 4.0, 4.0, 4.0]),
+        ([NAN, NAN, NAN, NAN], [0.0, 0.0, 0.0, 0.0]),
+        ([4.0, 8.0, 2.0, 1.0], [4.0, 8.0, 2.0, 1.0]),
+    ],
+)
+def test_what_was_out_of_view_lies_between_its_neighbours_and_never_wins(
+    curve: list[float], expected: list[float]
+) -> None:
+    positions = np.array([2.0, 1.75, 1.0, 0.5])
+    # Among others, so that each is filled from its own curve, and more than are filled at once.
+    energy = np.random.default_rng(0).random((4, 150, 3), np.float32)
+    place = np.s_[:, 140, 1]
+    energy[place] = curve
+    valid = ~np.isnan(energy)
+    others = energy[:, :, 0].copy()
+    fill_unknown(energy, valid, positions)
+    np.testing.assert_allclose(energy[place], expected, rtol=1e-6)
+    np.testing.assert_array_equal(energy[:, :, 0], others)
+    if valid[place].any():
+        assert valid[place][energy[place].argmax()]
+
+
+def seen_in_part(hidden: range, columns: slice) -> list[Slice]:
+    """A sweep of which some slices do not show some columns, nor anything but black there."""
+    items = []
+    for number, item in enumerate(two_surfaces()):
+        valid = np.ones(SIZE, np.bool_)
+        if number in hidden:
+            valid[:, columns] = False
+        image = item.image.copy()
+        image[~valid] = 0
+        items.append(Slice(image, item.focus_distance, valid_mask=valid))
+    return items
+
+
+def test_a_sweep_seen_in_part_knows_where_and_has_its_peaks_in_the_rest() -> None:
+    operator = create_focus_measure()
+    collected = FocusVolumeBuilder(
+        SweepSpec(*SIZE),
+        lambda item: operator(item.image, window_sigma=3.0, valid_mask=item.valid_mask),
+    )
+    # The right surface is sharpest in slice 5, which was in view everywhere.
+    for item in reversed(seen_in_part(range(4), np.s_[50:])):
+        collected.add(item)
+    volume = collected.volume()
+    assert volume.valid is not None
+    assert volume.valid[4:].all()
+    assert not volume.valid[:4, :, 50:].any()
+    assert volume.valid[:4, :, : 50 - operator.reach].all()
+    assert np.isfinite(volume.energy).all()
+    peaks = volume.energy.argmax(axis=0)
+    assert np.take_along_axis(volume.valid, peaks[np.newaxis], axis=0).all()
+    np.testing.assert_array_equal(peaks[:, 42:], true_index()[:, 42:])
+
+
+def test_a_sweep_wholly_in_view_says_nothing_of_it() -> None:
+    operator = create_focus_measure()
+    collected = FocusVolumeBuilder(
+        SweepSpec(*SIZE),
+        lambda item: operator(item.image, window_sigma=3.0, valid_mask=item.valid_mask),
+    )
+    for item in seen_in_part(range(0), np.s_[50:]):
+        collected.add(item)
+    assert collected.volume().valid is None
+    assert len(collected.volume().positions) == len(DIOPTRES)
