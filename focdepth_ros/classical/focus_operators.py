@@ -159,13 +159,13 @@ class RingDifference(FocusMeasure):
     summary = "mean of a disc less that of a ring around it; robust against noise"
 
     disc_radius: float = option(
-        1.5, "radius of the disc in pixels", minimum=0.0, maximum=_MAX_SIGMA
+        1.0, "radius of the disc in pixels", minimum=0.0, maximum=_MAX_SIGMA
     )
     ring_inner: float = option(
-        2.5, "inner radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
+        2.0, "inner radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
     )
     ring_outer: float = option(
-        3.5, "outer radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
+        3.0, "outer radius of the ring in pixels", minimum=0.0, maximum=_MAX_SIGMA
     )
 
     def __post_init__(self) -> None:
@@ -207,7 +207,9 @@ class Wavelet(FocusMeasure):
 
     The undecimated (à trous) wavelet transform: ``c_0 = I``, ``c_j = c_{j-1}`` smoothed by the
     cubic B-spline ``(1, 4, 6, 4, 1) / 16`` with ``2^(j-1) - 1`` holes between its taps, details
-    ``r_j = c_{j-1} - c_j``. The finest level can be left out: most of it is noise.
+    ``r_j = 4^-j (c_{j-1} - c_j)``. The difference of two smoothings is close to the curvature
+    times ``4^j``, so by that factor all levels measure the same, and coarse structures, which
+    defocus hardly changes, do not outvote fine ones. The finest level is mostly noise.
 
     References
     ----------
@@ -238,15 +240,14 @@ class Wavelet(FocusMeasure):
         for level in range(1, self.finest + self.levels):
             spline = np.zeros(2 ** (level + 1) + 1, np.float32)
             spline[:: 2 ** (level - 1)] = np.array([1, 4, 6, 4, 1]) / 16.0
-            finer, coarse = (
-                coarse,
-                np.asarray(
-                    cv2.sepFilter2D(coarse, cv2.CV_32F, spline, spline, borderType=BORDER),
-                    np.float32,
-                ),
+            finer = coarse
+            coarse = np.asarray(
+                cv2.sepFilter2D(finer, cv2.CV_32F, spline, spline, borderType=BORDER), np.float32
             )
             if level >= self.finest:
-                details.append(finer - coarse)
+                weight = 4.0**-level
+                detail = cv2.addWeighted(finer, weight, coarse, -weight, 0.0)
+                details.append(np.asarray(detail, np.float32))
         return tuple(details)
 
 

@@ -43,8 +43,8 @@ def test_options_are_passed_on() -> None:
         ("log", {"laplacian_size": 33}, r"'laplacian_size' is 33; it must be in \[1, 31\]"),
         ("log", {"laplacian_size": 3.0}, "'laplacian_size' is 3.0; it must be a whole number"),
         ("modified_laplacian", {"step": 0}, r"'step' is 0; it must be in \[1, 100\]"),
-        ("ring_difference", {"disc_radius": 3.0}, "3.0, 2.5, 3.5 px do not rise"),
-        ("ring_difference", {"ring_outer": 2.5}, "1.5, 2.5, 2.5 px do not rise"),
+        ("ring_difference", {"disc_radius": 3.0}, "3.0, 2.0, 3.0 px do not rise"),
+        ("ring_difference", {"ring_outer": 2.0}, "1.0, 2.0, 2.0 px do not rise"),
         (
             "ring_difference",
             {"disc_radius": 0.2, "ring_inner": 0.3, "ring_outer": 0.6},
