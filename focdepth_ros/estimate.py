@@ -32,6 +32,8 @@ class DepthEstimate:
         Seconds per step.
     warnings : tuple of str
         What went less well than asked, such as a fallback to another backend, with the reason.
+    left_out : int
+        How many slices of the sweep could not be aligned and were not used.
     """
 
     depth: FloatImage
@@ -42,6 +44,7 @@ class DepthEstimate:
     all_in_focus: ImageArray | None = None
     timings: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 def depth_from_slice_index(slice_index: FloatImage, dioptres: NDArray[np.float64]) -> FloatImage:

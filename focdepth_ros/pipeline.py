@@ -1,4 +1,4 @@
-"""The main path from the slices of a sweep to depth: backend, confidence, fallback.
+"""The main path from the slices of a sweep to depth: alignment, backend, confidence, fallback.
 
 This is the only place that falls back from one backend to another.
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from focdepth_ros.alignment import Aligner, AlignmentConfig
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
-from focdepth_ros.errors import BackendError, OptionError, StackError
+from focdepth_ros.errors import AlignmentError, BackendError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.registration.warp import warp_estimate
 from focdepth_ros.stack import FocalStack, Slice
 
 _FALLBACKS = ("graph_cut", "argmax")
@@ -27,6 +30,8 @@ class DepthPipeline:
     ----------
     backend : Backend, optional
         The best usable one by default.
+    alignment : AlignmentConfig, optional
+        How the slices are brought onto one pixel grid; by default only as far as needed.
     min_confidence : float
         Pixels of lower confidence get NaN as their depth; 0 answers every pixel.
 
@@ -37,53 +42,155 @@ class DepthPipeline:
     """
 
     def __init__(
-        self, backend: Backend | None = None, *, min_confidence: float = DEFAULT_MIN_CONFIDENCE
+        self,
+        backend: Backend | None = None,
+        *,
+        alignment: AlignmentConfig | None = None,
+        min_confidence: float = DEFAULT_MIN_CONFIDENCE,
     ) -> None:
         self.backend = create_backend(AUTO) if backend is None else backend
+        self.aligner = Aligner(alignment)
         if not 0.0 <= min_confidence <= 1.0:
             raise OptionError(f"min_confidence {min_confidence} is not in [0, 1]")
         self.min_confidence = min_confidence
 
     def start(self, spec: SweepSpec) -> SweepRun:
         """Begin a sweep whose slices come one by one."""
-        return SweepRun(self.backend, spec, self.min_confidence)
+        return SweepRun(self.backend, self.aligner, spec, self.min_confidence)
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack; pixels below `min_confidence` are NaN."""
         run = self.start(spec_of(stack, all_in_focus=all_in_focus))
         for item in stack.slices:
             run.add(item)
-        return run.finish()
+        return run.finish(reference=stack.slices[stack.reference])
 
 
 class SweepRun:
     """One sweep on its way through the pipeline: `add` per frame, then `finish`."""
 
-    def __init__(self, backend: Backend, spec: SweepSpec, min_confidence: float) -> None:
+    def __init__(
+        self, backend: Backend, aligner: Aligner, spec: SweepSpec, min_confidence: float
+    ) -> None:
         self._backend = backend
+        self._aligner = aligner
         self._spec = spec
         self._min_confidence = min_confidence
-        self._slices: list[Slice] = []
+        self._alignment = aligner.start(spec.intrinsics)
+        self._slices: list[Slice] = []  # as aligned
+        self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
+        self._left_out: dict[int, str] = {}
         self._failure: str | None = None
+        self._align_seconds = 0.0
         self._add_seconds = 0.0
         self._accumulator: Accumulator | None = None
-        try:
-            self._accumulator = backend.start(spec)
-        except Exception as error:  # whatever a backend dies of, the sweep is still answered
-            self._fail(error)
+        self._begin()
 
     def __len__(self) -> int:
-        """Number of distinct slices taken in."""
+        """Number of distinct slices that the answer is made from."""
         return len(self._slices)
 
     def add(self, item: Slice) -> None:
         """Take in one frame; one at the focus distance of the frame before replaces it.
+
+        A frame that cannot be aligned is left out; the answer's warnings say why.
 
         Raises
         ------
         SliceError
             If it does not belong to the sweep, which goes on without it.
         """
+        repeats = self._spec.check(item, self._slices)
+        self._numbers[item] = len(self._numbers) + 1
+        started = time.perf_counter()
+        try:
+            aligned = self._aligned(item, replaces_all=repeats and len(self._slices) == 1)
+        except AlignmentError as error:
+            self._leave_out(item, str(error))
+            return
+        finally:
+            self._align_seconds += time.perf_counter() - started
+        self._take(aligned)
+
+    def reference_taken(self, reference: Slice) -> Slice:
+        """The slice on whose pixel grid `finish` answers when asked for that of `reference`.
+
+        It is another one, the nearest, only where `reference` had to be left out.
+        """
+        return self._alignment.nearest_taken(reference)
+
+    def finish(self, *, reference: Slice | None = None) -> DepthEstimate:
+        """Answer from the frames so far.
+
+        Parameters
+        ----------
+        reference : Slice, optional
+            One of those added, on whose pixel grid the answer is wanted; by default it is on
+            that of the first that was not left out. What only this slice shows is NaN.
+
+        Raises
+        ------
+        StackError
+            If fewer than 2 slices were added that could be aligned.
+        BackendError
+            If neither the backend nor its fallbacks could answer.
+        """
+        warnings = [self._left_out[number] for number in sorted(self._left_out)]
+        if len(self._slices) < 2:
+            needs = f"a sweep needs at least 2 slices, this one has {len(self._slices)}"
+            raise StackError("; ".join([needs, *warnings]))
+        started = time.perf_counter()
+        estimate = self._answer()
+        if self._failure is not None:
+            warnings.append(self._failure)
+        unsure = estimate.confidence < self._min_confidence
+        estimate = replace(estimate, depth=np.where(unsure, np.float32(np.nan), estimate.depth))
+        if reference is not None:
+            taken = self.reference_taken(reference)
+            if taken is not reference:
+                warnings.append(f"the answer is on the grid of {self._name(taken)} instead")
+            estimate = warp_estimate(estimate, self._alignment.motion_of(taken))
+        timings = {
+            **estimate.timings,
+            "align": self._align_seconds,
+            "add": self._add_seconds,
+            "finish": time.perf_counter() - started,
+        }
+        return replace(
+            estimate,
+            timings=timings,
+            warnings=(*estimate.warnings, *warnings),
+            left_out=len(self._left_out),
+        )
+
+    def _aligned(self, item: Slice, *, replaces_all: bool) -> Slice:
+        alignment = self._aligner.start(self._spec.intrinsics) if replaces_all else self._alignment
+        before = alignment.anchor
+        aligned = alignment.add(item)
+        self._alignment = alignment
+        anchor = alignment.anchor
+        if before is not None and anchor is not None and anchor is not before:
+            self._leave_out(before, "the slices after it match each other, but not this one")
+            del self._left_out[self._numbers[anchor]]
+            self._slices.clear()
+            self._begin()
+            self._take(anchor)
+        return aligned
+
+    def _leave_out(self, item: Slice, reason: str) -> None:
+        self._left_out[self._numbers[item]] = f"{self._name(item)} left out: {reason}"
+
+    def _name(self, item: Slice) -> str:
+        distance = "" if item.focus_distance is None else f" at {item.focus_distance:.4g} m"
+        return f"slice {self._numbers[item]}{distance}"
+
+    def _begin(self) -> None:
+        try:
+            self._accumulator = self._backend.start(self._spec)
+        except Exception as error:  # whatever a backend dies of, the sweep is still answered
+            self._fail(error)
+
+    def _take(self, item: Slice) -> None:
         repeats = self._spec.check(item, self._slices)
         self._slices[len(self._slices) - repeats :] = [item]
         if self._accumulator is None:
@@ -94,34 +201,6 @@ class SweepRun:
         except Exception as error:
             self._fail(error)
         self._add_seconds += time.perf_counter() - started
-
-    def finish(self) -> DepthEstimate:
-        """Answer from the frames so far.
-
-        Raises
-        ------
-        StackError
-            If fewer than 2 slices were added.
-        BackendError
-            If neither the backend nor its fallbacks could answer.
-        """
-        if len(self._slices) < 2:
-            raise StackError(f"a sweep needs at least 2 slices, this one has {len(self._slices)}")
-        started = time.perf_counter()
-        estimate = self._answer()
-        finished = time.perf_counter()
-        depth = np.where(
-            estimate.confidence >= self._min_confidence, estimate.depth, np.float32(np.nan)
-        )
-        timings = {
-            **estimate.timings,
-            "add": self._add_seconds,
-            "finish": finished - started,
-        }
-        warnings = estimate.warnings
-        if self._failure is not None:
-            warnings = (*warnings, self._failure)
-        return replace(estimate, depth=depth, timings=timings, warnings=warnings)
 
     def _answer(self) -> DepthEstimate:
         if self._accumulator is not None:

@@ -110,11 +110,16 @@ class DepthWorker:
         sweep = queued.finished
         if sweep is None:
             return
-        estimate = self._within_range(run.finish())
+        stack = sweep.stack(reference=self.parameters.reference_slice)
+        wanted = stack.slices[stack.reference]
+        estimate = self._within_range(run.finish(reference=wanted))
         fallback = self._report_fallback(estimate)
+        # Stamp and frame are those of the slice whose pixel grid the answer has.
+        stack = replace(stack, reference=stack.slices.index(run.reference_taken(wanted)))
+        if estimate.left_out:
+            self._health.problem("not aligned", "; ".join(estimate.warnings))
 
         camera, lacking = self._camera(size)
-        stack = sweep.stack(reference=self.parameters.reference_slice)
         result = SweepResult(stack, queued.frame_id, estimate, camera)
         try:
             self._outputs.publish(result)

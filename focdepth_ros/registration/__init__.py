@@ -1,0 +1,1 @@
+"""Finding how one slice of a focus sweep lies against another: one estimator per file."""

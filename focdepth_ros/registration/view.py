@@ -1,0 +1,153 @@
+"""What of a slice is looked at to register it: small, and alike however it is focused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from focdepth_ros.classical.focus_measure import grey_image
+from focdepth_ros.errors import AlignmentError
+from focdepth_ros.registration.motion import Matrix
+from focdepth_ros.stack import FloatImage, ImageArray
+
+# Pixels that are registered. Of larger images a fixed share is, up to a limit: their motion is
+# wanted to the same part of a pixel, but their cost must not run away.
+USUAL_PIXELS = 80_000
+_SHARE = 1 / 32
+_MAX_PIXELS = 400_000
+MIN_SIDE = 24  # of an image that can be registered at all
+
+_FINE, _BROAD = 1.0, 4.0  # sigmas of the band-pass, pixels of the view
+_NEIGHBOURHOOD = 8.0  # sigma over which contrast is made equal
+_NOISE = 4.0  # grey levels of contrast below which nothing is amplified
+
+_EXPOSURE_CELL = 8  # pixels of the view
+_BLACK, _WHITE = 4, 251
+_FLAT = 0.5  # grey levels
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A slice made ready for registration.
+
+    Parameters
+    ----------
+    size : (H, W)
+        Of the slice.
+    grey : (h, w) uint8
+        Luma at the resolution of registration.
+    detail, coarse_detail : (h, w), (h / 2, w / 2) float32
+        See `equalised_detail`.
+    light : (n, m, 3) or (n, m) float32
+        Mean squares of the colours of parts of the image, which go about with the light: unlike
+        the mean it does not change with blur. NaN where a pixel is over- or underexposed.
+    """
+
+    size: tuple[int, int]
+    grey: ImageArray
+    detail: FloatImage
+    coarse_detail: FloatImage
+    light: FloatImage
+
+    @property
+    def reduction(self) -> float:
+        """Pixels of the slice per pixel of the view."""
+        return math.sqrt(self.size[0] * self.size[1] / self.detail.size)
+
+
+def view_of(image: ImageArray) -> View:
+    """Make an image ready for registration.
+
+    Parameters
+    ----------
+    image : (H, W, 3) RGB or (H, W) uint8
+    """
+    height, width = image.shape[:2]
+    pixels = min(max(USUAL_PIXELS, height * width * _SHARE), _MAX_PIXELS)
+    factor = max(1, round(math.sqrt(height * width / pixels)))
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    grey = grey_image(np.asarray(small, dtype=np.uint8))
+    half = cv2.resize(grey, (-(-size[0] // 2), -(-size[1] // 2)), interpolation=cv2.INTER_AREA)
+    return View(
+        size=(height, width),
+        grey=grey,
+        detail=equalised_detail(grey),
+        coarse_detail=equalised_detail(np.asarray(half, dtype=np.uint8)),
+        light=_light(np.asarray(small, dtype=np.uint8)),
+    )
+
+
+def equalised_detail(grey: ImageArray) -> FloatImage:
+    """Detail of an image that defocus changes little.
+
+    In a band of one or two octaves blur mostly scales the contrast. Divided by the contrast of
+    its neighbourhood, the detail of the same surface is about the same in two slices that are
+    focused differently, and the sharper one does not draw the registration to itself.
+
+    Parameters
+    ----------
+    grey : (h, w) uint8
+
+    Returns
+    -------
+    (h, w) float32
+        Zero mean, about unit contrast, less where there is hardly any.
+    """
+    picture = grey.astype(np.float32)
+    broad = cv2.GaussianBlur(picture, (0, 0), _BROAD)
+    band = cv2.subtract(cv2.GaussianBlur(picture, (0, 0), _FINE), broad)
+    energy = cv2.GaussianBlur(cv2.multiply(band, band), (0, 0), _NEIGHBOURHOOD)
+    contrast = np.asarray(cv2.sqrt(energy), dtype=np.float32) + np.float32(_NOISE)
+    return np.asarray(cv2.divide(band, contrast), dtype=np.float32)
+
+
+def check_exposed(view: View) -> None:
+    """Refuse an image on which there is nothing.
+
+    Raises
+    ------
+    AlignmentError
+        If nearly all of it is black or white, or all of it the same grey.
+    """
+    grey = view.grey
+    for name, share in (
+        ("black", float(np.mean(grey < _BLACK))),
+        ("overexposed", float(np.mean(grey > _WHITE))),
+    ):
+        if share > 0.98:
+            raise AlignmentError(f"{100 * share:.0f} % of the image is {name}")
+    spread = float(grey.std())
+    if spread < _FLAT:
+        raise AlignmentError(
+            f"the image is blank: its grey levels spread by {spread:.2f}, at least {_FLAT} "
+            "is needed"
+        )
+
+
+def view_from_slice(size: tuple[int, int], shape: tuple[int, int]) -> Matrix:
+    """Pixels of a slice of `size` to those of a picture of it of another `shape`, (3, 3)."""
+    scale_y, scale_x = shape[0] / size[0], shape[1] / size[1]
+    # Pixel centres are at whole numbers, so the corner of the picture is at -1/2.
+    return np.array(
+        [
+            [scale_x, 0.0, 0.5 * scale_x - 0.5],
+            [0.0, scale_y, 0.5 * scale_y - 0.5],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def _light(small: ImageArray) -> FloatImage:
+    height, width = small.shape[:2]
+    size = (max(1, width // _EXPOSURE_CELL), max(1, height // _EXPOSURE_CELL))
+    brightest = small if small.ndim == 2 else small.max(axis=2)
+    clipped = ((brightest > _WHITE) | (brightest < _BLACK)).astype(np.float32)
+    colours = small.astype(np.float32)
+    squares = cv2.resize(cv2.multiply(colours, colours), size, interpolation=cv2.INTER_AREA)
+    light = np.asarray(squares, dtype=np.float32)
+    light[cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) > 0.0] = np.nan
+    return light
