@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint clean distclean
+.PHONY: help setup demo test test-slow test-torch lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -42,6 +42,11 @@ test: lint ## ruff, mypy and all tests but the slow ones
 
 test-slow: setup ## the slow tests
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
+
+test-torch: setup ## the tests of what runs on torch; installs torch where it is missing
+	@$(ENTER) && { python3 -c 'import torch' 2> /dev/null || \
+		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
+	python3 -m pytest test/torch $(ARGS)
 
 clean: ## delete what was built and written; keeps .venv
 	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
