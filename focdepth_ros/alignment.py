@@ -7,43 +7,43 @@ their transforms are put together; each image is resampled once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, cast, get_args
+from pathlib import Path
+from typing import Literal, cast, get_args
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.errors import AlignmentError, OptionError, StackError
-from focdepth_ros.registration.agreement import agreement
-from focdepth_ros.registration.ecc import EccModel, affine_ecc, least_ecc_enough, register_ecc
+from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
-from focdepth_ros.registration.homography import Keypoints, keypoints_of, register_keypoints
+from focdepth_ros.registration.flow import significant_flow
+from focdepth_ros.registration.flow_files import flow_files, read_flow
 from focdepth_ros.registration.motion import (
     Matrix,
     Motion,
     composed,
     implausible_because,
     rms_displacement,
-    similarity_part,
 )
+from focdepth_ros.registration.neighbours import Neighbours
+from focdepth_ros.registration.pictures import write_overlay
 from focdepth_ros.registration.scale import magnification, scaling
-from focdepth_ros.registration.view import (
-    MIN_SIDE,
-    USUAL_PIXELS,
-    View,
-    check_exposed,
-    view_of,
-)
+from focdepth_ros.registration.view import MIN_SIDE, USUAL_PIXELS, View, check_exposed
 from focdepth_ros.registration.warp import warp_image
 from focdepth_ros.stack import CameraIntrinsics, Slice
 
-AlignmentMethod = Literal["auto", "none", "scale", "ecc", "homography"]
+AlignmentMethod = Literal["auto", "none", "scale", "ecc", "homography", "flow", "external"]
 
-# What defocus and noise alone make a still camera seem to move, as measured on simulated
-# sweeps, in pixels of a view of the usual size. Less is no reason to resample an image.
+# What defocus and noise alone make of a still camera and a scene without parallax, as measured
+# on simulated sweeps, in pixels of a view of the usual size. Less is no reason to resample.
 _STILL = 0.2
+_FLAT = 0.75
+_PARALLAX = 1.5  # so much is clear
+
 _UNMOVED = 0.05  # px of the image
+_KEYFRAMES = 4  # slices from one look for parallax to the next
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class AlignmentConfig:
 
     Parameters
     ----------
-    method : {"auto", "none", "scale", "ecc", "homography"}
+    method : {"auto", "none", "scale", "ecc", "homography", "flow", "external"}
         ``none``: the slices fit already. ``scale``: focus breathing only, from a calibration.
-        ``ecc``: by the correlation of their detail. ``homography``: by SIFT points. ``auto``:
-        nothing where the camera stood still, else what is enough.
+        ``ecc``: by the correlation of their detail. ``homography``: by SIFT points. ``flow``:
+        as ``auto``, then by optical flow for parallax. ``external``: by flow fields from files.
+        ``auto``: nothing where the camera stood still, else the least that is enough.
     match_exposure : bool
         Whether exposure and white balance are made those of the first slice.
     ecc_model : {"similarity", "affine", "homography"}
@@ -64,11 +65,16 @@ class AlignmentConfig:
         For ``scale``: growth of the image per dioptre of focus, in metres.
     breathing_table : tuple of (float, float)
         For ``scale``, in place of `breathing`: lens positions and the magnification at each.
+    flow_path : str
+        For ``external``: folder with one flow field for each slice but the first, in the order
+        in which the slices come; see `focdepth_ros.registration.flow_files`.
+    pictures_dir : str
+        Folder for a picture of every slice before and after alignment; none if empty.
 
     Raises
     ------
     OptionError
-        If a name is not known or a value out of range.
+        If a name is not known or a value out of range, or there are no flow fields.
     """
 
     method: str = "auto"
@@ -76,6 +82,8 @@ class AlignmentConfig:
     ecc_model: str = "affine"
     breathing: float = 0.0
     breathing_table: tuple[tuple[float, float], ...] = ()
+    flow_path: str = ""
+    pictures_dir: str = ""
 
     def __post_init__(self) -> None:
         for name, names in (
@@ -88,130 +96,69 @@ class AlignmentConfig:
         if not -10.0 < self.breathing < 10.0:
             raise OptionError(f"alignment breathing={self.breathing} m is not in (-10, 10)")
         for position, scale in self.breathing_table:
-            if not (np.isfinite(position) and 0.0 < scale < np.inf):
+            if not (math.isfinite(position) and 0.0 < scale < math.inf):
                 raise OptionError(
                     f"alignment breathing_table has magnification {scale} at lens position "
                     f"{position}; both must be finite and the first above 0"
                 )
+        if self.method == "scale" and not (self.breathing or self.breathing_table):
+            raise OptionError(
+                "alignment by scale needs a calibration; give breathing or breathing_table"
+            )
+        if self.method == "external" and not self.flow_path:
+            raise OptionError("external alignment needs flow_path, the folder of the flow fields")
 
 
 class Aligner:
-    """Aligns sweeps; the work on a slice that two sweeps share is done once.
+    """Aligns sweeps; what overlapping sweeps share is registered once.
 
     Parameters
     ----------
     config : AlignmentConfig, optional
+
+    Raises
+    ------
+    OptionError
+        If the flow fields that are asked for do not exist.
     """
 
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         self.config = config or AlignmentConfig()
-        self._views: WeakKeyDictionary[Slice, View] = WeakKeyDictionary()
-        self._keypoints: WeakKeyDictionary[Slice, Keypoints] = WeakKeyDictionary()
-        self._pairs: WeakKeyDictionary[Slice, dict[str, tuple[ReferenceType[Slice], Matrix]]] = (
-            WeakKeyDictionary()
-        )
+        self._neighbours = Neighbours()
+        self._flow_files: tuple[Path, ...] = ()
+        if self.config.method == "external":
+            self._flow_files = flow_files(self.config.flow_path)
 
     def start(self, intrinsics: CameraIntrinsics | None = None) -> AlignmentRun:
         """Begin a sweep; `intrinsics` tell about which point the image scales."""
-        return AlignmentRun(self, intrinsics)
-
-    def view(self, item: Slice) -> View:
-        """A slice made ready for registration."""
-        return _remembered(self._views, item, lambda: view_of(item.image))
-
-    def register(
-        self, previous: Slice, item: Slice, is_still: Callable[[Matrix], bool]
-    ) -> tuple[Matrix, bool]:
-        """Find how a slice lies against the one before.
-
-        Parameters
-        ----------
-        previous, item : Slice
-        is_still : callable
-            Whether a transform between the two, with those before it, amounts to nothing.
-
-        Returns
-        -------
-        matrix : (3, 3) float64
-            From pixels of `previous` to those of `item`.
-        stands_still : bool
-            Whether it is to be left alone.
-
-        Raises
-        ------
-        AlignmentError
-            If no good transform is found.
-        """
-        if self.config.method == "auto":
-            return self._register_as_needed(previous, item, is_still)
-        by = self._by_correlation if self.config.method == "ecc" else self._by_points
-        matrix = self._pair(previous, item, self.config.method, lambda: by(previous, item))
-        return matrix, rms_displacement(matrix, item.size) < 1e-6
-
-    def _register_as_needed(
-        self, previous: Slice, item: Slice, is_still: Callable[[Matrix], bool]
-    ) -> tuple[Matrix, bool]:
-        before, view = self.view(previous), self.view(item)
-        unmoved = np.eye(3)
-        try:
-            affine = self._pair(previous, item, "affine", lambda: affine_ecc(before, view))
-        except AlignmentError:
-            affine = None
-        if affine is not None:
-            similarity = similarity_part(affine, item.size)
-            if is_still(similarity) and agreement(before, view, unmoved).is_good:
-                return similarity, True
-        if not agreement(before, view, unmoved).can_tell:
-            return unmoved, False
-
-        def search() -> Matrix:
-            if affine is not None:
-                matrix = least_ecc_enough(before, view, affine)
-                if agreement(before, view, matrix).is_good:
-                    return matrix
-            return self._by_points(previous, item)
-
-        return self._pair(previous, item, "auto", search), False
-
-    def _by_correlation(self, previous: Slice, item: Slice) -> Matrix:
-        before, view = self.view(previous), self.view(item)
-        model = cast(EccModel, self.config.ecc_model)
-        matrix = register_ecc(before, view, model=model)
-        agreement(before, view, matrix).check()
-        return matrix
-
-    def _by_points(self, previous: Slice, item: Slice) -> Matrix:
-        matrix = register_keypoints(self._points(previous), self._points(item))
-        agreement(self.view(previous), self.view(item), matrix).check()
-        return matrix
-
-    def _points(self, item: Slice) -> Keypoints:
-        return _remembered(self._keypoints, item, lambda: keypoints_of(item.image))
-
-    def _pair(
-        self, previous: Slice, item: Slice, kind: str, compute: Callable[[], Matrix]
-    ) -> Matrix:
-        known = self._pairs.setdefault(item, {})
-        if kind not in known or known[kind][0]() is not previous:
-            known[kind] = ref(previous), compute()
-        return known[kind][1]
+        return AlignmentRun(self.config, self._neighbours, self._flow_files, intrinsics)
 
 
 class AlignmentRun:
     """One sweep on its way through alignment: `add` per slice."""
 
-    def __init__(self, aligner: Aligner, intrinsics: CameraIntrinsics | None) -> None:
-        self._aligner = aligner
-        self._config = aligner.config
+    def __init__(
+        self,
+        config: AlignmentConfig,
+        neighbours: Neighbours,
+        files: tuple[Path, ...],
+        intrinsics: CameraIntrinsics | None,
+    ) -> None:
+        self._config = config
+        self._neighbours = neighbours
+        self._flow_files = files
         self._intrinsics = intrinsics
-        self._last: Slice | None = None
-        self._rival: Slice | None = None
         #: The slice on whose pixel grid all others are brought. It can still change while no
         #: other has been: then the first slice was one that matched nothing.
         self.anchor: Slice | None = None
-        self._motion = Motion()  # from the anchor to the last slice
+        self._rival: Slice | None = None  # did not match the anchor
         self._given: list[ReferenceType[Slice]] = []
-        self._grids: WeakKeyDictionary[Slice, Motion] = WeakKeyDictionary()
+        self._applied: WeakKeyDictionary[Slice, Motion] = WeakKeyDictionary()
+        # From the anchor to the slice taken last, and to the last one looked at for parallax.
+        self._last: tuple[Slice, Matrix] | None = None
+        self._keyframe: tuple[Slice, Motion] | None = None
+        self._count = 0
+        self._is_dense = config.method == "flow"
 
     def add(self, item: Slice) -> Slice:
         """Bring a slice onto the grid of the anchor.
@@ -232,35 +179,35 @@ class AlignmentRun:
         """
         self._given.append(ref(item))
         if self._config.method == "none" or min(item.size) < MIN_SIDE:
-            return self._taken(item, Motion())
-        check_exposed(self._aligner.view(item))
-        if self._last is None:
-            return self._taken(item, Motion())
-        try:
-            motion, stands_still = self._motion_to(item)
-        except AlignmentError:
-            if len(self._grids) > 1 or self._rival is None or not self._matches(self._rival, item):
-                self._rival = item
-                raise
-            self._grids.clear()
-            self._taken(self._rival, Motion())
-            motion, stands_still = self._motion_to(item)
-        aligned = self._taken(item, motion)
-        if stands_still:
-            self._grids[item] = Motion()
-        else:
+            return self._take(item, Motion())
+        view = self._neighbours.view(item)
+        check_exposed(view)
+        if self.anchor is None:
+            return self._take(item, Motion())
+        motion, invalid = self._motion_to(item), None
+        if self._config.method == "external":
+            motion, invalid = _without_nan(motion)
+        aligned = self._take(item, motion)
+        if not motion.is_identity():
             image, valid = warp_image(item.image, motion)
+            if invalid is not None:
+                valid = ~invalid if valid is None else valid & ~invalid
             aligned = replace(item, image=image, valid_mask=valid)
         if self._config.match_exposure:
-            aligned = self._exposure_matched(item, aligned, motion)
+            gains = exposure_gains(self._neighbours.view(self.anchor), view, motion.matrix)
+            if np.any(gains != 1.0):
+                aligned = replace(aligned, image=with_gains(aligned.image, gains))
+        if self._config.pictures_dir:
+            number = len(self._given)
+            write_overlay(Path(self._config.pictures_dir), number, self.anchor, item, aligned)
         return aligned
 
     def motion_of(self, item: Slice) -> Motion:
         """From the grid of the anchor to a slice that was taken, as it was applied."""
-        return self._grids[item]
+        return self._applied[item]
 
     def nearest_taken(self, item: Slice) -> Slice:
-        """The slice itself if it was taken, or the one taken that came nearest to it.
+        """The slice itself if it was taken, or else the one taken that came nearest to it.
 
         Raises
         ------
@@ -268,7 +215,7 @@ class AlignmentRun:
             If the slice was never added, or none was taken.
         """
         given = [one() for one in self._given]
-        taken = [i for i, one in enumerate(given) if one is not None and one in self._grids]
+        taken = [i for i, one in enumerate(given) if one is not None and one in self._applied]
         places = [i for i, one in enumerate(given) if one is item]
         if not taken or not places:
             raise StackError("the reference is none of the slices of this sweep; give one of them")
@@ -276,34 +223,92 @@ class AlignmentRun:
         assert found is not None
         return found
 
-    def _taken(self, item: Slice, motion: Motion) -> Slice:
-        if not self._grids:
+    def _take(self, item: Slice, motion: Motion) -> Slice:
+        if self._count == 0:
             self.anchor = item
-        self._last, self._motion, self._grids[item] = item, motion, motion
+            self._last, self._keyframe = (item, motion.matrix), (item, motion)
+        self._count += 1
+        self._applied[item] = motion
         return item
 
-    def _motion_to(self, item: Slice) -> tuple[Motion, bool]:
-        """From the anchor to a slice, and whether that is nothing."""
-        last, size = self._last, item.size
-        assert last is not None
+    def _motion_to(self, item: Slice) -> Motion:
+        """From the anchor to a slice, identity where that is as good."""
         if self._config.method == "scale":
-            motion = Motion(self._breathing_to(item))
-            return motion, rms_displacement(motion.matrix, size) < _UNMOVED
-        limit = _still_limit(self._aligner.view(item))
+            return self._unless_unmoved(Motion(self._breathing_to(item)), item)
+        if self._config.method == "external":
+            return self._external_flow(item)
+        try:
+            return self._registered(item)
+        except AlignmentError:
+            if self._count > 1 or self._rival is None or not self._matches(self._rival, item):
+                self._rival = item
+                raise
+        # It is the first slice that matches nothing: the sweep begins with the second.
+        self._count = 0
+        self._applied.clear()
+        self._take(self._rival, Motion())
+        return self._registered(item)
+
+    def _registered(self, item: Slice) -> Motion:
+        assert self._last is not None
+        (last, before), method = self._last, self._config.method
+        still = _on_image(_STILL, self._neighbours.view(item))
 
         def is_still(step: Matrix) -> bool:
-            return rms_displacement(step @ self._motion.matrix, size) < limit
+            return rms_displacement(step @ before, item.size) < still
 
-        step, stands_still = self._aligner.register(last, item, is_still)
-        motion = composed(self._motion, Motion(step), size)
-        reason = implausible_because(motion.matrix, size)
+        stands_still = False
+        if method == "ecc":
+            model = cast(EccModel, self._config.ecc_model)
+            step = self._neighbours.by_correlation(last, item, model)
+        elif method == "homography":
+            step = self._neighbours.by_points(last, item)
+        else:
+            step, stands_still = self._neighbours.as_needed(last, item, is_still)
+        matrix = step @ before
+        matrix /= matrix[2, 2]
+        reason = implausible_because(matrix, item.size)
         if reason is not None:
             raise AlignmentError(f"against the first slice, {reason}")
-        return motion, stands_still or rms_displacement(motion.matrix, size) < _UNMOVED
+        motion = Motion(np.eye(3) if stands_still else matrix)
+        if method == "flow" or (method == "auto" and not stands_still):
+            motion = self._with_parallax(item, matrix, motion)
+        self._last = item, matrix
+        return self._unless_unmoved(motion, item)
+
+    def _with_parallax(self, item: Slice, matrix: Matrix, motion: Motion) -> Motion:
+        """The motion with what it leaves, where that is more than defocus can make of it."""
+        assert self._keyframe is not None
+        is_due = self._count % _KEYFRAMES == 0
+        if not (self._is_dense or is_due):
+            return motion
+        (keyframe, before), view = self._keyframe, self._neighbours.view(item)
+        step = matrix @ np.linalg.inv(before.matrix)
+        flow = self._neighbours.flow(keyframe, item, step)
+        whole = composed(before, Motion(step, flow), item.size)
+        self._keyframe = item, whole
+        if not self._is_dense:
+            assert whole.flow is not None
+            length = float(np.percentile(np.hypot(whole.flow[..., 0], whole.flow[..., 1]), 90))
+            self._is_dense = length > _on_image(_PARALLAX, view)
+        if not self._is_dense:
+            return motion
+        return significant_flow(replace(whole, matrix=motion.matrix), _on_image(_FLAT, view))
+
+    def _unless_unmoved(self, motion: Motion, item: Slice) -> Motion:
+        if motion.flow is None and rms_displacement(motion.matrix, item.size) < _UNMOVED:
+            return Motion()
+        return motion
 
     def _matches(self, previous: Slice, item: Slice) -> bool:
         try:
-            self._aligner.register(previous, item, lambda _: False)
+            if self._config.method == "ecc":
+                model = cast(EccModel, self._config.ecc_model)
+                self._neighbours.by_correlation(previous, item, model)
+            elif self._config.method == "homography":
+                self._neighbours.by_points(previous, item)
+            else:
+                self._neighbours.as_needed(previous, item, lambda _: False)
         except AlignmentError:
             return False
         return True
@@ -320,27 +325,25 @@ class AlignmentRun:
         centre = ((width - 1) / 2, (height - 1) / 2) if camera is None else (camera.cx, camera.cy)
         return scaling(now / before, centre)
 
-    def _exposure_matched(self, item: Slice, aligned: Slice, motion: Motion) -> Slice:
-        assert self.anchor is not None
-        view = self._aligner.view
-        gains = exposure_gains(view(self.anchor), view(item), motion.matrix)
-        if np.all(gains == 1.0):
-            return aligned
-        return replace(aligned, image=with_gains(aligned.image, gains))
+    def _external_flow(self, item: Slice) -> Motion:
+        number = len(self._given) - 1
+        if number > len(self._flow_files):
+            raise AlignmentError(
+                f"flow_path {self._config.flow_path} holds {len(self._flow_files)} flow fields, "
+                f"this slice needs number {number}; there is to be one for each but the first"
+            )
+        return Motion(flow=read_flow(self._flow_files[number - 1], item.size))
 
 
-def _still_limit(view: View) -> float:
-    """Pixels by which a camera may seem to have moved that stood still."""
-    return _STILL * view.reduction * math.sqrt(USUAL_PIXELS / view.detail.size)
+def _on_image(length: float, view: View) -> float:
+    """Pixels of the image from pixels of a view of the usual size; fewer pixels tell less."""
+    return length * view.reduction * math.sqrt(USUAL_PIXELS / view.detail.size)
 
 
-_Prepared = TypeVar("_Prepared")
-
-
-def _remembered(
-    known: WeakKeyDictionary[Slice, _Prepared], item: Slice, prepare: Callable[[], _Prepared]
-) -> _Prepared:
-    prepared = known.get(item)
-    if prepared is None:
-        prepared = known[item] = prepare()
-    return prepared
+def _without_nan(motion: Motion) -> tuple[Motion, NDArray[np.bool_] | None]:
+    """The motion with no flow where it is not known, and where that is."""
+    flow = motion.flow
+    unknown = None if flow is None else np.isnan(flow[..., 0])
+    if flow is None or unknown is None or not unknown.any():
+        return motion, None
+    return Motion(motion.matrix, np.where(unknown[..., np.newaxis], np.float32(0), flow)), unknown

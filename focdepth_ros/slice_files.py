@@ -85,7 +85,7 @@ def choose_slices(names: Iterable[str], folder: Path) -> tuple[tuple[str, ...], 
     """
     images = sorted(
         (n for n in names if Path(n).suffix.lower() in IMAGE_SUFFIXES and not n.startswith(".")),
-        key=_natural_order,
+        key=natural_order,
     )
     if not images:
         raise StackFileError(
@@ -120,7 +120,8 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def _natural_order(name: str) -> list[Any]:
+def natural_order(name: str) -> list[Any]:
+    """Sort key under which ``2.png`` comes before ``10.png``."""
     # Splitting gives text, number, text, ... so that only like is compared with like.
     parts = _NUMBER.split(name.lower())
     return [Decimal(part) if i % 2 else part for i, part in enumerate(parts)]

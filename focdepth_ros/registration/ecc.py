@@ -17,7 +17,7 @@ from focdepth_ros.stack import FloatImage
 EccModel = Literal["similarity", "affine", "homography"]
 
 _ITERATIONS = 30
-_PRECISION = 1e-5  # of the correlation
+_PRECISION = 1e-4  # of the correlation
 # More freedom is taken where it removes at least this share of the difference that is left:
 # it is never quite useless, but what defocus changes can be fitted by it just as well.
 _WORTH = 0.03
