@@ -44,7 +44,7 @@ def simulated_stacks(scenes: int) -> Iterator[SimulatedStack]:
 
 
 def examples(simulated: SimulatedStack) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Features (M, 6) of pixels of a stack, and whether each is within a quarter of a slice."""
+    """Features (M, 4) of pixels of a stack, and whether each is within a quarter of a slice."""
     stack = simulated.stack
     accumulator = GraphCutBackend().start(spec_of(stack))
     for item in stack.slices:

@@ -63,7 +63,7 @@ class OptionInfo:
             raise OptionError(
                 f"{label} is {value}; it must be in [{self.minimum:g}, {self.maximum:g}]"
             )
-        return cast(OptionValue, value)
+        return value
 
 
 def option(

@@ -137,6 +137,16 @@ class StackFolder:
             left_out=left_out,
         )
 
+    def reversed(self) -> StackFolder:
+        """The same folder with its slices in the opposite order, for one that goes far to near."""
+        distances = self.focus_distances
+        return replace(
+            self,
+            images=self.images[::-1],
+            focus_distances=None if distances is None else distances[::-1],
+            reference=len(self.images) - 1 - self.reference,
+        )
+
     def load(self, *, max_size: int | None = None, progress: Progress | None = None) -> FocalStack:
         """Read the images.
 

@@ -9,43 +9,30 @@ import numpy as np
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
-from focdepth_ros.classical.focus_volume import FocusVolumeBuilder
+from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, sharpest_slice
+from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.classical.refinement import refine_peak
-from focdepth_ros.errors import OptionError
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.options import option
 from focdepth_ros.stack import FloatImage, Slice
 
 
 @dataclass(frozen=True)
-class ArgmaxConfig:
-    """Settings of the `argmax` backend.
+class ArgmaxConfig(FocusMeasureConfig):
+    """Settings of the `argmax` backend; each field's description says what it does."""
 
-    Parameters
-    ----------
-    sigma : float
-        Of the Gaussian before the Laplacian, in pixels.
-    window_sigma : float
-        Of the window over which the focus measure is averaged, in pixels.
+    owner = "argmax"
 
-    Raises
-    ------
-    OptionError
-        If one of them is not positive.
-    """
-
-    sigma: float = 1.0
-    window_sigma: float = 7.0
-
-    def __post_init__(self) -> None:
-        for name in ("sigma", "window_sigma"):
-            value = getattr(self, name)
-            if not 0.0 < value < 100.0:
-                raise OptionError(f"argmax option {name}={value} is not in (0, 100) pixels")
+    window_sigma: float = option(
+        7.0,
+        "Sigma of the window over which the focus measure is averaged [px].",
+        minimum=0.5,
+        maximum=100.0,
+    )
 
 
 class ArgmaxBackend(Backend):
-    """Depth of the slice with the largest Laplacian-of-Gaussian energy around each pixel."""
+    """Depth of the slice with the largest focus measure around each pixel."""
 
     name = "argmax"
     summary = "per pixel the sharpest slice; the plain baseline"
@@ -61,7 +48,7 @@ class ArgmaxBackend(Backend):
 class _ArgmaxAccumulator(Accumulator):
     def __init__(self, spec: SweepSpec, config: ArgmaxConfig) -> None:
         self._config = config
-        self._operator = LaplacianOfGaussian(config.sigma)
+        self._focus_measure = config.focus_measure()
         self._builder = FocusVolumeBuilder(spec, self._measure)
 
     def add(self, item: Slice) -> None:
@@ -70,7 +57,7 @@ class _ArgmaxAccumulator(Accumulator):
     def finish(self) -> DepthEstimate:
         volume = self._builder.volume()
         log_energy = np.log(volume.energy + np.float32(noise_floor(volume.energy)))
-        labels = volume.energy.argmax(axis=0)
+        labels = sharpest_slice(volume.energy)
         slice_index = labels.astype(np.float32)
         # The position stays that of the slice; only whether it was ever in focus is asked for.
         _, overshoot = refine_peak(log_energy, labels, volume.positions)
@@ -82,6 +69,6 @@ class _ArgmaxAccumulator(Accumulator):
         )
 
     def _measure(self, item: Slice) -> FloatImage:
-        return self._operator(
+        return self._focus_measure(
             item.image, window_sigma=self._config.window_sigma, valid_mask=item.valid_mask
         )

@@ -12,66 +12,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
-from focdepth_ros.classical.confidence import FocusCurves, noise_floor
+from focdepth_ros.classical.confidence import FocusCurves, noise_floor, peak_contrast
+from focdepth_ros.classical.energy_terms import edge_aware_weights, inverse_unary, log_unary
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_operators import LaplacianOfGaussian
-from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
+from focdepth_ros.classical.focus_volume import (
+    FocusVolume,
+    FocusVolumeBuilder,
+    sharpest_slice,
+)
 from focdepth_ros.classical.graph_cut import alpha_expansion, library_missing_because
+from focdepth_ros.classical.guide_image import guide_image
+from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.classical.refinement import refine_peak, smooth_surfaces
-from focdepth_ros.errors import OptionError
+from focdepth_ros.classical.weighted_median import weighted_median
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.stack import FloatImage, Slice
+from focdepth_ros.options import option
+from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
+_FULL_WEIGHT_CONTRAST = 0.8  # of the log focus measure; clearer peaks weigh no more
+_LEAST_WEIGHT = 0.02
 
 
 @dataclass(frozen=True)
-class GraphCutConfig:
-    """Settings of the `graph_cut` backend.
+class GraphCutConfig(FocusMeasureConfig):
+    """Settings of the `graph_cut` backend; each field's description says what it does."""
 
-    Parameters
-    ----------
-    sigma : float
-        Of the Gaussian before the Laplacian, in pixels.
-    window_sigma : float
-        Of the window over which the focus measure is averaged, in pixels.
-    smoothness : float
-        Cost of a step of one slice between neighbours, against the log of the focus measure.
-    truncation : int
-        Number of slices beyond which a larger step costs no more, so that edges stay sharp.
-    cut_pixels : int
-        The cut runs on a grid of about this many pixels; the result is refined beyond it.
-    max_cycles : int
-        How often at most the cut tries every slice.
+    owner = "graph_cut"
 
-    Raises
-    ------
-    OptionError
-        If one of them is out of range.
-    """
-
-    sigma: float = 1.0
-    window_sigma: float = 3.0
-    smoothness: float = 0.3
-    truncation: int = 6
-    cut_pixels: int = 20_000
-    max_cycles: int = 4
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("sigma", 0.1, 100.0),
-            ("window_sigma", 0.5, 100.0),
-            ("smoothness", 0.0, 100.0),
-            ("truncation", 1, 255),
-            ("cut_pixels", 16, 100_000_000),
-            ("max_cycles", 1, 100),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise OptionError(f"graph_cut option {name}={value} is not in [{low}, {high}]")
-            if isinstance(low, int) and not isinstance(value, int):
-                raise OptionError(f"graph_cut option {name}={value} is not a whole number")
+    unary: str = option(
+        "log",
+        "Cost of a slice: how far the log of its focus measure lies below the pixel's best, or "
+        "the inverse focus measure of the classic pipelines.",
+        choices=("log", "inverse"),
+    )
+    unary_scale: float = option(
+        1.0, "Factor on the cost of a slice.", minimum=0.0, maximum=10_000.0
+    )
+    pair_scale: float = option(
+        0.6, "Cost of a step of one slice between neighbours.", minimum=0.0, maximum=10_000.0
+    )
+    truncation: int = option(
+        6,
+        "Slices beyond which a larger step costs no more, so that edges stay sharp.",
+        minimum=1,
+        maximum=255,
+    )
+    edge_contrast: float = option(
+        5.0,
+        "Difference in the picture [grey levels] over which a step costs a third; 0: a step "
+        "costs the same everywhere.",
+        minimum=0.0,
+        maximum=255.0,
+    )
+    solver: str = option(
+        "fast",
+        "Over what the cut runs: a coarser grid, from which it is refined, or all pixels.",
+        choices=("fast", "exact"),
+    )
+    max_cycles: int = option(
+        4, "How often at most the cut tries every slice.", minimum=1, maximum=100
+    )
+    median_radius: int = option(
+        7,
+        "Radius of the weighted median over the positions [px of half the resolution]; 0: none.",
+        minimum=0,
+        maximum=200,
+    )
+    median_contrast: float = option(
+        12.0,
+        "Difference in the picture [grey levels] over which a neighbour counts less in it.",
+        minimum=0.1,
+        maximum=255.0,
+    )
 
 
 class GraphCutBackend(Backend):
@@ -79,7 +93,8 @@ class GraphCutBackend(Backend):
 
     The cost of a slice is how far the log of its focus measure, on top of the noise floor, lies
     below the pixel's best: next to nothing where there is no texture, so that the neighbours
-    decide there. |difference of slices|, truncated, is the cost between neighbours.
+    decide there. |difference of slices|, truncated, is the cost between neighbours, and less
+    where the picture has an edge.
     """
 
     name = "graph_cut"
@@ -88,7 +103,7 @@ class GraphCutBackend(Backend):
 
     def __init__(self, config: GraphCutConfig | None = None) -> None:
         self._config = config or GraphCutConfig()
-        self._operator = LaplacianOfGaussian(self._config.sigma)
+        self._focus_measure = self._config.focus_measure()
         # Overlapping sweeps (a sliding window) share slices; each is measured once.
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
@@ -102,10 +117,10 @@ class GraphCutBackend(Backend):
     def _measure(self, item: Slice) -> FloatImage:
         energy = self._measured.get(item)
         if energy is None:
-            energy = self._operator(
+            energy = self._focus_measure(
                 item.image,
                 window_sigma=self._config.window_sigma,
-                reduction=_REDUCTION,
+                reduction=1 if self._config.solver == "exact" else _REDUCTION,
                 valid_mask=item.valid_mask,
             )
             self._measured[item] = energy
@@ -139,29 +154,49 @@ class GraphCutAccumulator(Accumulator):
 
     def _solve(self, volume: FocusVolume) -> FocusCurves:
         floor = np.float32(noise_floor(volume.energy))
-        labels = self._cut(volume.energy, floor)
+        guide = guide_image(volume.images, sharpest_slice(volume.energy))
+        labels = self._cut(volume.energy, floor, guide)
         log_energy = np.log(volume.energy + floor)
         single_index, overshoot = refine_peak(log_energy, labels, volume.positions)
-        return FocusCurves(log_energy, smooth_surfaces(single_index), single_index, overshoot)
+        slice_index = smooth_surfaces(self._median(log_energy, single_index, guide))
+        return FocusCurves(log_energy, slice_index, single_index, overshoot)
 
-    def _cut(self, energy: NDArray[np.float32], floor: np.float32) -> NDArray[np.uint8]:
-        """Labels (h, w) of the energy (N, h, w), cut on a coarser grid."""
+    def _cut(
+        self, energy: NDArray[np.float32], floor: np.float32, guide: ImageArray
+    ) -> NDArray[np.uint8]:
+        """Labels (h, w) of the energy (N, h, w)."""
+        config = self._config
         count, height, width = energy.shape
-        factor = max(1, math.ceil(math.sqrt(height * width / self._config.cut_pixels)))
+        factor = 1
+        if config.solver == "fast":
+            factor = max(1, math.ceil(math.sqrt(height * width / 20_000)))
         size = (max(1, width // factor), max(1, height // factor))
         unary = np.empty((count, size[1], size[0]), dtype=np.float32)
         for layer, target in zip(energy, unary, strict=True):
             cv2.resize(layer, size, dst=target, interpolation=cv2.INTER_AREA)
-        unary += floor
-        np.negative(np.log(unary, out=unary), out=unary)
-        unary -= unary.min(axis=0)
-        weight = np.full(unary.shape[1:], self._config.smoothness, dtype=np.float32)
+        unary = log_unary(unary, floor) if config.unary == "log" else inverse_unary(unary)
+        unary *= np.float32(config.unary_scale)
+        coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
         labels, _ = alpha_expansion(
             unary,
-            weight,
-            weight,
-            truncation=self._config.truncation,
-            max_cycles=self._config.max_cycles,
+            *edge_aware_weights(coarse_guide, config.pair_scale, config.edge_contrast),
+            truncation=config.truncation,
+            max_cycles=config.max_cycles,
         )
         enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(enlarged, dtype=np.uint8)
+
+    def _median(
+        self, log_energy: NDArray[np.float32], slice_index: FloatImage, guide: ImageArray
+    ) -> FloatImage:
+        """Positions that the neighbours who look alike agree on; clear peaks count most."""
+        if self._config.median_radius == 0:
+            return slice_index
+        weight = peak_contrast(log_energy, slice_index) / np.float32(_FULL_WEIGHT_CONTRAST)
+        return weighted_median(
+            slice_index,
+            guide,
+            radius=self._config.median_radius,
+            guide_sigma=self._config.median_contrast,
+            weight=np.clip(weight, _LEAST_WEIGHT, 1.0),
+        )

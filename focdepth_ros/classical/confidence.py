@@ -10,18 +10,20 @@ from numpy.typing import NDArray
 
 from focdepth_ros.stack import FloatImage
 
-FEATURES = ("contrast", "prominence", "regret", "edge", "overshoot", "roughness")
+FEATURES = ("contrast", "edge", "overshoot", "roughness")
 
 # Logistic regression fitted by benchmarks/fit_confidence.py on simulated sweeps of scenes that
 # are used for tuning only.
-_WEIGHTS = (1.622, -0.376, -0.726, -0.443, -3.794, -9.586)
-_BIAS = 1.370
+_WEIGHTS = (0.613, -0.199, -1.361, -2.262)
+_BIAS = 2.061
 
 _FULL_CONTRAST = 0.25  # of the log focus measure; in scenes, less is mostly noise
+_LEAST_CONTRAST = 0.05
+_NEIGHBOUR_SIGMA = 1.5  # pixels of the working grid
 _EDGE_RADIUS = 5  # pixels of the working grid
 _MAX_EDGE = 3.0  # slices
-_MAX_OVERSHOOT = 3.0  # slices
-_ROUGHNESS_SIGMA = 3.0  # pixels of the working grid
+_MAX_OVERSHOOT = 6.0  # slices
+_MAX_SCATTER = 1.0  # slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,33 +67,59 @@ def noise_floor(energy: NDArray[np.float32]) -> float:
     return max(2.0 * float(np.percentile(energy.min(axis=0), 20)), 1e-3)
 
 
+def peak_contrast(log_energy: NDArray[np.float32], slice_index: FloatImage) -> FloatImage:
+    """How far the curve at the chosen slice lies above its mean over the sweep.
+
+    Parameters
+    ----------
+    log_energy : (N, h, w) float32
+    slice_index : (h, w) float32
+
+    Returns
+    -------
+    (h, w) float32
+    """
+    nearest = np.rint(slice_index).astype(np.intp)
+    chosen = np.take_along_axis(log_energy, nearest[np.newaxis], axis=0)[0]
+    return np.asarray(chosen - log_energy.mean(axis=0), dtype=np.float32)
+
+
 def focus_features(curves: FocusCurves) -> FloatImage:
     """What a pixel's focus curve, and its neighbours', say about the chosen position.
 
     Returns
     -------
-    (6, h, w) float32
-        In the order of `FEATURES`: how far the curve at the chosen slice is above its mean,
-        above its minimum, and below its maximum; the range of positions in the neighbourhood
-        in slices (large at the edge of an object); the overshoot; and how much the positions of
-        single pixels scatter around the surface. Range and overshoot are cut off at 3 slices.
+    (4, h, w) float32
+        In the order of `FEATURES`: the log of how far the curve at the chosen slice, averaged
+        over the neighbours, lies above its mean over the sweep; the range of positions in the
+        neighbourhood, in slices (large at the edge of an object); the overshoot; and how much
+        the positions of single pixels scatter around the surface. The last three are cut off.
     """
-    log_energy, slice_index = curves.log_energy, curves.slice_index
-    nearest = np.rint(slice_index).astype(np.intp)
-    chosen = np.take_along_axis(log_energy, nearest[np.newaxis], axis=0)[0]
+    slice_index = curves.slice_index
+    contrast = _averaged_contrast(curves.log_energy, slice_index)
     kernel = np.ones((2 * _EDGE_RADIUS + 1,) * 2, dtype=np.uint8)
     edge = cv2.dilate(slice_index, kernel) - cv2.erode(slice_index, kernel)
-    scatter = cv2.absdiff(curves.single_index, slice_index)
+    scatter = np.minimum(cv2.absdiff(curves.single_index, slice_index), _MAX_SCATTER)
     return np.stack(
         [
-            chosen - log_energy.mean(axis=0),
-            chosen - log_energy.min(axis=0),
-            log_energy.max(axis=0) - chosen,
+            np.log(np.maximum(contrast, 0.0) + _LEAST_CONTRAST),
             np.minimum(edge, _MAX_EDGE),
             np.minimum(curves.overshoot, _MAX_OVERSHOOT),
-            cv2.GaussianBlur(scatter, (0, 0), _ROUGHNESS_SIGMA),
+            cv2.GaussianBlur(scatter, (0, 0), _NEIGHBOUR_SIGMA),
         ]
     )
+
+
+def _averaged_contrast(log_energy: NDArray[np.float32], slice_index: FloatImage) -> FloatImage:
+    """As `peak_contrast`, of curves that are averaged over the neighbours."""
+    nearest = np.rint(slice_index)
+    chosen, total = np.zeros_like(slice_index), np.zeros_like(slice_index)
+    for position, layer in enumerate(log_energy):  # one at a time: a sweep can be large
+        averaged = np.asarray(cv2.GaussianBlur(layer, (0, 0), _NEIGHBOUR_SIGMA), np.float32)
+        total += averaged
+        cv2.copyTo(averaged, (nearest == position).view(np.uint8), chosen)
+    total *= np.float32(-1.0 / len(log_energy))
+    return np.add(chosen, total, out=total)
 
 
 def focus_confidence(curves: FocusCurves) -> FloatImage:
@@ -107,7 +135,7 @@ def focus_confidence(curves: FocusCurves) -> FloatImage:
     features = focus_features(curves)
     weights = np.array(_WEIGHTS, dtype=np.float32)
     score = np.tensordot(weights, features, axes=1) + np.float32(_BIAS)
-    contrast = features[FEATURES.index("contrast")]
+    contrast = np.exp(features[FEATURES.index("contrast")]) - _LEAST_CONTRAST
     seen = np.clip(contrast / _FULL_CONTRAST, 0.0, 1.0)
     # The logistic function; written with exp it would overflow.
     return np.asarray(seen * (0.5 + 0.5 * np.tanh(0.5 * score)), dtype=np.float32)

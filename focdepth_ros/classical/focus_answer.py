@@ -46,7 +46,7 @@ def answer_from_positions(
     else:
         depth = slice_index.copy()
     placed = time.perf_counter()
-    all_in_focus = sample_all_in_focus(volume.images, slice_index) if volume.images else None
+    all_in_focus = sample_all_in_focus(volume.images, slice_index) if volume.all_in_focus else None
     return DepthEstimate(
         depth=depth,
         confidence=confidence,

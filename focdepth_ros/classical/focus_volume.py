@@ -28,12 +28,13 @@ class FocusVolume:
         is not known, see `valid`. To be read only.
     positions : (N,) float64
         Dioptres, falling; 0 … N - 1 for a relative sweep.
-    images : tuple of N (H, W[, 3]) uint8, or empty
-        The slices' images, kept only if the all-in-focus image is wanted.
+    images : tuple of N (H, W[, 3]) uint8
     size : (H, W)
         Of the images.
     metric : bool
         Whether `positions` are dioptres.
+    all_in_focus : bool
+        Whether the all-in-focus image is wanted.
     valid : (N, h, w) bool, optional
         False where the slice was out of view. The energy there is what `fill_unknown` makes of
         the other slices. All of it is known by default.
@@ -44,7 +45,29 @@ class FocusVolume:
     images: tuple[ImageArray, ...]
     size: tuple[int, int]
     metric: bool
+    all_in_focus: bool
     valid: NDArray[np.bool_] | None = None
+
+
+def sharpest_slice(energy: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Slice of the largest focus measure of every pixel, the nearest of equals.
+
+    As ``energy.argmax(axis=0)``, and several times as fast: it goes through memory in order.
+
+    Parameters
+    ----------
+    energy : (N, h, w) float32
+
+    Returns
+    -------
+    (h, w) uint16
+    """
+    labels = np.zeros(energy.shape[1:], np.uint16)
+    largest = energy[0].copy()
+    for label, layer in enumerate(energy[1:], start=1):
+        labels[layer > largest] = label
+        np.maximum(largest, layer, out=largest)
+    return labels
 
 
 def fill_unknown(
@@ -172,12 +195,12 @@ class FocusVolumeBuilder:
                 if (known := self._valid[i]) is not None:
                     valid[row] = known
             fill_unknown(energy, valid, positions)
-        keep_images = self._spec.all_in_focus
         return FocusVolume(
             energy=energy,
             positions=positions,
-            images=tuple(self._slices[i].image for i in order) if keep_images else (),
+            images=tuple(self._slices[i].image for i in order),
             size=(self._spec.height, self._spec.width),
             metric=self._spec.metric,
+            all_in_focus=self._spec.all_in_focus,
             valid=valid,
         )

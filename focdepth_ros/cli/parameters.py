@@ -31,7 +31,7 @@ def metres(text: str, option: str) -> tuple[float, ...]:
 
 
 def settings(texts: Sequence[str], config_class: type, option: str) -> dict[str, Any]:
-    """Settings of a backend from texts like ``smoothness=0.5``.
+    """Settings of a backend from texts like ``pair_scale=0.5``.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def settings(texts: Sequence[str], config_class: type, option: str) -> dict[str,
         key, _, value = text.partition("=")
         if not (key and value):
             raise typer.BadParameter(
-                f"'{text}' has no key or no value; write it like smoothness=0.5", param_hint=option
+                f"'{text}' has no key or no value; write it like pair_scale=0.5", param_hint=option
             )
         kind = types.get(key, str)
         try:

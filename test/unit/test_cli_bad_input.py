@@ -106,16 +106,16 @@ class TestBadInput:
             (("estimate", "a", "-o", "b", "--option", "x=1"), "has no option 'x'; it has"),
             (("estimate", "a", "-o", "b", "--option", "x"), "'x' has no key or no value; write it"),
             (
-                ("estimate", "a", "-o", "b", "-b", "graph_cut", "--option", "smoothness=much"),
-                "'much' in 'smoothness=much' is not a number",
+                ("estimate", "a", "-o", "b", "-b", "graph_cut", "--option", "pair_scale=much"),
+                "'much' in 'pair_scale=much' is not a number",
             ),
             (
                 ("estimate", "a", "-o", "b", "-b", "graph_cut", "--option", "max_cycles=1.5"),
                 "'1.5' in 'max_cycles=1.5' is not a whole number",
             ),
             (
-                ("estimate", "a", "-o", "b", "-b", "graph_cut", "--option", "smoothness=-1"),
-                "smoothness=-1.0 is not in",
+                ("estimate", "a", "-o", "b", "-b", "graph_cut", "--option", "pair_scale=-1"),
+                "'pair_scale' is -1.0; it must be in",
             ),
             (
                 ("estimate", "a", "-o", "b", "--min-confidence", "2"),

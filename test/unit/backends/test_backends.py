@@ -312,20 +312,25 @@ def test_more_slices_than_labels_is_an_error() -> None:
 
 
 OUT_OF_RANGE: list[tuple[str, str, Any]] = [
-    ("argmax", "sigma", 0.0),
+    ("argmax", "sigma", -1.0),
     ("argmax", "sigma", float("nan")),
-    ("argmax", "window_sigma", 100.0),
+    ("argmax", "window_sigma", 101.0),
     ("argmax", "window_sigma", "wide"),
-    ("graph_cut", "sigma", 0.0),
+    ("graph_cut", "sigma", -1.0),
     ("graph_cut", "sigma", float("nan")),
+    ("graph_cut", "measure", "sharpness"),
+    ("graph_cut", "gaussian_size", 4),
     ("graph_cut", "sigma", "wide"),
     ("graph_cut", "window_sigma", 0.4),
-    ("graph_cut", "smoothness", -0.1),
-    ("graph_cut", "smoothness", float("inf")),
+    ("graph_cut", "unary", "linear"),
+    ("graph_cut", "unary_scale", -0.1),
+    ("graph_cut", "pair_scale", float("inf")),
+    ("graph_cut", "edge_contrast", 256.0),
     ("graph_cut", "truncation", 0),
     ("graph_cut", "truncation", 256),
     ("graph_cut", "truncation", 2.5),
-    ("graph_cut", "cut_pixels", 15),
+    ("graph_cut", "solver", "slow"),
+    ("graph_cut", "median_radius", 201),
     ("graph_cut", "max_cycles", 0),
 ]
 
@@ -334,12 +339,12 @@ OUT_OF_RANGE: list[tuple[str, str, Any]] = [
 def test_an_option_out_of_range_is_named(name: str, option: str, value: Any) -> None:
     if UNUSABLE[name] is not None:
         pytest.skip(str(UNUSABLE[name]))
-    with pytest.raises(OptionError, match=f"{name}.*{value}"):
+    with pytest.raises(OptionError, match=f"'{option}' is .*{value}"):
         create_backend(name, **{option: value})
 
 
 def test_an_option_that_does_not_exist_is_named(backend: Backend) -> None:
-    with pytest.raises(OptionError, match="no option 'sharpness'; it has sigma, window_sigma"):
+    with pytest.raises(OptionError, match="no option 'sharpness'; it has .*sigma"):
         create_backend(backend.name, sharpness=2)
 
 

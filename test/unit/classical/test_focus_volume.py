@@ -8,7 +8,7 @@ from synthetic_sweeps import DIOPTRES, SIZE, true_index, two_surfaces
 
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.focus_operators import create_focus_measure
-from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, fill_unknown
+from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, fill_unknown, sharpest_slice
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
 
@@ -82,11 +82,21 @@ def test_a_relative_sweep_keeps_the_order_in_which_it_came() -> None:
     assert not volume.metric
 
 
-def test_images_are_kept_only_for_the_all_in_focus_image() -> None:
-    collected = builder(SweepSpec(height=2, width=3, all_in_focus=False))
-    collected.add(grey_slice(10, 0.5))
-    collected.add(grey_slice(20, 1.0))
-    assert collected.volume().images == ()
+@pytest.mark.parametrize("all_in_focus", [True, False])
+def test_images_come_in_the_order_of_the_slices(all_in_focus: bool) -> None:
+    collected = builder(SweepSpec(height=2, width=3, all_in_focus=all_in_focus))
+    far, near = grey_slice(10, 1.0), grey_slice(20, 0.5)
+    collected.add(far)
+    collected.add(near)
+    volume = collected.volume()
+    assert volume.images[0] is near.image
+    assert volume.images[1] is far.image
+    assert volume.all_in_focus is all_in_focus
+
+
+def test_the_sharpest_slice_is_the_first_of_the_largest() -> None:
+    energy = np.random.default_rng(0).integers(0, 4, (6, 40, 50)).astype(np.float32)
+    np.testing.assert_array_equal(sharpest_slice(energy), energy.argmax(axis=0))
 
 
 @pytest.mark.parametrize("count", [0, 1])
