@@ -17,6 +17,8 @@ from focdepth_ros.stack import FloatImage, ImageArray
 #: Pixels beyond the border of an image are its mirror, without the border itself twice.
 BORDER = cv2.BORDER_REFLECT_101
 
+_STRIP_PIXELS = 1 << 16
+
 #: A place is known where at least this share of its window was in view.
 MIN_WINDOW_IN_VIEW = 0.5
 
@@ -42,29 +44,29 @@ def gaussian_size(sigma: float) -> int:
     return round(8.0 * sigma + 1.0) | 1
 
 
-def window_average(values: FloatImage, window_sigma: float, reduction: int) -> FloatImage:
-    """Average over a Gaussian window, kept on a grid that is coarser by `reduction`.
+def area_reduced(values: FloatImage, reduction: int) -> FloatImage:
+    """Means over the cells of a grid that is coarser by `reduction`.
 
     Parameters
     ----------
     values : (H, W) float32
-    window_sigma : float
-        In pixels of `values`.
     reduction : int
 
     Returns
     -------
     (ceil(H / reduction), ceil(W / reduction)) float32
     """
-    if reduction > 1:
-        height, width = values.shape
-        size = (-(-width // reduction), -(-height // reduction))
-        values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
-    sigma = window_sigma / reduction
-    length = gaussian_size(sigma)
-    return np.asarray(
-        cv2.GaussianBlur(values, (length, length), sigma, borderType=BORDER), np.float32
-    )
+    if reduction == 1:
+        return values
+    height, width = values.shape
+    size = (-(-width // reduction), -(-height // reduction))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def window_average(values: FloatImage, sigma: float) -> FloatImage:
+    """Average over a Gaussian window; `sigma` in pixels of the values, (h, w) float32."""
+    size = (gaussian_size(sigma),) * 2
+    return np.asarray(cv2.GaussianBlur(values, size, sigma, borderType=BORDER), np.float32)
 
 
 class FocusMeasure(ABC):
@@ -160,19 +162,41 @@ class FocusMeasure(ABC):
             In squared grey levels of noise. NaN where more than half of the window was out of
             view.
         """
-        energy = self._energy(grey_image(image).astype(np.float32))
+        sigma = window_sigma / reduction
         if valid_mask is None or valid_mask.all():
-            measure = window_average(energy, window_sigma, reduction)
+            measure = window_average(self._reduced_energy(image, reduction), sigma)
             return np.multiply(measure, 1.0 / self.noise_gain, out=measure)
         # No edge of the mask may look like one of the scene.
         around = np.ones((2 * self.reach + 1,) * 2, np.uint8)
         voting = cv2.erode(valid_mask.view(np.uint8), around).astype(np.float32)
-        energy *= voting
-        measure = window_average(energy, window_sigma, reduction)
-        votes = window_average(voting, window_sigma, reduction)
+        measure = window_average(self._reduced_energy(image, reduction, voting), sigma)
+        votes = window_average(area_reduced(voting, reduction), sigma)
         known = votes >= MIN_WINDOW_IN_VIEW
         votes *= self.noise_gain
         return np.divide(measure, votes, out=np.full_like(measure, np.nan), where=known)
+
+    def _reduced_energy(
+        self, image: ImageArray, reduction: int, weight: FloatImage | None = None
+    ) -> FloatImage:
+        """Energy of the responses, times a weight (H, W) if given, on the coarser grid.
+
+        It is made in strips that stay in the cache, which halves the time.
+        """
+        height, width = image.shape[:2]
+        divides = height % reduction == 0 and width % reduction == 0
+        cell = reduction if divides else 1  # of the grid that strips are put together on
+        energy = np.empty((height // cell, width // cell), np.float32)
+        rows = max(_STRIP_PIXELS // width, 4 * self.reach, cell)
+        rows -= rows % cell
+        for top in range(0, height, rows):
+            end = min(top + rows, height)
+            first = max(top - self.reach, 0)
+            grey = grey_image(image[first : end + self.reach]).astype(np.float32)
+            strip = self._energy(grey)[top - first : end - first]
+            if weight is not None:
+                strip *= weight[top:end]
+            energy[top // cell : end // cell] = area_reduced(strip, cell)
+        return energy if divides else area_reduced(energy, reduction)
 
     def _energy(self, grey: FloatImage) -> FloatImage:
         """Energy of the responses, before noise is taken into account, (H, W) float32."""

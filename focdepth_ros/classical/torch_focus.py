@@ -90,7 +90,7 @@ class TorchFocusMeasure:
         return torch.where(votes >= MIN_WINDOW_IN_VIEW, measure / (votes * gain), torch.nan)
 
     def _window_average(self, values: Tensor) -> Tensor:
-        """`focus_measure.window_average` of (H, W) float32."""
+        """Average of (H, W) float32 over the window, on the coarser grid."""
         for axis in (0, 1):
             values = _area_reduced(values, axis, self._reduction)
         reach = len(self._window) // 2

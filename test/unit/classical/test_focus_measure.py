@@ -169,6 +169,22 @@ def test_a_coarser_grid_keeps_the_values(name: str) -> None:
 
 
 @every_measure
+@pytest.mark.parametrize("reduction", [1, 2, 3])
+def test_strips_leave_no_seams(name: str, reduction: int) -> None:
+    """A large image is measured in strips, a part of it in one piece."""
+    image = texture((300, 1002))
+    operator = create_focus_measure(name)
+    whole = operator(image, window_sigma=3.0, reduction=reduction)
+    for top in range(0, 300, 60):
+        first = max(0, top - 60)
+        part = operator(image[first : top + 120, :240], window_sigma=3.0, reduction=reduction)
+        rows = slice(top // reduction, (top + 60) // reduction)
+        columns = slice(0, 180 // reduction)
+        inside = part[rows.start - first // reduction :][: 60 // reduction, columns]
+        np.testing.assert_allclose(whole[rows, columns], inside, rtol=1e-4)
+
+
+@every_measure
 @pytest.mark.parametrize(
     ("size", "reduction", "expected"),
     [((7, 9), 2, (4, 5)), ((8, 10), 2, (4, 5)), ((7, 9), 4, (2, 3)), ((1, 1), 2, (1, 1))],
