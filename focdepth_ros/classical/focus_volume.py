@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import SweepSpec
+from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
+from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
@@ -38,6 +41,8 @@ class FocusVolume:
     valid : (N, h, w) bool, optional
         False where the slice was out of view. The energy there is what `fill_unknown` makes of
         the other slices. All of it is known by default.
+    valid_masks : tuple of N (H, W) bool or None, or empty
+        Which pixels of the images show the scene; None: all.
     """
 
     energy: NDArray[np.float32]
@@ -47,6 +52,36 @@ class FocusVolume:
     metric: bool
     all_in_focus: bool
     valid: NDArray[np.bool_] | None = None
+    valid_masks: tuple[NDArray[np.bool_] | None, ...] = ()
+
+    def refine_peak(
+        self, labels: NDArray[np.integer[Any]], floor: float
+    ) -> tuple[NDArray[np.float32], FloatImage, FloatImage]:
+        """Positions between the slices; see `refinement.refine_peak`.
+
+        Parameters
+        ----------
+        labels : (h, w) int
+            Slice at, or next to, which each pixel is sharpest.
+        floor : float
+            Focus measure of a place without texture.
+
+        Returns
+        -------
+        log_energy : (N, h, w) float32
+            ``log(energy + floor)``.
+        slice_index, overshoot : (h, w) float32
+        """
+        log_energy = np.log(self.energy + np.float32(floor))
+        return log_energy, *refine_peak(log_energy, labels, self.positions)
+
+    def sample_all_in_focus(self, slice_index: FloatImage) -> ImageArray:
+        """The sweep's images sampled at (H, W) positions; see `all_in_focus`."""
+        return sample_all_in_focus(self.images, slice_index, self.valid_masks)
+
+    def blend_all_in_focus(self, slice_index: FloatImage) -> ImageArray:
+        """The sweep's images mixed at (H, W) positions; see `all_in_focus`."""
+        return blend_all_in_focus(self.images, slice_index, self.valid_masks)
 
 
 def sharpest_slice(energy: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -170,9 +205,8 @@ class FocusVolumeBuilder:
         if self._spec.check(item, self._slices):
             for kept in (self._slices, self._energies, self._valid):
                 kept.pop()
-        energy = self._measure(item)
-        self._energies.append(energy)
-        self._valid.append(None if item.valid_mask is None else ~np.isnan(energy))
+        self._energies.append(self._measure(item))
+        self._valid.append(None)
         self._slices.append(item)
 
     def volume(self) -> FocusVolume:
@@ -185,16 +219,19 @@ class FocusVolumeBuilder:
         """
         order, positions = near_to_far(self._slices, metric=self._spec.metric)
         energy = np.empty((len(order), *self._energies[0].shape), np.float32)
-        for row, i in enumerate(order):
+        masked = any(item.valid_mask is not None for item in self._slices)
+        valid = np.ones(energy.shape, np.bool_) if masked else None
+        # A large sweep is not held twice: what is freed from the end goes back to the system.
+        for i, row in sorted(zip(order, range(len(order)), strict=True), reverse=True):
             energy[row] = self._energies[i]
-            self._energies[i] = energy[row]  # so that a large sweep is not held twice
-        valid = None
-        if any(known is not None and not known.all() for known in self._valid):
-            valid = np.ones(energy.shape, np.bool_)
-            for row, i in enumerate(order):
-                if (known := self._valid[i]) is not None:
-                    valid[row] = known
+            self._energies[i] = energy[row]
+            if valid is not None:
+                known = self._valid[i]
+                valid[row] = ~np.isnan(energy[row]) if known is None else known
+                self._valid[i] = valid[row]  # what is filled below stays unknown
+        if valid is not None:
             fill_unknown(energy, valid, positions)
+            valid = None if valid.all() else valid
         return FocusVolume(
             energy=energy,
             positions=positions,
@@ -203,4 +240,5 @@ class FocusVolumeBuilder:
             metric=self._spec.metric,
             all_in_focus=self._spec.all_in_focus,
             valid=valid,
+            valid_masks=tuple(self._slices[i].valid_mask for i in order),
         )

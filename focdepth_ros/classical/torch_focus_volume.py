@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,35 +41,18 @@ class TorchFocusVolume(FocusVolume):
     device_masks: tuple[Tensor | None, ...]
 
     def refine_peak(
-        self, labels: NDArray[np.integer], floor: float
-    ) -> tuple[FloatImage, FloatImage]:
-        """`refinement.refine_peak` on ``log(energy + floor)``, done on the GPU.
-
-        Parameters
-        ----------
-        labels : (h, w) int
-        floor : float
-
-        Returns
-        -------
-        slice_index, overshoot : (h, w) float32
-        """
+        self, labels: NDArray[np.integer[Any]], floor: float
+    ) -> tuple[NDArray[np.float32], FloatImage, FloatImage]:
+        """As that of `FocusVolume`, done on the GPU."""
         log_energy = (self.device_energy + floor).log_()
         on_device = upload(labels, str(self.device_energy.device))
         slice_index, overshoot = refine_peak(log_energy, on_device, self.positions)
-        return slice_index.cpu().numpy(), overshoot.cpu().numpy()
+        return log_energy.cpu().numpy(), slice_index.cpu().numpy(), overshoot.cpu().numpy()
 
     def sample_all_in_focus(self, slice_index: FloatImage) -> ImageArray:
-        """`all_in_focus.sample_all_in_focus` of the sweep's images, done on the GPU.
-
-        Parameters
-        ----------
-        slice_index : (H, W) float32
-
-        Returns
-        -------
-        (H, W, 3) uint8
-        """
+        """As that of `FocusVolume`, done on the GPU where the images are there."""
+        if not self.device_images:
+            return super().sample_all_in_focus(slice_index)
         on_device = upload(slice_index, str(self.device_energy.device))
         picture = sample_all_in_focus(self.device_images, on_device, self.device_masks)
         return np.asarray(picture.cpu().numpy(), np.uint8)
@@ -157,6 +140,7 @@ class TorchFocusVolumeBuilder:
             metric=self._spec.metric,
             all_in_focus=self._spec.all_in_focus,
             valid=None if valid is None or valid.all() else valid,
+            valid_masks=tuple(self._slices[i].valid_mask for i in order),
             device_energy=on_device,
             device_images=tuple(self._images[i] for i in order if self._images),
             device_masks=tuple(self._masks[i] for i in order),

@@ -10,11 +10,10 @@ import torch
 from synthetic_sweeps import SIZE, two_surfaces
 
 from focdepth_ros.backends.base import SweepSpec
-from focdepth_ros.classical.all_in_focus import sample_all_in_focus
 from focdepth_ros.classical.confidence import noise_floor
 from focdepth_ros.classical.focus_operators import create_focus_measure
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
-from focdepth_ros.classical.refinement import enlarge, refine_peak
+from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.classical.torch_focus_volume import TorchFocusVolume, TorchFocusVolumeBuilder
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import Slice
@@ -69,17 +68,15 @@ def test_volumes_agree(items: list[Slice], device: str) -> None:
 @pytest.mark.parametrize("items", [two_surfaces(), seen_in_part()], ids=["whole", "in part"])
 def test_positions_and_all_in_focus_image_agree(items: list[Slice], device: str) -> None:
     found, expected = collected(items, device)
-    floor = np.float32(noise_floor(expected.energy))
+    floor = noise_floor(expected.energy)
     labels = expected.energy.argmax(axis=0)
-    slice_index, overshoot = found.refine_peak(labels, float(floor))
-    on_numpy = refine_peak(np.log(expected.energy + floor), labels, expected.positions)
-    np.testing.assert_allclose(slice_index, on_numpy[0], atol=5e-3)
-    np.testing.assert_allclose(overshoot, on_numpy[1], atol=5e-3)
+    on_numpy = expected.refine_peak(labels, floor)
+    for on_torch, at_hand in zip(found.refine_peak(labels, floor), on_numpy, strict=True):
+        np.testing.assert_allclose(on_torch, at_hand, atol=5e-3)
 
-    whole = enlarge(on_numpy[0], SIZE)
-    masks = [item.valid_mask for item in items]  # near to far already
+    whole = enlarge(on_numpy[1], SIZE)
     np.testing.assert_array_equal(
-        found.sample_all_in_focus(whole), sample_all_in_focus(expected.images, whole, masks)
+        found.sample_all_in_focus(whole), expected.sample_all_in_focus(whole)
     )
 
 

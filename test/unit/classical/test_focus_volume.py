@@ -193,3 +193,23 @@ def test_a_sweep_wholly_in_view_says_nothing_of_it() -> None:
         collected.add(item)
     assert collected.volume().valid is None
     assert len(collected.volume().positions) == len(DIOPTRES)
+
+
+def test_what_was_out_of_view_stays_so_after_an_early_answer() -> None:
+    operator = create_focus_measure()
+    items = seen_in_part(range(4), np.s_[50:])
+    early, late = (
+        FocusVolumeBuilder(
+            SweepSpec(*SIZE),
+            lambda item: operator(item.image, window_sigma=3.0, valid_mask=item.valid_mask),
+        )
+        for _ in range(2)
+    )
+    for number, item in enumerate(items):
+        early.add(item)
+        late.add(item)
+        if number in (3, 5):
+            early.volume()
+    found, expected = early.volume(), late.volume()
+    np.testing.assert_array_equal(found.valid, expected.valid)
+    np.testing.assert_array_equal(found.energy, expected.energy)
