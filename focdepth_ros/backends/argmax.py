@@ -11,7 +11,6 @@ from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, sharpest_slice
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
-from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.options import option
 from focdepth_ros.stack import FloatImage, Slice
@@ -56,14 +55,14 @@ class _ArgmaxAccumulator(Accumulator):
 
     def finish(self) -> DepthEstimate:
         volume = self._builder.volume()
-        log_energy = np.log(volume.energy + np.float32(noise_floor(volume.energy)))
         labels = sharpest_slice(volume.energy)
         slice_index = labels.astype(np.float32)
         # The position stays that of the slice; only whether it was ever in focus is asked for.
-        _, overshoot = refine_peak(log_energy, labels, volume.positions)
+        log_energy, _, overshoot = volume.refine_peak(labels, noise_floor(volume.energy))
         return answer_from_positions(
             volume,
             FocusCurves(log_energy, slice_index, slice_index, overshoot),
+            volume.sample_all_in_focus(slice_index),
             backend=ArgmaxBackend.name,
             timings={},
         )

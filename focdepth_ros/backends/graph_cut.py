@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -12,22 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.classical.all_in_focus import sharpest_positions
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor, peak_contrast
 from focdepth_ros.classical.energy_terms import edge_aware_weights, inverse_unary, log_unary
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_volume import (
-    FocusVolume,
-    FocusVolumeBuilder,
-    sharpest_slice,
-)
+from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.graph_cut import alpha_expansion, library_missing_because
 from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
-from focdepth_ros.classical.refinement import refine_peak, smooth_surfaces
+from focdepth_ros.classical.refinement import enlarge, smooth_surfaces
+from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.classical.weighted_median import weighted_median
+from focdepth_ros.errors import OptionError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.options import option
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
+
+if TYPE_CHECKING:
+    from focdepth_ros.classical.torch_focus_volume import TorchFocusVolumeBuilder
 
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
@@ -86,6 +89,43 @@ class GraphCutConfig(FocusMeasureConfig):
         minimum=0.1,
         maximum=255.0,
     )
+    all_in_focus: str = option(
+        "sharpness",
+        "What the all-in-focus image is made of: the slices that are sharpest in the window, or "
+        "those of the depth found.",
+        choices=("sharpness", "depth"),
+    )
+    aif_blend: bool = option(
+        True, "Mix the all-in-focus image from neighbouring slices, so that no seam shows."
+    )
+    aif_sigma: float = option(
+        0.0,
+        "Sigma over which sharpness is averaged further for the all-in-focus image [px of half "
+        "the resolution].",
+        minimum=0.0,
+        maximum=100.0,
+    )
+    aif_depth_kernel: int = option(
+        5,
+        "Side of the median filter over the slices of the all-in-focus image [px of half the "
+        "resolution], odd; 1: none.",
+        minimum=1,
+        maximum=255,
+    )
+    device: str = option(
+        "auto",
+        "Where the focus is measured and the images are sampled; auto: on a GPU if torch and CUDA "
+        "are there.",
+        choices=("auto", "cpu", "cuda"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.aif_depth_kernel % 2 == 0:
+            raise OptionError(
+                f"graph_cut option 'aif_depth_kernel' is {self.aif_depth_kernel}; a filter has a "
+                "middle, so give an odd number of pixels"
+            )
 
 
 class GraphCutBackend(Backend):
@@ -104,6 +144,8 @@ class GraphCutBackend(Backend):
     def __init__(self, config: GraphCutConfig | None = None) -> None:
         self._config = config or GraphCutConfig()
         self._focus_measure = self._config.focus_measure()
+        self._device = choose_device(self._config.device)
+        self._reduction = 1 if self._config.solver == "exact" else _REDUCTION
         # Overlapping sweeps (a sliding window) share slices; each is measured once.
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
@@ -112,7 +154,18 @@ class GraphCutBackend(Backend):
         return library_missing_because()
 
     def start(self, spec: SweepSpec) -> GraphCutAccumulator:
-        return GraphCutAccumulator(FocusVolumeBuilder(spec, self._measure), self._config)
+        if self._device == "cpu":
+            return GraphCutAccumulator(FocusVolumeBuilder(spec, self._measure), self._config)
+        from focdepth_ros.classical.torch_focus_volume import TorchFocusVolumeBuilder
+
+        builder = TorchFocusVolumeBuilder(
+            spec,
+            self._focus_measure,
+            self._device,
+            window_sigma=self._config.window_sigma,
+            reduction=self._reduction,
+        )
+        return GraphCutAccumulator(builder, self._config)
 
     def _measure(self, item: Slice) -> FloatImage:
         energy = self._measured.get(item)
@@ -120,7 +173,7 @@ class GraphCutBackend(Backend):
             energy = self._focus_measure(
                 item.image,
                 window_sigma=self._config.window_sigma,
-                reduction=1 if self._config.solver == "exact" else _REDUCTION,
+                reduction=self._reduction,
                 valid_mask=item.valid_mask,
             )
             self._measured[item] = energy
@@ -130,7 +183,9 @@ class GraphCutBackend(Backend):
 class GraphCutAccumulator(Accumulator):
     """A sweep on its way through the `graph_cut` backend."""
 
-    def __init__(self, builder: FocusVolumeBuilder, config: GraphCutConfig) -> None:
+    def __init__(
+        self, builder: FocusVolumeBuilder | TorchFocusVolumeBuilder, config: GraphCutConfig
+    ) -> None:
         self._builder = builder
         self._config = config
 
@@ -140,29 +195,47 @@ class GraphCutAccumulator(Accumulator):
     def finish(self) -> DepthEstimate:
         started = time.perf_counter()
         volume = self._builder.volume()
-        curves = self._solve(volume)
+        sharpest = self._sharpest(volume)
+        curves = self._solve(volume, sharpest)
+        solved = time.perf_counter()
+        picture = self._picture(volume, curves, sharpest)
+        timings = {"positions": solved - started, "all_in_focus": time.perf_counter() - solved}
         return answer_from_positions(
-            volume,
-            curves,
-            backend=GraphCutBackend.name,
-            timings={"positions": time.perf_counter() - started},
+            volume, curves, picture, backend=GraphCutBackend.name, timings=timings
         )
 
     def focus_curves(self) -> FocusCurves:
         """What `finish` takes its answer from: for calibrating the confidence."""
-        return self._solve(self._builder.volume())
+        volume = self._builder.volume()
+        return self._solve(volume, self._sharpest(volume))
 
-    def _solve(self, volume: FocusVolume) -> FocusCurves:
-        floor = np.float32(noise_floor(volume.energy))
-        guide = guide_image(volume.images, sharpest_slice(volume.energy))
+    def _sharpest(self, volume: FocusVolume) -> FloatImage:
+        return sharpest_positions(
+            volume.energy,
+            sharpness_sigma=self._config.aif_sigma,
+            depth_kernel=self._config.aif_depth_kernel,
+        )
+
+    def _solve(self, volume: FocusVolume, sharpest: FloatImage) -> FocusCurves:
+        """Cut, sub-slice fit, median, smoothing: from the focus measure to positions."""
+        guide = guide_image(volume.images, sharpest)
+        floor = noise_floor(volume.energy)
         labels = self._cut(volume.energy, floor, guide)
-        log_energy = np.log(volume.energy + floor)
-        single_index, overshoot = refine_peak(log_energy, labels, volume.positions)
+        log_energy, single_index, overshoot = volume.refine_peak(labels, floor)
         slice_index = smooth_surfaces(self._median(log_energy, single_index, guide))
         return FocusCurves(log_energy, slice_index, single_index, overshoot)
 
+    def _picture(
+        self, volume: FocusVolume, curves: FocusCurves, sharpest: FloatImage
+    ) -> ImageArray:
+        of_sharpness = self._config.all_in_focus == "sharpness"
+        positions = enlarge(sharpest if of_sharpness else curves.slice_index, volume.size)
+        if self._config.aif_blend:
+            return volume.blend_all_in_focus(positions)
+        return volume.sample_all_in_focus(positions)
+
     def _cut(
-        self, energy: NDArray[np.float32], floor: np.float32, guide: ImageArray
+        self, energy: NDArray[np.float32], floor: float, guide: ImageArray
     ) -> NDArray[np.uint8]:
         """Labels (h, w) of the energy (N, h, w)."""
         config = self._config
@@ -174,7 +247,9 @@ class GraphCutAccumulator(Accumulator):
         unary = np.empty((count, size[1], size[0]), dtype=np.float32)
         for layer, target in zip(energy, unary, strict=True):
             cv2.resize(layer, size, dst=target, interpolation=cv2.INTER_AREA)
-        unary = log_unary(unary, floor) if config.unary == "log" else inverse_unary(unary)
+        unary = (
+            log_unary(unary, np.float32(floor)) if config.unary == "log" else inverse_unary(unary)
+        )
         unary *= np.float32(config.unary_scale)
         coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
         labels, _ = alpha_expansion(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from focdepth_ros.stack import ImageArray
 
 
-def guide_image(images: Sequence[ImageArray], labels: NDArray[np.integer[Any]]) -> ImageArray:
+def guide_image(images: Sequence[ImageArray], labels: NDArray[np.number[Any]]) -> ImageArray:
     """Each pixel of the working grid from the slice in which it is sharpest.
 
     Noise in the labels does little harm: it is where there is no texture, and there the slices
@@ -22,7 +22,7 @@ def guide_image(images: Sequence[ImageArray], labels: NDArray[np.integer[Any]]) 
     ----------
     images : sequence of N (H, W, 3) or (H, W) uint8
         Near to far.
-    labels : (h, w) int
+    labels : (h, w), whole numbers
         Slice of every pixel, on a grid that may be coarser than the images'.
 
     Returns
