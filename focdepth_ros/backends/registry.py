@@ -40,6 +40,17 @@ def list_backends() -> Iterator[BackendInfo]:
         yield BackendInfo(name, backend.summary, backend.unusable_because())
 
 
+def backend_config(name: str) -> type:
+    """The dataclass whose fields are the settings of a backend, usable here or not.
+
+    Raises
+    ------
+    UnknownBackendError
+        If there is no backend of that name.
+    """
+    return _backend_class(name).config_class
+
+
 def choose_backend(name: str = AUTO) -> str:
     """The name of the backend to use: `name` itself, or the best usable one for ``auto``.
 

@@ -211,6 +211,18 @@ class TestBackends:
         for name in backend_names():
             assert any(line.split()[0] == name and "usable" in line for line in lines)
 
+    @pytest.mark.parametrize("name", backend_names())
+    def test_lists_the_settings_of_one(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("backends", name) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert "measure=laplacian_of_gaussian" in lines
+        assert any("One of laplacian_of_gaussian," in line for line in lines)
+        assert max(map(len, lines)) <= 96
+
+    def test_names_one_that_does_not_exist(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("backends", "graphcut") != 0
+        assert "there is no backend 'graphcut'" in capsys.readouterr().err
+
 
 class TestSimulate:
     def test_writes_a_stack_with_ground_truth(self, simulated: Path) -> None:
