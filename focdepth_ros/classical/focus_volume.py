@@ -17,7 +17,7 @@ from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
 SliceMeasure = Callable[[Slice], FloatImage]
 
-_ROWS_AT_ONCE = 64
+_PIXELS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +126,13 @@ def fill_unknown(
     """
     count = len(energy)
     number = np.arange(count)[:, np.newaxis]
-    for top in range(0, energy.shape[1], _ROWS_AT_ONCE):
-        rows = np.s_[:, top : top + _ROWS_AT_ONCE]
+    height = max(1, _PIXELS_AT_ONCE // energy.shape[2])
+    for top in range(0, energy.shape[1], height):
+        rows = np.s_[:, top : top + height]
         curves, seen = energy[rows], valid[rows]
         gaps = ~seen.all(axis=0)
+        if not gaps.any():
+            continue
         curve, seen = curves[:, gaps], seen[:, gaps]
         before = np.maximum.accumulate(np.where(seen, number, -1), axis=0)
         after = np.minimum.accumulate(np.where(seen, number, count)[::-1], axis=0)[::-1]

@@ -138,8 +138,8 @@ def test_what_was_out_of_view_lies_between_its_neighbours_and_never_wins(
 ) -> None:
     positions = np.array([2.0, 1.75, 1.0, 0.5])
     # Among others, so that each is filled from its own curve, and more than are filled at once.
-    energy = np.random.default_rng(0).random((4, 150, 3), np.float32)
-    place = np.s_[:, 140, 1]
+    energy = np.random.default_rng(0).random((4, 8000, 3), np.float32)
+    place = np.s_[:, 7900, 1]
     energy[place] = curve
     valid = ~np.isnan(energy)
     others = energy[:, :, 0].copy()
