@@ -112,7 +112,7 @@ def upload(array: NDArray[np.generic], device: str) -> Tensor:
     import torch
 
     kind = torch.from_numpy(np.empty(0, array.dtype)).dtype
-    pinned = torch.empty(array.shape, dtype=kind, pin_memory=device != "cpu")
+    pinned = torch.empty(array.shape, dtype=kind, pin_memory=torch.device(device).type != "cpu")
     np.copyto(pinned.numpy(), array)
     return pinned.to(device, non_blocking=True)
 
