@@ -60,7 +60,8 @@ def register_ecc(previous: View, view: View, *, model: EccModel) -> Matrix:
 
 def affine_ecc(previous: View, view: View) -> Matrix:
     """Affine transform between two slices, from coarse to fine; see `register_ecc`."""
-    coarse = _maximise(previous.coarse_detail, view.coarse_detail, np.eye(3), view.size, "affine")
+    start = _nearest_shift(previous.coarse_detail, view.coarse_detail, view.size)
+    coarse = _maximise(previous.coarse_detail, view.coarse_detail, start, view.size, "affine")
     return _maximise(previous.detail, view.detail, coarse, view.size, "affine")
 
 
@@ -86,6 +87,31 @@ def least_ecc_enough(previous: View, view: View, affine: Matrix) -> Matrix:
     if difference(homography) < (1.0 - _WORTH) * left:
         return homography
     return affine if left < (1.0 - _WORTH) * difference(similarity) else similarity
+
+
+def _nearest_shift(template: FloatImage, image: FloatImage, size: tuple[int, int]) -> Matrix:
+    """Shift by which two images correlate best, unless they do so at least as well without.
+
+    The search for a transform only climbs; this finds the right hill after a large motion.
+    """
+    window = cv2.createHanningWindow(template.shape[::-1], cv2.CV_32F)
+    shift, _ = cv2.phaseCorrelate(template, image, window)
+    x, y = (round(value) for value in shift)
+    height, width = template.shape
+    if max(abs(x), abs(y)) < 1 or abs(x) > width // 2 or abs(y) > height // 2:
+        return np.eye(3)
+    moved = image[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+    fixed = template[max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)]
+    if _correlation(fixed, moved) <= _correlation(template, image):
+        return np.eye(3)
+    start = np.eye(3)
+    start[:2, 2] = x * size[1] / width, y * size[0] / height
+    return start
+
+
+def _correlation(first: FloatImage, second: FloatImage) -> float:
+    norm = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(np.vdot(first, second)) / norm if norm > 0.0 else 0.0
 
 
 def _maximise(

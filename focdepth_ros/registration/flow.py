@@ -13,7 +13,7 @@ _GREY_PER_CONTRAST = 50.0  # in what the optical flow is computed of
 _CONSISTENT = 0.5  # px of the view that there and back may differ
 _TEXTURED = 0.05  # mean square of the equalised detail; noise alone has less
 _NEIGHBOURHOOD = 5.0  # sigma over which flow is averaged, pixels of the view
-_PRIOR = 0.1  # weight of no flow at all against that of what was seen around
+_PRIOR = 0.03  # weight of no flow at all against that of what was seen around
 _REDUCTION = 2  # the flow is that smooth
 
 

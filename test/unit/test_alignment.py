@@ -1,0 +1,264 @@
+"""Sweeps of a moving camera come onto the grid of their first slice, or slices are left out."""
+
+from __future__ import annotations
+
+import gc
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from synthetic_motion import SIZE, distance, moving_sweep, seen, similarity
+from synthetic_sweeps import two_surfaces
+
+from focdepth_ros.alignment import Aligner, AlignmentConfig, AlignmentRun
+from focdepth_ros.errors import AlignmentError, OptionError, StackError
+from focdepth_ros.registration import neighbours
+from focdepth_ros.stack import CameraIntrinsics, Slice
+
+STILL = [np.eye(3)] * 6
+BREATHING = [similarity(1.0 + 0.01 * i) for i in range(6)]
+HANDHELD = [similarity(1.0 + 0.006 * i, 0.3 * i, (1.5 * i, -0.8 * i * (-1) ** i)) for i in range(6)]
+
+
+def run_with(method: str, **options: Any) -> AlignmentRun:
+    return Aligner(AlignmentConfig(method=method, **options)).start()
+
+
+def interior_difference(aligned: Slice, expected: Slice) -> float:
+    """Mean difference of grey levels where the aligned slice is valid, after smoothing."""
+    mask = np.ones(SIZE, bool) if aligned.valid_mask is None else aligned.valid_mask
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((9, 9))) > 0
+    smooth = [
+        cv2.GaussianBlur(item.image.astype(np.float32), (0, 0), 1.0) for item in (aligned, expected)
+    ]
+    return float(np.abs(smooth[0] - smooth[1])[inside].mean())
+
+
+@pytest.mark.parametrize("method", ["auto", "ecc", "homography", "flow"])
+@pytest.mark.parametrize("truth", [BREATHING, HANDHELD], ids=["breathing", "handheld"])
+@pytest.mark.parametrize("order", [1, -1], ids=["near to far", "far to near"])
+def test_slices_come_onto_the_grid_of_the_first(method: str, truth: Any, order: int) -> None:
+    slices, still = moving_sweep(truth), moving_sweep([truth[::order][0]] * 6)
+    run = run_with(method)
+    for item, expected, matrix in list(zip(slices, still, truth, strict=True))[::order]:
+        aligned = run.add(item)
+        assert (aligned.focus_distance, aligned.stamp) == (item.focus_distance, item.stamp)
+        known = matrix @ np.linalg.inv(truth[::order][0])
+        assert distance(run.motion_of(item).matrix, known) < 0.8
+        assert interior_difference(aligned, expected) < 2.0
+    assert run.anchor is slices[::order][0]
+
+
+@pytest.mark.parametrize("method", ["auto", "none", "flow"])
+@pytest.mark.parametrize("slices", [moving_sweep(STILL), two_surfaces(noise=6.0)])
+def test_slices_of_a_still_camera_are_given_back_as_they_are(
+    method: str, slices: list[Slice]
+) -> None:
+    run = run_with(method)
+    for item in slices:
+        assert run.add(item) is item
+        assert run.motion_of(item).is_identity()
+
+
+def test_the_same_slices_are_registered_once_however_many_sweeps_share_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = []
+
+    def counted(previous: Any, view: Any) -> Any:
+        pairs.append((previous, view))
+        return affine_ecc(previous, view)
+
+    affine_ecc = neighbours.affine_ecc
+    monkeypatch.setattr(neighbours, "affine_ecc", counted)
+    slices = moving_sweep(HANDHELD)
+    aligner = Aligner()
+    for first in range(3):
+        run = aligner.start()
+        for item in slices[first : first + 4]:
+            run.add(item)
+    assert len(pairs) == len(slices) - 1
+
+
+def test_what_is_remembered_goes_with_the_slices() -> None:
+    aligner = Aligner()
+    run = aligner.start()
+    for item in moving_sweep(HANDHELD):
+        run.add(item)
+    del run, item
+    gc.collect()
+    assert len(aligner._neighbours._views) == 0
+
+
+def test_pixels_that_are_out_of_view_are_marked() -> None:
+    slices = moving_sweep([np.eye(3), similarity(shift=(8.0, 0.0))])
+    run = run_with("ecc")
+    assert run.add(slices[0]).valid_mask is None
+    mask = run.add(slices[1]).valid_mask
+    assert mask is not None
+    assert mask[:, :-10].all()
+    assert not mask[:, -7:].any()
+
+
+def test_exposure_is_matched_unless_it_is_not_wanted() -> None:
+    gains = (1.0, 0.8, 0.7, 1.2, 0.9, 0.75)
+    for wanted in (True, False):
+        run = run_with("auto", match_exposure=wanted)
+        slices = moving_sweep(STILL, gains=gains)
+        for item, gain in zip(slices, gains, strict=True):
+            ratio = run.add(item).image.mean() / slices[0].image.mean()
+            assert ratio == pytest.approx(1.0 if wanted else gain, rel=0.03)
+
+
+def broken(kind: str) -> Slice:
+    image = {
+        "black": np.zeros((*SIZE, 3), np.uint8),
+        "saturated": np.full((*SIZE, 3), 255, np.uint8),
+        "blank": np.full((*SIZE, 3), 77, np.uint8),
+        "another scene": seen(np.eye(3), seed=9),
+    }[kind]
+    return Slice(image, 9.0)
+
+
+REASONS = {
+    "black": "100 % of the image is black",
+    "saturated": "100 % of the image is overexposed",
+    "blank": "the image is blank",
+    "another scene": "match|agree|in common|the transform",
+}
+
+
+@pytest.mark.parametrize("kind", REASONS)
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("method", ["auto", "ecc", "homography"])
+def test_broken_slices_are_left_out_wherever_they_come(method: str, place: int, kind: str) -> None:
+    slices = moving_sweep(HANDHELD)
+    bad = broken(kind)
+    run = run_with(method)
+    taken, reasons = [], []
+    for item in [*slices[:place], bad, *slices[place:]]:
+        try:
+            run.add(item)
+            taken.append(item)
+        except AlignmentError as error:
+            reasons.append(str(error))
+    if place == 0 and kind == "another scene":
+        # Which of the first two is the wrong one shows with the third.
+        assert run.anchor is slices[0]
+        assert taken == [bad, *slices[1:]]
+    else:
+        assert run.anchor is slices[0]
+        assert taken == slices
+    assert len(reasons) == 1
+    assert re.search(REASONS[kind], reasons[0])
+    known = HANDHELD[5] @ np.linalg.inv(HANDHELD[0])
+    assert distance(run.motion_of(slices[5]).matrix, known) < 0.8
+
+
+def test_the_nearest_slice_taken_stands_in_for_one_left_out() -> None:
+    slices = moving_sweep(HANDHELD)
+    bad = broken("black")
+    run = run_with("auto")
+    for item in (*slices[:2], bad, *slices[2:]):
+        if item is bad:
+            with pytest.raises(AlignmentError):
+                run.add(item)
+        else:
+            run.add(item)
+    assert run.nearest_taken(slices[4]) is slices[4]
+    assert run.nearest_taken(bad) in (slices[1], slices[2])
+    with pytest.raises(StackError, match="none of the slices of this sweep"):
+        run.nearest_taken(broken("blank"))
+
+
+@pytest.mark.parametrize("by_table", [False, True])
+def test_breathing_is_undone_by_calibration(by_table: bool) -> None:
+    camera = CameraIntrinsics(SIZE[1], SIZE[0], 300.0, 300.0, 120.0, 100.0)
+    options: dict[str, Any] = {"breathing": 0.05}
+    if by_table:
+        options = {"breathing_table": ((0.0, 1.0), (2.0, 1.1))}
+    run = Aligner(AlignmentConfig(method="scale", **options)).start(camera)
+    first = Slice(seen(np.eye(3)), 1.0, lens_position=1.0)
+    second = Slice(seen(np.eye(3)), 0.5, lens_position=2.0)
+    assert run.add(first) is first
+    run.add(second)
+    matrix = run.motion_of(second).matrix
+    assert matrix[0, 0] == pytest.approx(1.1 / 1.05)
+    np.testing.assert_allclose(matrix @ (120.0, 100.0, 1.0), (120.0, 100.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "item", "message"),
+    [
+        ({"breathing": 0.05}, Slice(seen(np.eye(3)), None), "has no focus distance"),
+        ({"breathing": -2.0}, Slice(seen(np.eye(3)), 0.5), "gives the image scale -3"),
+        ({"breathing_table": ((0.0, 1.0),)}, Slice(seen(np.eye(3)), 1.0), "lens position None"),
+    ],
+)
+def test_what_scale_cannot_do_is_named(options: Any, item: Slice, message: str) -> None:
+    run = run_with("scale", **options)
+    run.add(Slice(seen(np.eye(3)), 4.0, lens_position=1.0))
+    with pytest.raises(AlignmentError, match=message):
+        run.add(item)
+
+
+def test_external_flow_is_applied_and_its_holes_do_not_vote(tmp_path: Path) -> None:
+    slices = moving_sweep([np.eye(3), similarity(shift=(4.0, 2.0)), np.eye(3)])
+    flow = np.zeros((*SIZE, 2), np.float32)
+    flow[...] = 4.0, 2.0
+    flow[50:60, 70:90] = np.nan
+    np.save(tmp_path / "flow_1.npy", flow)
+    run = run_with("external", flow_path=str(tmp_path))
+    assert run.add(slices[0]) is slices[0]
+    aligned = run.add(slices[1])
+    assert interior_difference(aligned, moving_sweep(STILL)[1]) < 2.0
+    assert aligned.valid_mask is not None
+    assert not aligned.valid_mask[50:60, 70:90].any()
+    assert aligned.valid_mask[:45, :-10].all()
+    with pytest.raises(AlignmentError, match="holds 1 flow fields, this slice needs number 2"):
+        run.add(slices[2])
+
+
+def test_external_flow_of_another_size_leaves_the_slice_out(tmp_path: Path) -> None:
+    slices = moving_sweep(STILL)
+    np.save(tmp_path / "1.npy", np.zeros((10, 20, 2), np.float32))
+    np.save(tmp_path / "2.npy", np.zeros((*SIZE, 2), np.float32))
+    run = run_with("external", flow_path=str(tmp_path))
+    run.add(slices[0])
+    with pytest.raises(AlignmentError, match=r"1.npy has shape \(10, 20, 2\)"):
+        run.add(slices[1])
+    assert run.add(slices[2]).valid_mask is None
+
+
+def test_pictures_are_written_of_every_slice_but_the_first(tmp_path: Path) -> None:
+    run = run_with("auto", pictures_dir=str(tmp_path / "pictures"))
+    for item in moving_sweep(HANDHELD[:3]):
+        run.add(item)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["alignment_002.jpg", "alignment_003.jpg"]
+    before, after = np.split(cv2.imread(str(tmp_path / "pictures" / names[1])), 2)
+    tint = [
+        float(np.abs(half[:, : SIZE[1], 0].astype(int) - half[:, : SIZE[1], 2])[30:-30, 30:].mean())
+        for half in (before, after)
+    ]
+    assert tint[1] < 0.6 * tint[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "alignment method 'magic' is not one of auto, none, scale, ecc"),
+        ({"ecc_model": "cubic"}, "alignment ecc_model 'cubic' is not one of similarity"),
+        ({"method": "scale"}, "alignment by scale needs a calibration"),
+        ({"breathing": 11.0}, r"breathing=11.0 m is not in \(-10, 10\)"),
+        ({"breathing_table": ((0.0, 0.0),)}, "magnification 0.0 at lens position 0.0"),
+        ({"method": "external"}, "needs flow_path"),
+        ({"method": "external", "flow_path": "/nowhere"}, "/nowhere is no folder"),
+    ],
+)
+def test_options_out_of_range_are_named(options: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Aligner(AlignmentConfig(**options))
