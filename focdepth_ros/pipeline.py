@@ -14,9 +14,10 @@ import numpy as np
 from focdepth_ros.alignment import Aligner, AlignmentConfig
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
+from focdepth_ros.classical.hole_filling import fill_holes
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import AlignmentError, BackendError, OptionError, StackError
-from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
 from focdepth_ros.registration.warp import warp_estimate
 from focdepth_ros.stack import FocalStack, Slice
 
@@ -34,6 +35,9 @@ class DepthPipeline:
         How the slices are brought onto one pixel grid; by default only as far as needed.
     min_confidence : float
         Pixels of lower confidence get NaN as their depth; 0 answers every pixel.
+    fill_holes : bool
+        Whether these pixels get a depth guessed from those around them instead. Their
+        confidence is 0, so that finite depth of confidence 0 is what was filled.
 
     Raises
     ------
@@ -47,16 +51,18 @@ class DepthPipeline:
         *,
         alignment: AlignmentConfig | None = None,
         min_confidence: float = DEFAULT_MIN_CONFIDENCE,
+        fill_holes: bool = False,
     ) -> None:
         self.backend = create_backend(AUTO) if backend is None else backend
         self.aligner = Aligner(alignment)
         if not 0.0 <= min_confidence <= 1.0:
             raise OptionError(f"min_confidence {min_confidence} is not in [0, 1]")
         self.min_confidence = min_confidence
+        self.fill_holes = fill_holes
 
     def start(self, spec: SweepSpec) -> SweepRun:
         """Begin a sweep whose slices come one by one."""
-        return SweepRun(self.backend, self.aligner, spec, self.min_confidence)
+        return SweepRun(self, spec)
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack; pixels below `min_confidence` are NaN."""
@@ -69,14 +75,13 @@ class DepthPipeline:
 class SweepRun:
     """One sweep on its way through the pipeline: `add` per frame, then `finish`."""
 
-    def __init__(
-        self, backend: Backend, aligner: Aligner, spec: SweepSpec, min_confidence: float
-    ) -> None:
-        self._backend = backend
-        self._aligner = aligner
+    def __init__(self, pipeline: DepthPipeline, spec: SweepSpec) -> None:
+        self._backend = pipeline.backend
+        self._aligner = pipeline.aligner
+        self._min_confidence = pipeline.min_confidence
+        self._fill_holes = pipeline.fill_holes
         self._spec = spec
-        self._min_confidence = min_confidence
-        self._alignment = aligner.start(spec.intrinsics)
+        self._alignment = self._aligner.start(spec.intrinsics)
         self._slices: list[Slice] = []  # as aligned
         self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
         self._left_out: dict[int, str] = {}
@@ -143,8 +148,7 @@ class SweepRun:
         estimate = self._answer()
         if self._failure is not None:
             warnings.append(self._failure)
-        unsure = estimate.confidence < self._min_confidence
-        estimate = replace(estimate, depth=np.where(unsure, np.float32(np.nan), estimate.depth))
+        estimate = self._without_unsure(estimate)
         if reference is not None:
             taken = self.reference_taken(reference)
             if taken is not reference:
@@ -161,6 +165,26 @@ class SweepRun:
             timings=timings,
             warnings=(*estimate.warnings, *warnings),
             left_out=len(self._left_out),
+        )
+
+    def _without_unsure(self, estimate: DepthEstimate) -> DepthEstimate:
+        """Depth only where it is sure enough; the rest is NaN, or filled and marked so."""
+        unsure = estimate.confidence < self._min_confidence
+        if not self._fill_holes:
+            return replace(estimate, depth=np.where(unsure, np.float32(np.nan), estimate.depth))
+        guide = estimate.all_in_focus
+        if guide is None:
+            guide = self._slices[0].image
+        slice_index = fill_holes(estimate.slice_index, ~unsure, guide)
+        depth = slice_index
+        if self._spec.metric:
+            dioptres = sorted((item.dioptre for item in self._slices), reverse=True)
+            depth = depth_from_slice_index(slice_index, np.array(dioptres))
+        return replace(
+            estimate,
+            depth=np.where(unsure, depth, estimate.depth),
+            slice_index=slice_index,
+            confidence=np.where(unsure, np.float32(0), estimate.confidence),
         )
 
     def _aligned(self, item: Slice, *, replaces_all: bool) -> Slice:

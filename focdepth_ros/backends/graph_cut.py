@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
+_MAX_CACHED_PIXELS = 1_000_000  # of a slice's focus measure; larger ones are not held twice
 _FULL_WEIGHT_CONTRAST = 0.8  # of the log focus measure; clearer peaks weigh no more
 _LEAST_WEIGHT = 0.02
 
@@ -176,7 +177,8 @@ class GraphCutBackend(Backend):
                 reduction=self._reduction,
                 valid_mask=item.valid_mask,
             )
-            self._measured[item] = energy
+            if energy.size <= _MAX_CACHED_PIXELS:
+                self._measured[item] = energy
         return energy
 
 

@@ -45,8 +45,33 @@ def estimate(
     max_size: Optional[int] = typer.Option(
         None, metavar="PIXELS", help="Scale larger images down to this longest side."
     ),
+    reverse: bool = typer.Option(
+        False, "--reverse", help="The images go from far to near; for a folder without distances."
+    ),
+    align: str = typer.Option(
+        "auto",
+        metavar="METHOD",
+        help="How slices are brought onto one pixel grid: none, scale, ecc, homography, flow, "
+        "external, or auto: as far as needed.",
+    ),
+    flow_path: Optional[Path] = typer.Option(
+        None, metavar="DIR", help="Folder of the flow fields for --align external."
+    ),
+    align_pictures: Optional[Path] = typer.Option(
+        None, metavar="DIR", help="Folder for a picture of every slice before and after alignment."
+    ),
+    align_option: list[str] = typer.Option(
+        [], metavar="KEY=VALUE", help="Further setting of the alignment; may be repeated."
+    ),
+    fill_holes: bool = typer.Option(
+        False,
+        "--fill-holes",
+        help="Guess the depth that was left out from what is around it; its confidence is 0.",
+    ),
     option: list[str] = typer.Option(
-        [], metavar="KEY=VALUE", help="Setting of the backend; may be repeated."
+        [],
+        metavar="KEY=VALUE",
+        help="Setting of the backend, see `focdepth backends NAME`; may be repeated.",
     ),
 ) -> None:
     """Depth of the focal stack in the folder STACK_DIR.
@@ -58,6 +83,7 @@ def estimate(
     """
     from dataclasses import replace
 
+    from focdepth_ros.alignment import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import create_backend
     from focdepth_ros.errors import OptionError
@@ -69,9 +95,26 @@ def estimate(
 
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
     options = settings(option, create_backend(backend).config_class, "--option")
-    pipeline = DepthPipeline(create_backend(backend, **options), min_confidence=min_confidence)
+    alignment = {
+        "method": align,
+        "flow_path": str(flow_path or ""),
+        "pictures_dir": str(align_pictures or ""),
+        **settings(align_option, AlignmentConfig, "--align-option"),
+    }
+    pipeline = DepthPipeline(
+        create_backend(backend, **options),
+        alignment=AlignmentConfig(**alignment),
+        min_confidence=min_confidence,
+        fill_holes=fill_holes,
+    )
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
+    if reverse:
+        if folder.focus_distances is not None:
+            raise OptionError(
+                f"--reverse: the focus distances of {folder.path} give the order; leave it out"
+            )
+        folder = folder.reversed()
     with progress("Reading images", len(folder.images)) as advance:
         stack = folder.load(max_size=max_size, progress=lambda done, of: advance())
     truth = folder.ground_truth(max_size=max_size)
@@ -95,7 +138,7 @@ def estimate(
         for item in stack.slices:
             run.add(item)
             advance()
-        answer = run.finish()
+        answer = run.finish(reference=stack.slices[stack.reference])
         advance()
 
     warnings = list(answer.warnings)
@@ -109,7 +152,13 @@ def estimate(
     answer = replace(
         answer, timings={"load": load_seconds, **answer.timings}, warnings=tuple(warnings)
     )
-    asked = {"backend": backend, "min_confidence": min_confidence, "options": options}
+    asked = {
+        "backend": backend,
+        "min_confidence": min_confidence,
+        "fill_holes": fill_holes,
+        "options": options,
+        "alignment": alignment,
+    }
     written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
     _report(answer, metrics, written)
 
