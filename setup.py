@@ -32,6 +32,11 @@ GRAPH_CUT = Extension(
         "focdepth_ros/classical/_graph_cut.cpp",
         "focdepth_ros/classical/_weighted_median.cpp",
     ],
+    depends=[
+        "focdepth_ros/classical/_coarse_to_fine.h",
+        "focdepth_ros/classical/_expansion.h",
+        "focdepth_ros/classical/_grid_cut.h",
+    ],
     extra_compile_args=["-std=c++17", "-O3", "-DNDEBUG"],
     language="c++",
     optional=True,  # without it the graph cut backend says that it cannot be used, and why

@@ -7,17 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from focdepth_ros.backends.registry import choose_backend, create_backend, list_backends
-from focdepth_ros.classical import graph_cut
+from focdepth_ros.classical import compiled, graph_cut
 from focdepth_ros.errors import BackendUnavailableError
 
 
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As after an installation without a C++ compiler."""
-    monkeypatch.setattr(graph_cut, "LIBRARY_NAME", "lib_never_built.so")
-    graph_cut._library.cache_clear()
+    monkeypatch.setattr(compiled, "LIBRARY_NAME", "lib_never_built.so")
+    caches = (compiled.compiled_library, graph_cut._function)
+    for function in caches:
+        function.cache_clear()
     yield
-    graph_cut._library.cache_clear()
+    for function in caches:
+        function.cache_clear()
 
 
 @pytest.mark.usefixtures("without_library")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from focdepth_ros.classical.graph_cut import alpha_expansion
-from focdepth_ros.errors import BackendError
+from focdepth_ros.classical.graph_cut import alpha_expansion, cut_fast
+from focdepth_ros.errors import BackendError, OptionError
 
 
 def energy_of(
@@ -34,7 +35,7 @@ def random_problem(
     unary, right, down = (
         (rng.integers(0, 24, size) / 8).astype(np.float32) for size in (shape, shape[1:], shape[1:])
     )
-    return unary, right / 2, down / 2
+    return unary, right / np.float32(2), down / np.float32(2)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -89,6 +90,39 @@ def test_single_rows_columns_and_pixels(shape: tuple[int, int, int]) -> None:
     assert energy == pytest.approx(energy_of(unary, right, down, 2, labels), abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_energy_never_rises_from_the_start(seed: int) -> None:
+    unary, right, down = random_problem(seed, (6, 30, 40))
+    start = np.random.default_rng(seed).integers(0, 6, (30, 40)).astype(np.uint8)
+    energies = [energy_of(unary, right, down, 3, start)]
+    for _ in range(4):
+        start, energy = alpha_expansion(unary, right, down, truncation=3, start=start, max_cycles=1)
+        energies.append(energy)
+    assert np.all(np.diff(energies) <= 1e-9)
+    assert energies[1] < energies[0]
+
+
+def test_a_constant_added_to_all_costs_of_a_pixel_changes_no_label() -> None:
+    unary, right, down = random_problem(4, (5, 12, 9))
+    offset = np.random.default_rng(0).integers(-1000, 1000, (12, 9)).astype(np.float32)
+    labels, energy = alpha_expansion(unary, right, down, truncation=2)
+    shifted, higher = alpha_expansion(unary + offset, right, down, truncation=2)
+    np.testing.assert_array_equal(shifted, labels)
+    assert higher == pytest.approx(energy + float(offset.sum()), abs=1e-6)
+
+
+@pytest.mark.parametrize("solve", [alpha_expansion, cut_fast])
+def test_costs_of_any_size_are_taken(solve: Callable[..., tuple[NDArray[np.uint8], float]]) -> None:
+    unary, right, down = random_problem(2, (3, 100, 90))
+    largest = np.finfo(np.float32).max
+    labels, _ = solve(unary / 3 * largest, right, down, truncation=2)
+    np.testing.assert_array_equal(
+        np.take_along_axis(unary, labels[None].astype(int), 0)[0], unary.min(0)
+    )
+    labels, _ = solve(unary, right + largest / 2, down + largest / 2, truncation=2)
+    assert np.unique(labels).size == 1
+
+
 def test_shapes_that_do_not_agree_are_named() -> None:
     unary, right, down = random_problem(0, (3, 4, 5))
     with pytest.raises(BackendError, match=r"weight_down has shape \(4, 4\)"):
@@ -97,3 +131,42 @@ def test_shapes_that_do_not_agree_are_named() -> None:
         alpha_expansion(unary, right, down, truncation=2, start=np.zeros((2, 2), np.uint8))
     with pytest.raises(BackendError, match="257 labels"):
         alpha_expansion(np.zeros((257, 4, 5), np.float32), right, down, truncation=2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("solve", [alpha_expansion, cut_fast])
+def test_terms_that_are_not_finite_are_named(
+    solve: Callable[..., tuple[NDArray[np.uint8], float]], value: float
+) -> None:
+    unary, right, down = random_problem(0, (3, 4, 5))
+    broken = unary.copy()
+    broken[2, 3, 4] = value
+    with pytest.raises(BackendError, match="unary has costs that are NaN or inf"):
+        solve(broken, right, down, truncation=2)
+    right[0, 1] = value
+    with pytest.raises(BackendError, match="weight_right is in"):
+        solve(unary, right, down, truncation=2)
+
+
+@pytest.mark.parametrize("solve", [alpha_expansion, cut_fast])
+def test_malformed_problems_are_named(
+    solve: Callable[..., tuple[NDArray[np.uint8], float]],
+) -> None:
+    unary, right, down = random_problem(0, (3, 4, 5))
+    with pytest.raises(BackendError, match="weight_down is in \\[-1.0, "):
+        solve(unary, right, np.where(down == down.max(), np.float32(-1), down), truncation=2)
+    for shape in ((0, 4, 5), (3, 0, 5), (4, 5)):
+        with pytest.raises(BackendError, match="unary has shape"):
+            solve(np.zeros(shape, np.float32), right, down, truncation=2)
+    for truncation in (0, 256, 1.5):
+        with pytest.raises(OptionError, match=f"truncation={truncation} is not"):
+            solve(unary, right, down, truncation=truncation)
+
+
+def test_start_and_cycles_out_of_range_are_named() -> None:
+    unary, right, down = random_problem(0, (3, 4, 5))
+    start = np.full((4, 5), 3, np.uint8)
+    with pytest.raises(BackendError, match=r"labels in \[3, 3\], the unary has 3"):
+        alpha_expansion(unary, right, down, truncation=2, start=start)
+    with pytest.raises(OptionError, match="max_cycles=0"):
+        alpha_expansion(unary, right, down, truncation=2, max_cycles=0)
