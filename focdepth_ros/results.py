@@ -206,6 +206,7 @@ def _summary(estimate: DepthEstimate, stack: FocalStack) -> dict[str, Any]:
         "width": width,
         "height": height,
         "slices": len(stack),
+        "left_out": estimate.left_out,
         "focus_distances": (
             [item.focus_distance for item in stack.slices] if stack.is_metric else None
         ),

@@ -121,6 +121,40 @@ class TestEstimate:
         assert "not written: cloud.ply: the stack is relative" in captured.out
         assert "warning: the ground truth is not used" in captured.err
 
+    def test_turns_a_relative_stack_round(self, stack_dir: Path, tmp_path: Path) -> None:
+        change(stack_dir, "focus_distances")
+        # Alignment takes the grid of the first slice, which is another one the other way round.
+        command = ("estimate", stack_dir, "--min-confidence", 0, "--align", "none")
+        assert run(*command, "-o", tmp_path / "a") == 0
+        assert run(*command, "-o", tmp_path / "b", "--reverse") == 0
+        plain, turned = (np.load(tmp_path / name / "depth.npy") for name in "ab")
+        away = np.abs(plain + turned - (SLICES - 1))
+        assert np.median(away) < 0.05
+        assert np.abs(plain - turned).max() > 1.0
+
+    def test_fills_holes_and_marks_them(self, simulated: Path, tmp_path: Path) -> None:
+        command = ("estimate", simulated, "--min-confidence", 0.5)
+        assert run(*command, "-o", tmp_path / "a") == 0
+        assert run(*command, "-o", tmp_path / "b", "--fill-holes") == 0
+        plain, filled = (np.load(tmp_path / name / "depth.npy") for name in "ab")
+        unknown = np.isnan(plain)
+        assert unknown.any()
+        assert not np.isnan(filled).any()
+        np.testing.assert_array_equal(filled[~unknown], plain[~unknown])
+        np.testing.assert_array_equal(np.load(tmp_path / "b" / "confidence.npy") == 0.0, unknown)
+
+    def test_writes_what_alignment_did(self, simulated: Path, tmp_path: Path) -> None:
+        pictures = tmp_path / "pictures"
+        options = ("--align", "ecc", "--align-option", "ecc_model=homography")
+        output = tmp_path / "out"
+        assert run("estimate", simulated, "-o", output, *options, "--align-pictures", pictures) == 0
+        result = result_of(output)
+        assert len(list(pictures.iterdir())) == SLICES - 1 - int(str(result["left_out"]))
+        settings = result["settings"]
+        assert isinstance(settings, dict)
+        assert settings["alignment"]["method"] == "ecc"
+        assert settings["alignment"]["ecc_model"] == "homography"
+
     def test_takes_distances_from_the_command_line(self, stack_dir: Path, tmp_path: Path) -> None:
         (stack_dir / "stack.yaml").unlink()
         distances = "0.4,0.5,1,inf"

@@ -126,6 +126,14 @@ class TestBadInput:
                 "Invalid value for '--min-confidence': ",
             ),
             (
+                ("estimate", "a", "-o", "b", "--align", "magic"),
+                "'magic'",
+            ),
+            (
+                ("estimate", "a", "-o", "b", "--align", "external", "--flow-path", "/no/where"),
+                "/no/where",
+            ),
+            (
                 ("estimate", "a", "-o", "b", "--focus-distances", "1;2"),
                 "'1;2' is not a list of metres",
             ),

@@ -126,6 +126,20 @@ class TestChoosingSlices:
         assert truth is not None
         np.testing.assert_allclose(truth, np.full((6, 8), 1.5))
 
+    def test_turns_the_order_round(self, folder: Path) -> None:
+        write_yaml(folder, reference=2)
+        stack = StackFolder.open(folder).reversed().load()
+        assert values(stack) == [20, 10, 0]
+        assert stack.reference == 0
+
+    def test_turning_keeps_images_and_distances_together(self, folder: Path) -> None:
+        write_yaml(folder, focus_distances=[2.0, 1.0, 0.5])
+        plain, turned = (
+            f.load() for f in (StackFolder.open(folder), StackFolder.open(folder).reversed())
+        )
+        assert values(plain) == values(turned) == [20, 10, 0]
+        assert turned.reference == plain.reference
+
     def test_follows_the_list(self, tmp_path: Path) -> None:
         write_images(tmp_path, "a.png", "sub/b.png", "c.png")
         write_yaml(tmp_path, images=["c.png", "sub/b.png"])
