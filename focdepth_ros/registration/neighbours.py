@@ -10,10 +10,10 @@ import numpy as np
 
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.registration.agreement import agreement
-from focdepth_ros.registration.ecc import EccModel, affine_ecc, least_ecc_enough, register_ecc
+from focdepth_ros.registration.ecc import EccModel, least_ecc_enough, register_ecc
 from focdepth_ros.registration.flow import residual_flow
 from focdepth_ros.registration.homography import Keypoints, keypoints_of, register_keypoints
-from focdepth_ros.registration.motion import Matrix, similarity_part
+from focdepth_ros.registration.motion import Matrix
 from focdepth_ros.registration.view import View, view_of
 from focdepth_ros.stack import FloatImage, Slice
 
@@ -31,7 +31,7 @@ class Neighbours:
         self._keypoints: WeakKeyDictionary[Slice, Keypoints] = WeakKeyDictionary()
         self._correlated: _Pairs[Matrix] = _Pairs()
         self._pointed: _Pairs[Matrix] = _Pairs()
-        self._affine: _Pairs[Matrix | None] = _Pairs()
+        self._similar: _Pairs[Matrix | None] = _Pairs()
         self._needed: _Pairs[Matrix] = _Pairs()
         self._flows: _Pairs[FloatImage] = _Pairs()
 
@@ -99,19 +99,17 @@ class Neighbours:
             If no good transform is found.
         """
         before, view = self.view(previous), self.view(item)
-        affine = self._affine.get(previous, item, lambda: _affine_or_none(before, view))
+        similarity = self._similar.get(previous, item, lambda: _similarity_or_none(before, view))
         as_is = agreement(before, view, np.eye(3))
-        if affine is not None:
-            similarity = similarity_part(affine, item.size)
-            if as_is.is_good and is_still(similarity):
-                return similarity, True
+        if similarity is not None and as_is.is_good and is_still(similarity):
+            return similarity, True
         if not as_is.can_tell:
             # Nothing is seen that could be misplaced.
             return np.eye(3), is_still(np.eye(3))
 
         def register() -> Matrix:
-            if affine is not None:
-                matrix = least_ecc_enough(before, view, affine)
+            if similarity is not None:
+                matrix = least_ecc_enough(before, view, similarity)
                 if agreement(before, view, matrix).is_good:
                     return matrix
             return self.by_points(previous, item)
@@ -147,8 +145,8 @@ class _Pairs(Generic[_Found]):
         return known[1]
 
 
-def _affine_or_none(previous: View, view: View) -> Matrix | None:
+def _similarity_or_none(previous: View, view: View) -> Matrix | None:
     try:
-        return affine_ecc(previous, view)
+        return register_ecc(previous, view, model="similarity")
     except AlignmentError:
         return None

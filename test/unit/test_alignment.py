@@ -68,12 +68,12 @@ def test_the_same_slices_are_registered_once_however_many_sweeps_share_them(
 ) -> None:
     pairs = []
 
-    def counted(previous: Any, view: Any) -> Any:
+    def counted(previous: Any, view: Any, *, model: Any) -> Any:
         pairs.append((previous, view))
-        return affine_ecc(previous, view)
+        return register_ecc(previous, view, model=model)
 
-    affine_ecc = neighbours.affine_ecc
-    monkeypatch.setattr(neighbours, "affine_ecc", counted)
+    register_ecc = neighbours.register_ecc
+    monkeypatch.setattr(neighbours, "register_ecc", counted)
     slices = moving_sweep(HANDHELD)
     aligner = Aligner()
     for first in range(3):

@@ -12,7 +12,7 @@ from synthetic_motion import SIZE, distance, seen, similarity
 
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.registration.agreement import agreement
-from focdepth_ros.registration.ecc import affine_ecc, least_ecc_enough, register_ecc
+from focdepth_ros.registration.ecc import least_ecc_enough, register_ecc
 from focdepth_ros.registration.homography import keypoints_of, register_keypoints
 from focdepth_ros.registration.motion import (
     Matrix,
@@ -48,7 +48,7 @@ def test_ecc_finds_the_transform(model: Any, truth: Matrix, blur: tuple[float, f
 @pytest.mark.parametrize("truth", [BREATHING, HANDHELD, AFFINE, TILTED])
 def test_the_least_model_that_explains_the_motion_is_taken(truth: Matrix) -> None:
     previous, view = view_of(seen(np.eye(3))), view_of(seen(truth, blur=0.5))
-    found = least_ecc_enough(previous, view, affine_ecc(previous, view))
+    found = least_ecc_enough(previous, view, register_ecc(previous, view, model="similarity"))
     assert distance(found, truth) < 0.25
     is_similarity = distance(similarity_part(found, SIZE), found) < 1e-6
     assert is_similarity == (truth is BREATHING or truth is HANDHELD)
