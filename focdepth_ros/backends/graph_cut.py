@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from focdepth_ros.classical.confidence import FocusCurves, noise_floor, peak_con
 from focdepth_ros.classical.energy_terms import edge_aware_weights, inverse_unary, log_unary
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
-from focdepth_ros.classical.graph_cut import alpha_expansion, library_missing_because
+from focdepth_ros.classical.graph_cut import alpha_expansion, cut_fast, library_missing_because
 from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.classical.refinement import enlarge, smooth_surfaces
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
+_CUT_REDUCTION = 2  # on top of it
 _MAX_CACHED_PIXELS = 1_000_000  # of a slice's focus measure; larger ones are not held twice
 _FULL_WEIGHT_CONTRAST = 0.8  # of the log focus measure; clearer peaks weigh no more
 _LEAST_WEIGHT = 0.02
@@ -55,7 +55,10 @@ class GraphCutConfig(FocusMeasureConfig):
         1.0, "Factor on the cost of a slice.", minimum=0.0, maximum=10_000.0
     )
     pair_scale: float = option(
-        0.6, "Cost of a step of one slice between neighbours.", minimum=0.0, maximum=10_000.0
+        3.2,
+        "Cost of a step of one slice between neighbouring pixels of the image.",
+        minimum=0.0,
+        maximum=10_000.0,
     )
     truncation: int = option(
         6,
@@ -72,11 +75,12 @@ class GraphCutConfig(FocusMeasureConfig):
     )
     solver: str = option(
         "fast",
-        "Over what the cut runs: a coarser grid, from which it is refined, or all pixels.",
+        "How the cut is done: coarse to fine on a grid of a quarter of the resolution, or by "
+        "alpha-expansion over all pixels of the image, which takes seconds.",
         choices=("fast", "exact"),
     )
     max_cycles: int = option(
-        4, "How often at most the cut tries every slice.", minimum=1, maximum=100
+        4, "How often at most the exact cut tries every slice.", minimum=1, maximum=100
     )
     median_radius: int = option(
         7,
@@ -128,6 +132,11 @@ class GraphCutConfig(FocusMeasureConfig):
                 "middle, so give an odd number of pixels"
             )
 
+    @property
+    def reduction(self) -> int:
+        """By how much the grid is coarser on which the focus is measured."""
+        return 1 if self.solver == "exact" else _REDUCTION
+
 
 class GraphCutBackend(Backend):
     """Sharpest slice per pixel, made consistent between neighbours by a graph cut.
@@ -146,7 +155,6 @@ class GraphCutBackend(Backend):
         self._config = config or GraphCutConfig()
         self._focus_measure = self._config.focus_measure()
         self._device = choose_device(self._config.device)
-        self._reduction = 1 if self._config.solver == "exact" else _REDUCTION
         # Overlapping sweeps (a sliding window) share slices; each is measured once.
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
@@ -164,7 +172,7 @@ class GraphCutBackend(Backend):
             self._focus_measure,
             self._device,
             window_sigma=self._config.window_sigma,
-            reduction=self._reduction,
+            reduction=self._config.reduction,
         )
         return GraphCutAccumulator(builder, self._config)
 
@@ -174,7 +182,7 @@ class GraphCutBackend(Backend):
             energy = self._focus_measure(
                 item.image,
                 window_sigma=self._config.window_sigma,
-                reduction=self._reduction,
+                reduction=self._config.reduction,
                 valid_mask=item.valid_mask,
             )
             if energy.size <= _MAX_CACHED_PIXELS:
@@ -242,10 +250,8 @@ class GraphCutAccumulator(Accumulator):
         """Labels (h, w) of the energy (N, h, w)."""
         config = self._config
         count, height, width = energy.shape
-        factor = 1
-        if config.solver == "fast":
-            factor = max(1, math.ceil(math.sqrt(height * width / 20_000)))
-        size = (max(1, width // factor), max(1, height // factor))
+        step = 1 if config.solver == "exact" else _CUT_REDUCTION
+        size = (max(1, width // step), max(1, height // step))
         unary = np.empty((count, size[1], size[0]), dtype=np.float32)
         for layer, target in zip(energy, unary, strict=True):
             cv2.resize(layer, size, dst=target, interpolation=cv2.INTER_AREA)
@@ -254,12 +260,15 @@ class GraphCutAccumulator(Accumulator):
         )
         unary *= np.float32(config.unary_scale)
         coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
-        labels, _ = alpha_expansion(
-            unary,
-            *edge_aware_weights(coarse_guide, config.pair_scale, config.edge_contrast),
-            truncation=config.truncation,
-            max_cycles=config.max_cycles,
-        )
+        # A cell stands for its pixels with one cost, but has only their outer borders.
+        pixels = config.reduction * step
+        weights = edge_aware_weights(coarse_guide, config.pair_scale / pixels, config.edge_contrast)
+        if config.solver == "exact":
+            labels, _ = alpha_expansion(
+                unary, *weights, truncation=config.truncation, max_cycles=config.max_cycles
+            )
+        else:
+            labels, _ = cut_fast(unary, *weights, truncation=config.truncation)
         enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(enlarged, dtype=np.uint8)
 

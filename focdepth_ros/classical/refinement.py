@@ -95,7 +95,7 @@ def smooth_surfaces(slice_index: FloatImage) -> FloatImage:
     Tomasi, Manduchi, "Bilateral Filtering for Gray and Color Images", ICCV 1998.
     """
     return np.asarray(
-        cv2.bilateralFilter(slice_index, d=15, sigmaColor=0.7, sigmaSpace=6.0), dtype=np.float32
+        cv2.bilateralFilter(slice_index, d=9, sigmaColor=0.7, sigmaSpace=4.0), dtype=np.float32
     )
 
 

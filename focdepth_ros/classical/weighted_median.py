@@ -88,7 +88,8 @@ def weighted_median(
         return slice_index.copy()
 
     lowest = float(slice_index.min(where=known, initial=np.inf))
-    span = float(slice_index.max(where=known, initial=-np.inf)) - lowest
+    highest = float(slice_index.max(where=known, initial=-np.inf))
+    span = highest - lowest
     step = max(_STEP, span / _LARGEST)
     values = np.where(known, (slice_index - np.float32(lowest)) / np.float32(step), 0)
     own = np.float32(_FULL_WEIGHT) * (known if weight is None else np.where(known, weight, 0))
@@ -101,6 +102,7 @@ def weighted_median(
     answer = found.astype(np.float32)
     answer *= np.float32(step)
     answer += np.float32(lowest)
+    np.minimum(answer, np.float32(highest), out=answer)  # rounding may not leave the stack
     return np.where(found < 0, slice_index, answer)
 
 

@@ -191,3 +191,11 @@ def test_refuses_what_does_not_fit_together() -> None:
         weighted_median(index, np.full((9, 11), np.nan, np.float32), radius=2, guide_sigma=5.0)
     with pytest.raises(BackendError, match="not in"):
         weighted_median(index, guide, radius=2, guide_sigma=5.0, weight=weight * 2)
+
+
+def test_never_leaves_the_range_of_the_values() -> None:
+    values = np.full((6, 9), 2.0, np.float32)
+    values[:, :3] = 0.9961
+    answer = weighted_median(values, np.zeros((6, 9), np.uint8), radius=1, guide_sigma=5.0)
+    assert answer.max() == np.float32(2.0)
+    assert answer.min() == np.float32(0.9961)
