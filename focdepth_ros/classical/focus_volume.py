@@ -71,9 +71,22 @@ class FocusVolume:
         log_energy : (N, h, w) float32
             ``log(energy + floor)``.
         slice_index, overshoot : (h, w) float32
+            The overshoot is at least a slice where one beside the peak was out of view.
         """
         log_energy = np.log(self.energy + np.float32(floor))
-        return log_energy, *refine_peak(log_energy, labels, self.positions)
+        slice_index, overshoot = refine_peak(log_energy, labels, self.positions)
+        return log_energy, slice_index, self._or_unseen(labels, overshoot)
+
+    def _or_unseen(self, labels: NDArray[np.integer[Any]], overshoot: FloatImage) -> FloatImage:
+        """The overshoot, at least a slice where the peak may be in a slice that was out of view."""
+        if self.valid is None:
+            return overshoot
+        last = len(self.valid) - 1
+        seen = np.ones(labels.shape, np.bool_)
+        for beside in (np.maximum(labels, 1) - 1, np.minimum(labels, last - 1) + 1):
+            at = beside.astype(np.intp)[np.newaxis]
+            seen &= np.take_along_axis(self.valid, at, axis=0)[0]
+        return np.where(seen, overshoot, np.maximum(overshoot, np.float32(1.0)))
 
     def sample_all_in_focus(self, slice_index: FloatImage) -> ImageArray:
         """The sweep's images sampled at (H, W) positions; see `all_in_focus`."""

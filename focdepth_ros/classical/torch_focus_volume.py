@@ -47,7 +47,11 @@ class TorchFocusVolume(FocusVolume):
         log_energy = (self.device_energy + floor).log_()
         on_device = upload(labels, str(self.device_energy.device))
         slice_index, overshoot = refine_peak(log_energy, on_device, self.positions)
-        return log_energy.cpu().numpy(), slice_index.cpu().numpy(), overshoot.cpu().numpy()
+        return (
+            log_energy.cpu().numpy(),
+            slice_index.cpu().numpy(),
+            self._or_unseen(labels, overshoot.cpu().numpy()),
+        )
 
     def sample_all_in_focus(self, slice_index: FloatImage) -> ImageArray:
         """As that of `FocusVolume`, done on the GPU where the images are there."""

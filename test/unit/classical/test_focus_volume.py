@@ -8,7 +8,12 @@ from synthetic_sweeps import DIOPTRES, SIZE, true_index, two_surfaces
 
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.focus_operators import create_focus_measure
-from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, fill_unknown, sharpest_slice
+from focdepth_ros.classical.focus_volume import (
+    FocusVolume,
+    FocusVolumeBuilder,
+    fill_unknown,
+    sharpest_slice,
+)
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
 
@@ -213,3 +218,18 @@ def test_what_was_out_of_view_stays_so_after_an_early_answer() -> None:
     found, expected = early.volume(), late.volume()
     np.testing.assert_array_equal(found.valid, expected.valid)
     np.testing.assert_array_equal(found.energy, expected.energy)
+
+
+def test_a_peak_beside_an_unseen_slice_counts_as_outside() -> None:
+    curve = np.array([1.0, 2.0, 9.0, 3.0, 1.0], np.float32)
+    energy = np.broadcast_to(curve[:, np.newaxis, np.newaxis], (5, 2, 3)).copy()
+    valid = np.ones(energy.shape, np.bool_)
+    valid[3, 0, :] = False  # beside the peak
+    valid[0, 1, 0] = False  # far from it
+    volume = FocusVolume(
+        energy=energy, positions=np.arange(5.0), images=(), size=(2, 3), metric=False,
+        all_in_focus=False, valid=valid,
+    )  # fmt: skip
+    _, _, overshoot = volume.refine_peak(np.full((2, 3), 2, np.uint8), 0.1)
+    np.testing.assert_array_equal(overshoot[0], 1.0)
+    np.testing.assert_array_equal(overshoot[1], 0.0)
