@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from focdepth_ros.errors import AlignmentError
-from focdepth_ros.registration.motion import Matrix
+from focdepth_ros.registration.motion import Matrix, resampled
 from focdepth_ros.registration.view import View, view_from_slice
 from focdepth_ros.stack import FloatImage
 
@@ -79,15 +79,9 @@ def agreement(previous: View, view: View, matrix: Matrix) -> Agreement:
     """
     shape = previous.detail.shape[:2]
     scale = view_from_slice(view.size, shape)
-    height, width = shape
-    warped = cv2.warpPerspective(
-        view.detail,
-        scale @ matrix @ np.linalg.inv(scale),
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
+    warped = resampled(view.detail, scale @ matrix @ np.linalg.inv(scale))
     detail = previous.detail
-    cells = (max(1, width // _CELL), max(1, height // _CELL))
+    cells = (max(1, shape[1] // _CELL), max(1, shape[0] // _CELL))
 
     def mean(product: FloatImage) -> FloatImage:
         return np.asarray(cv2.resize(product, cells, interpolation=cv2.INTER_AREA))

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.registration.agreement import agreement
-from focdepth_ros.registration.motion import Matrix, corners, implausible_because, transformed
+from focdepth_ros.registration.motion import (
+    Matrix,
+    corners,
+    implausible_because,
+    resampled,
+    transformed,
+)
 from focdepth_ros.registration.view import MIN_SIDE, View, view_from_slice
 from focdepth_ros.stack import FloatImage
 
@@ -125,19 +131,14 @@ def _maximise(
     unit = np.diag([2.0 / width, 2.0 / width, 1.0])
     unit[:2, 2] = -(width - 1.0) / width, -(height - 1.0) / width
     steps = _steepest_descent(template, unit, model)
-    hessian = (steps @ steps.T).astype(np.float64)
+    # Products of a few long rows: for these threads of a BLAS cost more than they give.
+    hessian = np.einsum("ik,jk->ij", steps, steps).astype(np.float64)
     frame = corners((height, width))
 
     scale = view_from_slice(size, (height, width))
     matrix = scale @ start @ np.linalg.inv(scale)
     for _ in range(_ITERATIONS):
-        warped = cv2.warpPerspective(
-            image,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
+        warped = resampled(image, matrix)
         energy = float(np.vdot(warped, warped))
         gain = float(np.vdot(warped, template)) / energy if energy > 0.0 else 0.0
         if not gain > 0.0:
@@ -145,7 +146,7 @@ def _maximise(
         # Where the other image ends, its zeros are to be no difference.
         difference = np.where(warped == 0.0, np.float32(0), np.float32(gain) * warped - template)
         try:
-            slope: NDArray[np.float64] = (steps @ difference.ravel()).astype(np.float64)
+            slope = np.einsum("ik,k->i", steps, difference.ravel())
             parameters = np.linalg.solve(hessian, slope).astype(np.float64)
         except np.linalg.LinAlgError:
             break

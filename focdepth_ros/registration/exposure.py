@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.registration.motion import Matrix
+from focdepth_ros.registration.motion import Matrix, resampled
 from focdepth_ros.registration.view import View, view_from_slice
 from focdepth_ros.stack import ImageArray
 
@@ -37,14 +37,8 @@ def exposure_gains(anchor: View, view: View, matrix: Matrix) -> NDArray[np.float
     """
     shape = anchor.light.shape[:2]
     scale = view_from_slice(view.size, shape)
-    moved = cv2.warpPerspective(
-        view.light,
-        scale @ matrix @ np.linalg.inv(scale),
-        (shape[1], shape[0]),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(float("nan"),) * 4,
-    )
+    into_view = scale @ matrix @ np.linalg.inv(scale)
+    moved = resampled(view.light, into_view, outside=float("nan"))
     target, source = (light.reshape(shape[0] * shape[1], -1) for light in (anchor.light, moved))
     usable = np.all((target >= _MIN_LIGHT) & (source >= _MIN_LIGHT), axis=1)  # NaN is neither
     if np.count_nonzero(usable) < _MIN_CELLS:

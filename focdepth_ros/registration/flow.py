@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from focdepth_ros.registration.motion import Matrix, Motion
+from focdepth_ros.registration.motion import Matrix, Motion, resampled
 from focdepth_ros.registration.view import View, view_from_slice
 from focdepth_ros.stack import FloatImage, ImageArray
 
@@ -42,12 +42,7 @@ def residual_flow(previous: View, view: View, matrix: Matrix) -> FloatImage:
     """
     height, width = previous.detail.shape[:2]
     scale = view_from_slice(view.size, (height, width))
-    moved = cv2.warpPerspective(
-        view.detail,
-        scale @ matrix @ np.linalg.inv(scale),
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
+    moved = resampled(view.detail, scale @ matrix @ np.linalg.inv(scale))
     first, second = _as_grey(previous.detail), _as_grey(np.asarray(moved, dtype=np.float32))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     there = search.calc(first, second, np.zeros((height, width, 2), np.float32))

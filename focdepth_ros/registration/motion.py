@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,6 +117,35 @@ def implausible_because(matrix: Matrix, size: tuple[int, int]) -> str | None:
             f"{lengths.max():.2f}"
         )
     return None
+
+
+def resampled(
+    image: NDArray[Any],
+    matrix: Matrix,
+    interpolation: int = cv2.INTER_LINEAR,
+    *,
+    border: int = cv2.BORDER_CONSTANT,
+    outside: float = 0.0,
+) -> NDArray[Any]:
+    """An image (H, W[, C]) on the grid from which `matrix` leads to it.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C)
+    matrix : (3, 3) float64
+        From pixels of the result to those of `image`.
+    interpolation, border : int
+        As OpenCV numbers them.
+    outside : float
+        What is seen beyond the border, where that is constant.
+    """
+    size = (image.shape[1], image.shape[0])
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    value = (outside,) * 4
+    if matrix[2, 0] == matrix[2, 1] == 0.0:  # much the faster
+        affine = matrix[:2] / matrix[2, 2]
+        return cv2.warpAffine(image, affine, size, None, flags, border, value)
+    return cv2.warpPerspective(image, matrix, size, None, flags, border, value)
 
 
 def grid_over(size: tuple[int, int], shape: tuple[int, int]) -> Points:

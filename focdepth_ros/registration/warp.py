@@ -14,6 +14,7 @@ from focdepth_ros.registration.motion import (
     Motion,
     corners,
     inverse,
+    resampled,
     sampled,
     transformed,
 )
@@ -101,14 +102,7 @@ def _warp(
 ) -> Any:
     height, width = image.shape[:2]
     if motion.flow is None:
-        return cv2.warpPerspective(
-            image,
-            motion.matrix,
-            (width, height),
-            flags=interpolation | cv2.WARP_INVERSE_MAP,
-            borderMode=border,
-            borderValue=(outside,) * 4,
-        )
+        return resampled(image, motion.matrix, interpolation, border=border, outside=outside)
     target = np.empty_like(image)
     for top in range(0, height, _ROWS):
         rows = np.arange(top, min(top + _ROWS, height), dtype=np.float64)
