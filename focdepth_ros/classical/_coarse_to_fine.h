@@ -13,111 +13,79 @@ namespace focdepth {
 
 constexpr int kCoarsestSide = 80;    // px: a grid this small is cut as a whole
 constexpr int kCoarsestCycles = 4;
-constexpr int kBlockSide = 8;        // px: what changed is known by blocks
 constexpr int kDoubtful = 10;  // a label may be wrong from a 10th of what its pairs can cost on
 
-// How far from the borders of the surfaces the moves of a level reach, in pixels, and how often
-// every label is tried.
-struct Effort {
-  int reach, cycles;
-};
-constexpr Effort kFinest = {4, 1};
-constexpr Effort kCoarser = {8, 2};
+// How far from the borders of the surfaces the moves reach in pixels, on the finest grid and the
+// next ones. What a coarse grid gets wrong is a large part of a surface, and cheap to look at.
+constexpr int kReach[] = {6, 12, 16};
+constexpr int kLastReach = 2;
 
-// Energy of labels that are the same all over blocks of 2 x 2 pixels. `unary` is where the sums
-// of the unary costs are kept.
-inline Terms halved(const Terms& fine, std::vector<float>& unary) {
-  Terms coarse{};
-  coarse.height = (fine.height + 1) / 2;
-  coarse.width = (fine.width + 1) / 2;
-  coarse.labels = fine.labels;
-  coarse.truncation = fine.truncation;
-  unary.assign(static_cast<std::size_t>(coarse.labels) * coarse.pixels(), 0.0f);
-  coarse.unary = unary.data();
-  constexpr float most_unary = kMaxUnary / kCostScale;
-  for (int label = 0; label < fine.labels; ++label) {
-    for (int y = 0; y < fine.height; ++y) {
-      const float* from = fine.unary + (static_cast<std::size_t>(label) * fine.height + y) *
-                                           fine.width;
-      float* to = &unary[(static_cast<std::size_t>(label) * coarse.height + y / 2) * coarse.width];
-      const float* least = &fine.least[static_cast<std::size_t>(y) * fine.width];
-      const auto cost = [=](int x) { return std::min(from[x] - least[x], most_unary); };
-      for (int x = 0; x + 1 < fine.width; x += 2) to[x / 2] += cost(x) + cost(x + 1);
-      if (fine.width % 2 == 1) to[fine.width / 2] += cost(fine.width - 1);
-    }
-  }
-  find_best(coarse);
+// The sums of the weights that cross the borders between blocks of 2 x 2 pixels.
+inline void halve_weights(const Terms& fine, Terms& coarse) {
   coarse.right.assign(coarse.width + coarse.pixels(), 0);
   coarse.down.assign(coarse.width + coarse.pixels(), 0);
   const int most = kMaxPair / coarse.truncation;
   for (int y = 0; y < fine.height; ++y) {
+    int* right = &coarse.right[(y / 2 + 1) * coarse.width];
+    for (int x = 1; x < fine.width; x += 2) {
+      right[x / 2] = std::min(right[x / 2] + fine.weight_right(y * fine.width + x), most);
+    }
+    if (y % 2 == 0) continue;
+    int* down = &coarse.down[(y / 2 + 1) * coarse.width];
     for (int x = 0; x < fine.width; ++x) {
-      const int p = y * fine.width + x;
-      const int to = coarse.width + y / 2 * coarse.width + x / 2;
-      if (x % 2 == 1) coarse.right[to] = std::min(coarse.right[to] + fine.weight_right(p), most);
-      if (y % 2 == 1) coarse.down[to] = std::min(coarse.down[to] + fine.weight_down(p), most);
+      down[x / 2] = std::min(down[x / 2] + fine.weight_down(y * fine.width + x), most);
     }
   }
-  return coarse;
 }
 
-// Expansion moves of the pixels around the borders of the surfaces, and of those that would
-// rather have another label.
+// The sums of the unary costs over blocks of 2 x 2 pixels, each above the least of its pixel.
+inline std::vector<float> halved_unary(const Terms& fine, const Terms& coarse) {
+  constexpr float most = kMaxUnary / kCostScale;
+  std::vector<float> unary(static_cast<std::size_t>(coarse.labels) * coarse.pixels());
+  const int width = fine.width;
+  for (int y = 0; y < coarse.height; ++y) {
+    // Where the height is odd, the last row stands in for a next one, and is not counted twice.
+    const std::size_t above = static_cast<std::size_t>(2 * y) * width;
+    const bool two_rows = 2 * y + 1 < fine.height;
+    const float* least = &fine.least[above];
+    const float* least_below = two_rows ? least + width : least;
+    const float share = two_rows ? 1.0f : 0.5f;
+    for (int label = 0; label < fine.labels; ++label) {
+      const float* from = fine.unary + static_cast<std::size_t>(label) * fine.pixels() + above;
+      const float* below = two_rows ? from + width : from;
+      float* to = &unary[static_cast<std::size_t>(label) * coarse.pixels() + y * coarse.width];
+      const auto column = [=](int x) {
+        return std::min(from[x] - least[x], most) + std::min(below[x] - least_below[x], most);
+      };
+      for (int x = 0; x < width / 2; ++x) to[x] = share * (column(2 * x) + column(2 * x + 1));
+      if (width % 2 == 1) to[width / 2] = share * column(width - 1);
+    }
+  }
+  return unary;
+}
+
+// One expansion move per label of the pixels around the borders of the surfaces, and of those
+// that would rather have another label.
 class Refinement {
  public:
   Refinement(const Terms& terms, Expansion& expansion)
       : terms_(terms),
         expansion_(expansion),
-        block_rows_((terms.height + kBlockSide - 1) / kBlockSide),
-        block_columns_((terms.width + kBlockSide - 1) / kBlockSide),
-        changed_(block_rows_ * block_columns_, 1),
         listed_(terms.pixels() + 2 * terms.width),
         borders_(terms.labels),
         doubtful_(terms.labels) {}
 
-  void run(Effort effort) {
-    for (int cycle = 0; cycle < effort.cycles; ++cycle) {
-      find_starts();
-      std::fill(changed_.begin(), changed_.end(), 0);
-      for (int alpha = 0; alpha < terms_.labels; ++alpha) {
-        gather(alpha, effort.reach);
-        expansion_.expand(alpha, members_);
-        for (int p : members_) changed_[block_of(p / terms_.width, p % terms_.width)] = 1;
-      }
+  void run(int reach) {
+    for (int p = 0; p < terms_.pixels(); ++p) add_start(p);
+    for (int alpha = 0; alpha < terms_.labels; ++alpha) {
+      gather(alpha, reach);
+      expansion_.expand(alpha, members_);
     }
   }
 
  private:
-  int block_of(int y, int x) const { return y / kBlockSide * block_columns_ + x / kBlockSide; }
-
-  // Whether anything changed in the block or beside it since all labels were tried there.
-  bool worth_a_look(int block_row, int block_column) const {
-    for (int y = std::max(block_row - 1, 0); y < std::min(block_row + 2, block_rows_); ++y) {
-      for (int x = std::max(block_column - 1, 0); x < std::min(block_column + 2, block_columns_);
-           ++x) {
-        if (changed_[y * block_columns_ + x]) return true;
-      }
-    }
-    return false;
-  }
-
-  // Lists the pixels at the borders of surfaces by their label, and the doubtful ones by the
-  // label they would rather have.
-  void find_starts() {
-    for (std::vector<int>& list : borders_) list.clear();
-    for (std::vector<int>& list : doubtful_) list.clear();
-    for (int row = 0; row < block_rows_; ++row) {
-      for (int column = 0; column < block_columns_; ++column) {
-        if (!worth_a_look(row, column)) continue;
-        const int bottom = std::min((row + 1) * kBlockSide, terms_.height);
-        const int end = std::min((column + 1) * kBlockSide, terms_.width);
-        for (int y = row * kBlockSide; y < bottom; ++y) {
-          for (int x = column * kBlockSide; x < end; ++x) add_start(y * terms_.width + x);
-        }
-      }
-    }
-  }
-
+  // Lists a pixel at the border of a surface by its label, a doubtful one by the label that it
+  // would rather have.
   void add_start(int p) {
     const int label = expansion_.label(p), best = terms_.best[p], width = terms_.width;
     const auto differs = [&](int q, int weight) {
@@ -164,14 +132,12 @@ class Refinement {
 
   const Terms& terms_;
   Expansion& expansion_;
-  int block_rows_, block_columns_;
-  std::vector<std::uint8_t> changed_;  // of each block
-  std::vector<std::uint8_t> listed_;   // whether in members_
+  std::vector<std::uint8_t> listed_;  // whether in members_, with a row more on either side
   std::vector<int> members_;
   std::vector<std::vector<int>> borders_, doubtful_;  // by label
 };
 
-inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, Effort effort) {
+inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, int level = 0) {
   if (std::max(terms.height, terms.width) <= kCoarsestSide) {
     Expansion expansion(terms, terms.best);
     expand_everywhere(terms, kCoarsestCycles, expansion);
@@ -179,9 +145,17 @@ inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, Effort effor
   }
   std::vector<std::uint8_t> start(terms.pixels());
   {
-    std::vector<float> unary;
-    const Terms coarse = halved(terms, unary);
-    const std::vector<std::uint8_t> found = coarse_to_fine(coarse, kCoarser);
+    // The energy of labels that are the same all over blocks of 2 x 2 pixels.
+    Terms coarse{};
+    coarse.height = (terms.height + 1) / 2;
+    coarse.width = (terms.width + 1) / 2;
+    coarse.labels = terms.labels;
+    coarse.truncation = terms.truncation;
+    const std::vector<float> unary = halved_unary(terms, coarse);
+    coarse.unary = unary.data();
+    find_best(coarse);
+    halve_weights(terms, coarse);
+    const std::vector<std::uint8_t> found = coarse_to_fine(coarse, level + 1);
     for (int y = 0; y < terms.height; ++y) {
       for (int x = 0; x < terms.width; ++x) {
         start[y * terms.width + x] = found[y / 2 * coarse.width + x / 2];
@@ -189,7 +163,7 @@ inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, Effort effor
     }
   }
   Expansion expansion(terms, start);
-  Refinement(terms, expansion).run(effort);
+  Refinement(terms, expansion).run(kReach[std::min(level, kLastReach)]);
   return expansion.labels();
 }
 

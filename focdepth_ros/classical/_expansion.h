@@ -53,27 +53,32 @@ struct Terms {
 
 // Fills in the least cost of every pixel and its label. False if a cost is not finite.
 inline bool find_best(Terms& terms) {
+  constexpr std::int32_t kExponent = 0x7f800000;  // these bits are all set in NaN and inf alone
   const std::size_t width = terms.width, pixels = terms.pixels();
   terms.least.resize(pixels);
   terms.best.resize(pixels);
-  std::uint32_t largest = 0;  // bits of the largest absolute value, which go up with it
-  std::vector<std::int32_t> best(width);
+  std::vector<std::int32_t> best_of_row(width);
+  std::int32_t* const best = best_of_row.data();
+  std::int32_t bad = 0;
   for (std::size_t start = 0; start < pixels; start += width) {
-    float* least = &terms.least[start];
+    float* const least = &terms.least[start];
     std::fill(least, least + width, std::numeric_limits<float>::infinity());
-    for (int label = 0; label < terms.labels; ++label) {
-      const float* cost = terms.unary + label * pixels + start;
+    for (std::int32_t label = 0; label < terms.labels; ++label) {
+      const float* const cost = terms.unary + label * pixels + start;
       for (std::size_t x = 0; x < width; ++x) {
-        std::uint32_t bits;
+        std::int32_t bits;
         std::memcpy(&bits, cost + x, sizeof bits);
-        largest = std::max(largest, bits & 0x7fffffffu);
-        best[x] = cost[x] < least[x] ? label : best[x];
-        least[x] = std::min(cost[x], least[x]);
+        bad |= (bits & kExponent) == kExponent;
+        // Without a branch, so that several pixels are worked on together.
+        const float here = cost[x], before = least[x];
+        const std::int32_t less = here < before ? -1 : 0;
+        best[x] = (label & less) | (best[x] & ~less);
+        least[x] = here < before ? here : before;
       }
     }
-    std::copy(best.begin(), best.end(), &terms.best[start]);
+    std::copy(best, best + width, &terms.best[start]);
   }
-  return largest < 0x7f800000u;
+  return bad == 0;
 }
 
 class Expansion {

@@ -1,15 +1,15 @@
 // Max-flow on a 4-connected grid.
 //
 // Boykov, Kolmogorov, "An Experimental Comparison of Min-Cut/Max-Flow Algorithms for Energy
-// Minimization in Vision", PAMI 2004: two search trees grown from source and sink, kept from one
-// augmentation to the next.
+// Minimization in Vision", PAMI 2004: a search tree that is kept from one augmentation to the
+// next. Of the two trees of that paper only the sink's is grown: in an expansion move few pixels
+// change, so it stays small.
 
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -18,7 +18,7 @@ namespace focdepth {
 // Directions of the four arcs of a node; direction ^ 2 is the way back.
 enum Direction : std::uint8_t { kRight = 0, kDown = 1, kLeft = 2, kUp = 3 };
 // What a node's parent can be besides a direction.
-enum Parent : std::uint8_t { kTerminal = 4, kOrphan = 5, kFree = 6 };
+enum Parent : std::uint8_t { kSink = 4, kOrphan = 5, kFree = 6 };
 
 constexpr int kInfinity = std::numeric_limits<int>::max();
 
@@ -27,9 +27,8 @@ struct Node {
   int terminal;      // residual capacity: > 0 from the source, < 0 to the sink
   int next_active;   // index + 1 in the queue of active nodes; 0: not queued; itself: last
   int stamp;         // when `distance` was last known to be right
-  int distance = 1;  // steps to the terminal
+  int distance = 1;  // steps to the sink
   std::uint8_t parent = kFree;
-  bool in_sink_tree;
 };
 
 // Max-flow between those nodes of a grid that are listed. Nodes are counted row by row: the
@@ -44,48 +43,26 @@ class GridCut {
 
   Node& operator[](int i) { return nodes_[margin_ + i]; }
 
-  bool on_sink_side(int i) const {
-    const Node& node = nodes_[margin_ + i];
-    return node.parent != kFree && node.in_sink_tree;
-  }
+  // Whether flow could still go from node `i` to the sink.
+  bool on_sink_side(int i) const { return nodes_[margin_ + i].parent != kFree; }
 
+  // Members are as new again after `clear`, and need not be the same the next time.
   void clear(const std::vector<int>& members) {
     for (int i : members) (*this)[i] = Node{};
   }
 
-  // Members are as new again after `clear`, and need not be the same the next time.
   void solve(const std::vector<int>& members) {
-    first_active_ = last_active_ = 0;
-    orphans_.clear();
     time_ = 0;
     for (int member : members) {
       for (int direction = 0; direction < 4; ++direction) push(margin_ + member, direction);
     }
     for (int member : members) {
       const int i = margin_ + member;
-      Node& node = nodes_[i];
-      if (node.terminal == 0) continue;
-      node.parent = kTerminal;
-      node.in_sink_tree = node.terminal < 0;
+      if (nodes_[i].terminal >= 0) continue;
+      nodes_[i].parent = kSink;
       activate(i);
     }
-    int current = -1;
-    while (true) {
-      if (current < 0 || nodes_[current].parent == kFree) {
-        current = next_active();
-        if (current < 0) return;
-      }
-      int source_end = -1;
-      std::uint8_t direction = 0;
-      const bool found = grow(current, &source_end, &direction);
-      ++time_;
-      if (!found) {
-        current = -1;
-        continue;
-      }
-      augment(source_end, direction);
-      adopt_orphans();
-    }
+    for (int i = next_active(); i >= 0; i = next_active()) grow(i);
   }
 
  private:
@@ -122,32 +99,22 @@ class GridCut {
     return -1;
   }
 
-  // Residual capacity with which node `i` could extend its tree to its neighbour `j`.
-  int growth_capacity(int i, int j, int direction) const {
-    return nodes_[i].in_sink_tree ? nodes_[j].capacity[direction ^ 2]
-                                  : nodes_[i].capacity[direction];
-  }
-
-  // Extend the tree of `i`; true when it meets the other tree, with the joining arc.
-  bool grow(int i, int* source_end, std::uint8_t* joining) {
-    const Node& node = nodes_[i];
-    for (int direction = 0; direction < 4; ++direction) {
+  // Takes the neighbours from which flow can come into the tree. What they have from the source
+  // is sent down the tree at once.
+  void grow(int i) {
+    for (int direction = 0; direction < 4 && nodes_[i].parent != kFree; ++direction) {
       const int j = i + offset_[direction];
-      if (growth_capacity(i, j, direction) == 0) continue;
       Node& neighbour = nodes_[j];
+      if (neighbour.capacity[direction ^ 2] == 0) continue;
+      const Node& node = nodes_[i];
       if (neighbour.parent == kFree) {
-        neighbour.in_sink_tree = node.in_sink_tree;
         adopt(neighbour, direction ^ 2, node);
         activate(j);
-      } else if (neighbour.in_sink_tree != node.in_sink_tree) {
-        *source_end = node.in_sink_tree ? j : i;
-        *joining = static_cast<std::uint8_t>(node.in_sink_tree ? direction ^ 2 : direction);
-        return true;
+        while (neighbour.terminal > 0 && neighbour.parent != kFree) augment(j);
       } else if (neighbour.stamp <= node.stamp && neighbour.distance > node.distance) {
-        adopt(neighbour, direction ^ 2, node);  // a shorter way to the terminal
+        adopt(neighbour, direction ^ 2, node);  // a shorter way to the sink
       }
     }
-    return false;
   }
 
   void adopt(Node& child, int towards_parent, const Node& parent) {
@@ -156,40 +123,26 @@ class GridCut {
     child.distance = parent.distance + 1;
   }
 
-  // Arc that carries flow between a node and its parent, in the flow's direction.
-  int& tree_capacity(int i) {
-    const int towards = nodes_[i].parent;
-    if (nodes_[i].in_sink_tree) return nodes_[i].capacity[towards];
-    return nodes_[i + offset_[towards]].capacity[towards ^ 2];
-  }
-
-  void augment(int source_end, std::uint8_t direction) {
-    const int ends[2] = {source_end, source_end + offset_[direction]};
-    int flow = nodes_[source_end].capacity[direction];
-    for (int end : ends) {
-      int i = end;
-      for (; nodes_[i].parent != kTerminal; i += offset_[nodes_[i].parent])
-        flow = std::min(flow, tree_capacity(i));
-      flow = std::min(flow, std::abs(nodes_[i].terminal));
+  // Sends what node `start` has from the source down the tree, as much as goes.
+  void augment(int start) {
+    int flow = nodes_[start].terminal;
+    int i = start;
+    for (; nodes_[i].parent != kSink; i += offset_[nodes_[i].parent]) {
+      flow = std::min(flow, nodes_[i].capacity[nodes_[i].parent]);
     }
-    nodes_[source_end].capacity[direction] -= flow;
-    nodes_[ends[1]].capacity[direction ^ 2] += flow;
-    for (int end : ends) {
-      int i = end;
-      while (nodes_[i].parent != kTerminal) {
-        const int parent = i + offset_[nodes_[i].parent];
-        const int towards = nodes_[i].parent;
-        int& forward = tree_capacity(i);
-        int& backward = nodes_[i].in_sink_tree ? nodes_[parent].capacity[towards ^ 2]
-                                               : nodes_[i].capacity[towards];
-        forward -= flow;
-        backward += flow;
-        if (forward == 0) orphan(i);
-        i = parent;
-      }
-      nodes_[i].terminal += nodes_[i].in_sink_tree ? flow : -flow;
-      if (nodes_[i].terminal == 0) orphan(i);
+    flow = std::min(flow, -nodes_[i].terminal);
+    nodes_[start].terminal -= flow;
+    for (i = start; nodes_[i].parent != kSink;) {
+      const int towards = nodes_[i].parent;
+      const int parent = i + offset_[towards];
+      nodes_[parent].capacity[towards ^ 2] += flow;
+      if ((nodes_[i].capacity[towards] -= flow) == 0) orphan(i);
+      i = parent;
     }
+    if ((nodes_[i].terminal += flow) == 0) orphan(i);
+    ++time_;
+    for (std::size_t k = 0; k < orphans_.size(); ++k) find_parent(orphans_[k]);
+    orphans_.clear();
   }
 
   void orphan(int i) {
@@ -197,18 +150,13 @@ class GridCut {
     orphans_.push_back(i);
   }
 
-  void adopt_orphans() {
-    for (std::size_t k = 0; k < orphans_.size(); ++k) find_parent(orphans_[k]);
-    orphans_.clear();
-  }
-
-  // Steps from `i` to its terminal, or kInfinity if its tree branch has been cut off.
-  int distance_to_terminal(int i) {
+  // Steps from `i` to the sink, or kInfinity if its branch of the tree has been cut off.
+  int distance_to_sink(int i) {
     int steps = 0;
     while (nodes_[i].stamp != time_) {
       const std::uint8_t parent = nodes_[i].parent;
       ++steps;
-      if (parent == kTerminal) {
+      if (parent == kSink) {
         nodes_[i].stamp = time_;
         nodes_[i].distance = 1;
         return steps;
@@ -225,8 +173,8 @@ class GridCut {
     int best_distance = kInfinity;
     for (int direction = 0; direction < 4; ++direction) {
       const int j = i + offset_[direction];
-      if (!may_adopt(i, j, direction)) continue;
-      int distance = distance_to_terminal(j);
+      if (node.capacity[direction] == 0 || nodes_[j].parent == kFree) continue;
+      int distance = distance_to_sink(j);
       if (distance == kInfinity) continue;
       if (distance < best_distance) {
         best = direction;
@@ -245,20 +193,11 @@ class GridCut {
     }
     for (int direction = 0; direction < 4; ++direction) {
       const int j = i + offset_[direction];
-      Node& neighbour = nodes_[j];
-      if (neighbour.parent == kFree || neighbour.in_sink_tree != node.in_sink_tree) continue;
-      if (may_adopt(i, j, direction)) activate(j);
-      if (neighbour.parent == (direction ^ 2)) orphan(j);
+      if (nodes_[j].parent == kFree) continue;
+      if (node.capacity[direction] != 0) activate(j);
+      if (nodes_[j].parent == (direction ^ 2)) orphan(j);
     }
     node.parent = kFree;
-  }
-
-  // Whether neighbour `j` is in the same tree as `i` and has capacity left to hold it.
-  bool may_adopt(int i, int j, int direction) const {
-    const Node& neighbour = nodes_[j];
-    if (neighbour.parent == kFree || neighbour.in_sink_tree != nodes_[i].in_sink_tree) return false;
-    return (nodes_[i].in_sink_tree ? nodes_[i].capacity[direction]
-                                   : neighbour.capacity[direction ^ 2]) > 0;
   }
 
   int margin_;

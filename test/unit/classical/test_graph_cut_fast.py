@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from focdepth_ros.classical.graph_cut import alpha_expansion, cut_fast
+from focdepth_ros.stack import FloatImage
 
 
 def surfaces(
@@ -23,9 +24,10 @@ def surfaces(
     patches = rng.random((height // 24 + 1, width // 24 + 1))
     texture = np.repeat(np.repeat(patches, 24, axis=0), 24, axis=1)[:height, :width]
     observed = truth + rng.normal(0.0, 1.5, size)
-    unary = np.abs(np.arange(count)[:, None, None] - observed) * texture
-    unary = np.minimum(unary, 4.0).astype(np.float32)
-    right, down = np.full(size, 1.0, np.float32), np.full(size, 1.0, np.float32)
+    costs = np.abs(np.arange(count)[:, None, None] - observed) * texture
+    unary = np.minimum(costs, 4.0).astype(np.float32)
+    right: FloatImage = np.ones(size, np.float32)
+    down = right.copy()
     right[:, :-1][np.abs(np.diff(truth, axis=1)) > 1.0] = 0.2
     down[:-1][np.abs(np.diff(truth, axis=0)) > 1.0] = 0.2
     unary -= unary.min(axis=0)
