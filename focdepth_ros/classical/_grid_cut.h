@@ -111,7 +111,7 @@ class GridCut {
         adopt(neighbour, direction ^ 2, node);
         activate(j);
         while (neighbour.terminal > 0 && neighbour.parent != kFree) augment(j);
-      } else if (neighbour.stamp <= node.stamp && neighbour.distance > node.distance) {
+      } else if (neighbour.stamp <= node.stamp && neighbour.distance > node.distance + 1) {
         adopt(neighbour, direction ^ 2, node);  // a shorter way to the sink
       }
     }
@@ -179,6 +179,7 @@ class GridCut {
       if (distance < best_distance) {
         best = direction;
         best_distance = distance;
+        if (nodes_[j].parent == kSink) break;  // nothing is nearer
       }
       for (int k = j; nodes_[k].stamp != time_; k += offset_[nodes_[k].parent]) {
         nodes_[k].stamp = time_;
