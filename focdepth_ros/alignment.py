@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import AlignmentError, OptionError, StackError
+from focdepth_ros.options import check_options, option
 from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
 from focdepth_ros.registration.flow import significant_flow
@@ -48,65 +49,82 @@ _KEYFRAMES = 4  # slices from one look for parallax to the next
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How the slices of a sweep are brought onto one pixel grid.
-
-    Parameters
-    ----------
-    method : {"auto", "none", "scale", "ecc", "homography", "flow", "external"}
-        ``none``: the slices fit already. ``scale``: focus breathing only, from a calibration.
-        ``ecc``: by the correlation of their detail. ``homography``: by SIFT points. ``flow``:
-        as ``auto``, then by optical flow for parallax. ``external``: by flow fields from files.
-        ``auto``: nothing where the camera stood still, else the least that is enough.
-    match_exposure : bool
-        Whether exposure and white balance are made those of the first slice.
-    ecc_model : {"similarity", "affine", "homography"}
-        What the transform of ``ecc`` may do.
-    breathing : float
-        For ``scale``: growth of the image per dioptre of focus, in metres.
-    breathing_table : tuple of (float, float)
-        For ``scale``, in place of `breathing`: lens positions and the magnification at each.
-    flow_path : str
-        For ``external``: folder with one flow field for each slice but the first, in the order
-        in which the slices come; see `focdepth_ros.registration.flow_files`.
-    pictures_dir : str
-        Folder for a picture of every slice before and after alignment; none if empty.
+    """How the slices of a sweep are brought onto one pixel grid; see each field's description.
 
     Raises
     ------
     OptionError
-        If a name is not known or a value out of range, or there are no flow fields.
+        If a value is out of range, or one that the method needs is missing.
     """
 
-    method: str = "auto"
-    match_exposure: bool = True
-    ecc_model: str = "affine"
-    breathing: float = 0.0
-    breathing_table: tuple[tuple[float, float], ...] = ()
-    flow_path: str = ""
-    pictures_dir: str = ""
+    method: str = option(
+        "auto",
+        "How slices are brought onto one pixel grid. none: they fit already; scale: focus "
+        "breathing only, from a calibration; ecc: by the correlation of their detail; "
+        "homography: by SIFT points; flow: as auto, then by optical flow for parallax; external: "
+        "by flow fields from files; auto: not at all where the camera stood still, else by the "
+        "least that is enough.",
+        choices=get_args(AlignmentMethod),
+    )
+    match_exposure: bool = option(
+        True, "Make exposure and white balance of all slices those of the first."
+    )
+    ecc_model: str = option(
+        "affine", "What the transform of ecc may do.", choices=get_args(EccModel)
+    )
+    breathing: float = option(
+        0.0,
+        "For scale: growth of the image per dioptre of focus [m].",
+        minimum=-10.0,
+        maximum=10.0,
+    )
+    breathing_table: str = option(
+        "",
+        "For scale, in place of breathing: lens positions and the magnification at each, as "
+        "POSITION:MAGNIFICATION,...",
+    )
+    flow_path: str = option(
+        "",
+        "For external: folder with one flow field (.npy or .flo) for each slice but the first, in "
+        "the order in which the slices come.",
+    )
+    pictures_dir: str = option(
+        "", "Folder for a picture of every slice before and after alignment; none if empty."
+    )
 
     def __post_init__(self) -> None:
-        for name, names in (
-            ("method", get_args(AlignmentMethod)),
-            ("ecc_model", get_args(EccModel)),
-        ):
-            value = getattr(self, name)
-            if value not in names:
-                raise OptionError(f"alignment {name} '{value}' is not one of {', '.join(names)}")
-        if not -10.0 < self.breathing < 10.0:
-            raise OptionError(f"alignment breathing={self.breathing} m is not in (-10, 10)")
-        for position, scale in self.breathing_table:
-            if not (math.isfinite(position) and 0.0 < scale < math.inf):
-                raise OptionError(
-                    f"alignment breathing_table has magnification {scale} at lens position "
-                    f"{position}; both must be finite and the first above 0"
-                )
-        if self.method == "scale" and not (self.breathing or self.breathing_table):
+        check_options(self, "alignment")
+        is_calibrated = bool(self.magnifications) or self.breathing != 0.0
+        if self.method == "scale" and not is_calibrated:
             raise OptionError(
                 "alignment by scale needs a calibration; give breathing or breathing_table"
             )
         if self.method == "external" and not self.flow_path:
             raise OptionError("external alignment needs flow_path, the folder of the flow fields")
+
+    @property
+    def magnifications(self) -> tuple[tuple[float, float], ...]:
+        """Lens positions and the magnification at each, from `breathing_table`.
+
+        Raises
+        ------
+        OptionError
+            If the text says something else.
+        """
+        pairs = []
+        for text in filter(None, self.breathing_table.split(",")):
+            position, _, scale = text.partition(":")
+            try:
+                pair = float(position), float(scale)
+            except ValueError:
+                pair = math.nan, math.nan
+            if not (math.isfinite(pair[0]) and 0.0 < pair[1] < math.inf):
+                raise OptionError(
+                    f"alignment option 'breathing_table' has '{text}'; give a lens position and a "
+                    "magnification above 0, like 120:1.02"
+                )
+            pairs.append(pair)
+        return tuple(pairs)
 
 
 class Aligner:
@@ -317,7 +335,7 @@ class AlignmentRun:
         assert self.anchor is not None
         before, now = (
             magnification(
-                one, per_dioptre=self._config.breathing, table=self._config.breathing_table
+                one, per_dioptre=self._config.breathing, table=self._config.magnifications
             )
             for one in (self.anchor, item)
         )

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -23,13 +24,19 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.registry import (
+    backend_config,
+    backend_names,
+    choose_backend,
+    create_backend,
+)
 from focdepth_ros.errors import MessageError, OptionError
 from focdepth_ros.msg import FocusState
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.conversions import focus_sample, stamp_of
 from focdepth_ros.ros.depth_outputs import DepthOutputs
-from focdepth_ros.ros.depth_parameters import DepthNodeParameters
+from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.depth_worker import DepthWorker
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.image_decoding import open_compressed_image, open_image
@@ -83,9 +90,18 @@ class DepthNode:
         self.node = node
         self._health = NodeHealth(self._log)
         self._parameters = parameters = declare_parameters(node, DepthNodeParameters)
+        alignment = declare_parameters(node, AlignmentConfig, ALIGNMENT_PREFIX)
+        options: dict[str, Any] = {
+            name: declare_parameters(node, backend_config(name), f"{name}.")
+            for name in backend_names()
+        }
         warn_of_unknown_parameters(node)
+        backend = choose_backend(parameters.backend)
         self._pipeline = DepthPipeline(
-            create_backend(parameters.backend), min_confidence=parameters.min_confidence
+            create_backend(backend, **asdict(options[backend])),
+            alignment=alignment,
+            min_confidence=parameters.min_confidence,
+            fill_holes=parameters.fill_holes,
         )
         self._assembler = SweepAssembler(parameters.sweep)
         self._queue = SweepQueue(parameters.max_waiting_sweeps)
@@ -244,6 +260,7 @@ class DepthNode:
             return SetParametersResult(successful=False, reason=str(error))
         self._worker.parameters = self._parameters = parameters
         self._pipeline.min_confidence = parameters.min_confidence
+        self._pipeline.fill_holes = parameters.fill_holes
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:

@@ -14,6 +14,9 @@ from focdepth_ros.ros.params import parameter
 from focdepth_ros.stack import Lens
 from focdepth_ros.sweep_types import Reference, Split, SweepConfig
 
+#: Of the parameters that are the fields of `AlignmentConfig`; those of a backend have its name.
+ALIGNMENT_PREFIX = "alignment."
+
 _SWEEP = SweepConfig()
 
 
@@ -38,6 +41,12 @@ class DepthNodeParameters:
         maximum=1.0,
         live=True,
     )
+    fill_holes: bool = parameter(
+        False,
+        "Guess the depth of these pixels from those around them; their confidence is then 0. For "
+        "pictures: a robot must not steer by guesses.",
+        live=True,
+    )
     min_range: float = parameter(0.0, "Smaller depths become NaN [m].", minimum=0.0, live=True)
     max_range: float = parameter(
         math.inf,
@@ -47,7 +56,7 @@ class DepthNodeParameters:
     )
     reference: str = parameter(
         "last",
-        "Slice whose stamp the results have, in the order of exposure.",
+        "Slice whose stamp and pixel grid the results have, in the order of exposure.",
         choices=get_args(Reference),
         live=True,
     )

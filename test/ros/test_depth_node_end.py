@@ -46,6 +46,10 @@ def test_signal_in_the_middle_of_a_sweep(
     [
         ({"backend": "magic"}, "there is no backend 'magic'; choose one of"),
         ({"min_confidence": 1.5}, "parameter 'min_confidence' is 1.5; it must be in [0, 1]"),
+        ({"graph_cut.pair_scale": -1.0}, "parameter 'graph_cut.pair_scale' is -1.0; it must be"),
+        ({"graph_cut.gaussian_size": 4}, "'gaussian_size' is 4; a kernel has a middle"),
+        ({"alignment.method": "magic"}, "parameter 'alignment.method' is 'magic'; it must be one"),
+        ({"alignment.method": "external"}, "external alignment needs flow_path"),
         ({"lens.f_number": 2}, "set all three of them, or none"),
         ({"sweep.split": "magic"}, "parameter 'sweep.split' is 'magic'; it must be one of"),
         ({"use_sim_time": 3}, "'use_sim_time' to '3' of type 'INTEGER', expecting type 'BOOL'"),

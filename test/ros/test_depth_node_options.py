@@ -19,6 +19,8 @@ from ros_harness import CameraDriver, Diagnostics, Peer, image_message, pixels
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from small_sweep import WIDTH, small_sweep
 
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess
@@ -91,6 +93,23 @@ def test_without_camera_info_there_is_depth_but_no_cloud(started: NodeStarter, p
         log = process.log.read_text(encoding="utf-8")
         warnings = re.findall(r"^\[WARN\].*\[depth_node\]: (.*)$", log, re.MULTILINE)
         assert ["no camera_info on" in line for line in warnings] == [True, False]
+
+
+def test_settings_of_backend_and_alignment(started: NodeStarter, peer: Peer) -> None:
+    settings = {
+        "graph_cut.solver": "exact",
+        "graph_cut.window_sigma": 2,
+        "alignment.method": "none",
+    }
+    with started(backend="graph_cut", fill_holes=True, **settings):
+        driver, diagnostics = CameraDriver(peer), Diagnostics(peer)
+        results = DepthResults(peer, ("depth/image",))
+        results.wait_until_served(diagnostics, driver)
+        driver.send_sweep(STACK)
+        depth = pixels(results.wait_for_one()["depth/image"])
+    backend = create_backend("graph_cut", solver="exact", window_sigma=2.0)
+    pipeline = DepthPipeline(backend, alignment=AlignmentConfig("none"), min_confidence=0.0)
+    np.testing.assert_array_equal(depth, pipeline.estimate(STACK).depth)
 
 
 def jpeg(image: ImageArray) -> CompressedImage:

@@ -13,9 +13,11 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option
-from focdepth_ros.ros.depth_parameters import DepthNodeParameters
+from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
@@ -198,13 +200,20 @@ def flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
     return values
 
 
+DEPTH_NODE_TABLES = {
+    "": DepthNodeParameters,
+    ALIGNMENT_PREFIX: AlignmentConfig,
+    **{f"{name}.": backend_config(name) for name in backend_names()},
+}
+
+
 @pytest.mark.parametrize(
-    ("file", "table"),
-    [("depth_node.yaml", DepthNodeParameters), ("sim_camera_node.yaml", SimCameraParameters)],
+    ("file", "tables"),
+    [("depth_node.yaml", DEPTH_NODE_TABLES), ("sim_camera_node.yaml", {"": SimCameraParameters})],
 )
-def test_configuration_file_says_what_the_code_says(file: str, table: type) -> None:
+def test_configuration_file_says_what_the_code_says(file: str, tables: dict[str, type]) -> None:
     text = (CONFIG / file).read_text(encoding="utf-8")
-    infos = parameter_infos(table)
+    infos = [info for prefix in tables for info in parameter_infos(tables[prefix], prefix)]
     values = flat(yaml.safe_load(text)["/**"]["ros__parameters"])
     assert list(values.items()) == [(info.name, info.option.default) for info in infos]
     assert [type(value) for value in values.values()] == [

@@ -179,7 +179,7 @@ def test_breathing_is_undone_by_calibration(by_table: bool) -> None:
     camera = CameraIntrinsics(SIZE[1], SIZE[0], 300.0, 300.0, 120.0, 100.0)
     options: dict[str, Any] = {"breathing": 0.05}
     if by_table:
-        options = {"breathing_table": ((0.0, 1.0), (2.0, 1.1))}
+        options = {"breathing_table": "0:1,2:1.1"}
     run = Aligner(AlignmentConfig(method="scale", **options)).start(camera)
     first = Slice(seen(np.eye(3)), 1.0, lens_position=1.0)
     second = Slice(seen(np.eye(3)), 0.5, lens_position=2.0)
@@ -195,7 +195,7 @@ def test_breathing_is_undone_by_calibration(by_table: bool) -> None:
     [
         ({"breathing": 0.05}, Slice(seen(np.eye(3)), None), "has no focus distance"),
         ({"breathing": -2.0}, Slice(seen(np.eye(3)), 0.5), "gives the image scale -3"),
-        ({"breathing_table": ((0.0, 1.0),)}, Slice(seen(np.eye(3)), 1.0), "lens position None"),
+        ({"breathing_table": "0:1"}, Slice(seen(np.eye(3)), 1.0), "lens position None"),
     ],
 )
 def test_what_scale_cannot_do_is_named(options: Any, item: Slice, message: str) -> None:
@@ -250,11 +250,11 @@ def test_pictures_are_written_of_every_slice_but_the_first(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "magic"}, "alignment method 'magic' is not one of auto, none, scale, ecc"),
-        ({"ecc_model": "cubic"}, "alignment ecc_model 'cubic' is not one of similarity"),
+        ({"method": "magic"}, "'method' is 'magic'; it must be one of auto, none, scale"),
+        ({"ecc_model": "cubic"}, "'ecc_model' is 'cubic'; it must be one of similarity"),
         ({"method": "scale"}, "alignment by scale needs a calibration"),
-        ({"breathing": 11.0}, r"breathing=11.0 m is not in \(-10, 10\)"),
-        ({"breathing_table": ((0.0, 0.0),)}, "magnification 0.0 at lens position 0.0"),
+        ({"breathing": 11.0}, r"'breathing' is 11.0; it must be in \[-10, 10\]"),
+        ({"breathing_table": "0:0"}, "breathing_table' has '0:0'"),
         ({"method": "external"}, "needs flow_path"),
         ({"method": "external", "flow_path": "/nowhere"}, "/nowhere is no folder"),
     ],
