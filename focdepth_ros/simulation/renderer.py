@@ -118,6 +118,8 @@ class SimulatedStack:
     light : tuple of (H, W, 3) float32
         The slices before noise and quantisation, linear light, near to far.
     options : RenderOptions
+    motions : tuple of (3, 3) float64
+        From pixels of the reference slice to those of each slice, near to far.
     """
 
     stack: FocalStack
@@ -126,6 +128,7 @@ class SimulatedStack:
     textureless: NDArray[np.bool_]
     light: tuple[FloatImage, ...]
     options: RenderOptions
+    motions: tuple[NDArray[np.float64], ...]
 
     def expose(self, seed: int) -> FocalStack:
         """The same sweep recorded once more, with fresh noise."""
@@ -288,13 +291,13 @@ def _record_sweep(
     renderer = DefocusRenderer(view, sweep.lens, distances, psf=options.psf)
     shading = options.exposure * _vignette(sweep.intrinsics, options.vignetting)
     shake_scale = (options.shake_translation, options.shake_translation, options.shake_rotation)
-    slices, lights = [], []
+    slices, lights, motions = [], [], []
     for i, distance in enumerate(distances):
         gain = max(1.0 + options.flicker * float(motion.standard_normal()), 0.1)
         shake = motion.standard_normal(3) * shake_scale * (i != sweep.reference)
-        scale = sweep.magnification(i, options)
+        motions.append(_motion(sweep.intrinsics, sweep.magnification(i, options), shake))
         picture = renderer.render(distance)
-        light = _through_moved_camera(picture, sweep.intrinsics, view.margin, scale, shake)
+        light = _through_moved_camera(picture, sweep.intrinsics, view.margin, motions[-1])
         lights.append(light * (np.float32(gain) * shading))
         slices.append(
             Slice(
@@ -312,27 +315,35 @@ def _record_sweep(
         textureless=textureless,
         light=tuple(lights[i] for i in near_to_far),
         options=options,
+        motions=tuple(motions[i] for i in near_to_far),
     )
 
 
-def _through_moved_camera(
-    canvas: FloatImage,
-    intrinsics: CameraIntrinsics,
-    margin: int,
-    scale: float,
-    shake: NDArray[np.float64],
-) -> FloatImage:
-    """The image cut out of a picture with margin, scaled about the principal point and moved."""
-    size = (intrinsics.width, intrinsics.height)
-    if scale == 1.0 and not shake.any():
-        return canvas[margin : margin + size[1], margin : margin + size[0]]
+def _motion(
+    intrinsics: CameraIntrinsics, scale: float, shake: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Pixels of the reference slice to those of a slice scaled about the principal point, moved."""
     angle = np.deg2rad(shake[2])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     centre = np.array([intrinsics.cx, intrinsics.cy])
-    offset = centre + margin + shake[:2] - turn @ centre
+    to_reference = np.eye(3)
+    to_reference[:2, :2] = turn
+    to_reference[:2, 2] = centre + shake[:2] - turn @ centre
+    return np.asarray(np.linalg.inv(to_reference), dtype=np.float64)
+
+
+def _through_moved_camera(
+    canvas: FloatImage, intrinsics: CameraIntrinsics, margin: int, motion: NDArray[np.float64]
+) -> FloatImage:
+    """The image that a moved camera cuts out of a picture with margin."""
+    size = (intrinsics.width, intrinsics.height)
+    if np.array_equal(motion, np.eye(3)):
+        return canvas[margin : margin + size[1], margin : margin + size[0]]
+    into_canvas = np.linalg.inv(motion)[:2]
+    into_canvas[:, 2] += margin
     warped = cv2.warpAffine(
         canvas,
-        np.column_stack([turn, offset]),
+        into_canvas,
         size,
         flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
