@@ -19,7 +19,7 @@ _STAMP = _INSTALL / "focdepth_setup.json"
 _LINKED = ("focdepth_ros/**/*.py", "launch/*", "config/**/*")
 _COMPILED = (
     "CMakeLists.txt", "package.xml", "scripts/executable.py.in", "msg/*.msg",
-    "focdepth_ros/**/*.cpp",
+    "focdepth_ros/**/*.cpp", "focdepth_ros/**/*.h",
 )  # fmt: skip
 
 
