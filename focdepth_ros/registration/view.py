@@ -16,8 +16,8 @@ from focdepth_ros.stack import FloatImage, ImageArray
 # Pixels that are registered. Of larger images a fixed share is, up to a limit: their motion is
 # wanted to the same part of a pixel, but their cost must not run away.
 USUAL_PIXELS = 80_000
-_SHARE = 1 / 32
-_MAX_PIXELS = 400_000
+_SHARE = 1 / 48
+_MAX_PIXELS = 250_000
 MIN_SIDE = 24  # of an image that can be registered at all
 
 _FINE, _BROAD = 1.0, 4.0  # sigmas of the band-pass, pixels of the view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +16,9 @@ from focdepth_ros.registration.motion import (
     corners,
     inverse,
     resampled,
-    sampled,
     transformed,
 )
+from focdepth_ros.registration.view import view_from_slice
 from focdepth_ros.stack import FloatImage, ImageArray
 
 _ROWS = 256  # warped at once where every pixel goes its own way
@@ -63,6 +64,8 @@ def warp_estimate(estimate: DepthEstimate, motion: Motion) -> DepthEstimate:
     DepthEstimate
         Where the other grid shows more of the scene: NaN depth and slice index, confidence 0.
     """
+    if motion.is_identity():
+        return estimate
     size = estimate.depth.shape[:2]
     back = inverse(motion, size)
     nan = float("nan")
@@ -91,9 +94,12 @@ def _inside(motion: Motion, size: tuple[int, int]) -> NDArray[np.bool_] | None:
         frame = transformed(motion.matrix, corners(size))
         if np.all((frame > -0.5) & (frame < limit)):
             return None
-    full = np.full(size, 255, dtype=np.uint8)
-    seen = _warp(full, motion, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    valid = seen > 0
+        full = np.full(size, 255, dtype=np.uint8)
+        valid = resampled(full, motion.matrix, cv2.INTER_NEAREST) > 0
+    else:
+        valid = np.empty(size, dtype=np.bool_)
+        for rows, x, y in _bands(motion, size):
+            valid[rows] = (x > -0.5) & (x < limit[0]) & (y > -0.5) & (y < limit[1])
     return None if valid.all() else valid
 
 
@@ -104,13 +110,31 @@ def _warp(
     if motion.flow is None:
         return resampled(image, motion.matrix, interpolation, border=border, outside=outside)
     target = np.empty_like(image)
-    for top in range(0, height, _ROWS):
-        rows = np.arange(top, min(top + _ROWS, height), dtype=np.float64)
-        points = np.stack(np.meshgrid(np.arange(width, dtype=np.float64), rows), axis=-1)
-        source = transformed(motion.matrix, points)
-        source += sampled(motion.flow, points, (height, width))
-        x, y = np.ascontiguousarray(np.moveaxis(source.astype(np.float32), -1, 0))
-        target[top : top + len(rows)] = cv2.remap(
+    for rows, x, y in _bands(motion, (height, width)):
+        target[rows] = cv2.remap(
             image, x, y, interpolation, borderMode=border, borderValue=(outside,) * 4
         )
     return target
+
+
+def _bands(motion: Motion, size: tuple[int, int]) -> Iterator[tuple[slice, FloatImage, FloatImage]]:
+    """Where the pixels go, some rows at a time: for large images all would fill the memory."""
+    height, width = size
+    assert motion.flow is not None
+    cells = view_from_slice(size, motion.flow.shape[:2])
+    matrix = motion.matrix.astype(np.float32)
+    x = np.arange(width, dtype=np.float32)
+    for top in range(0, height, _ROWS):
+        count = min(_ROWS, height - top)
+        from_band = np.eye(3)
+        from_band[1, 2] = top
+        flow = cv2.warpAffine(
+            motion.flow,
+            (cells @ from_band)[:2],
+            (width, count),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        y = np.arange(top, top + count, dtype=np.float32)[:, np.newaxis]
+        to_x, to_y, scale = (row[0] * x + (row[1] * y + row[2]) for row in matrix)
+        yield slice(top, top + count), to_x / scale + flow[..., 0], to_y / scale + flow[..., 1]
