@@ -39,7 +39,7 @@ AlignmentMethod = Literal["auto", "none", "scale", "ecc", "homography", "flow", 
 
 # What defocus and noise alone make of a still camera and a scene without parallax, as measured
 # on simulated sweeps, in pixels of a view of the usual size. Less is no reason to resample.
-_STILL = 0.2
+_STILL = 0.25
 _FLAT = 0.75
 _PARALLAX = 1.5  # so much is clear
 

@@ -16,6 +16,8 @@ from synthetic_sweeps import two_surfaces
 from focdepth_ros.alignment import Aligner, AlignmentConfig, AlignmentRun
 from focdepth_ros.errors import AlignmentError, OptionError, StackError
 from focdepth_ros.registration import neighbours
+from focdepth_ros.registration.motion import rms_displacement
+from focdepth_ros.simulation import RenderOptions, render_random_sweep
 from focdepth_ros.stack import CameraIntrinsics, Slice
 
 STILL = [np.eye(3)] * 6
@@ -61,6 +63,26 @@ def test_slices_of_a_still_camera_are_given_back_as_they_are(
     for item in slices:
         assert run.add(item) is item
         assert run.motion_of(item).is_identity()
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+@pytest.mark.parametrize("order", [1, -1], ids=["near to far", "far to near"])
+def test_a_rendered_sweep_without_motion_is_left_alone(seed: int, order: int) -> None:
+    run = run_with("auto")
+    for item in render_random_sweep(seed, slices=6, width=320, height=240).stack.slices[::order]:
+        assert run.add(item) is item
+
+
+def test_a_rendered_sweep_with_motion_is_aligned_to_a_fraction_of_a_pixel() -> None:
+    options = RenderOptions(breathing=1.0, shake_translation=2.0, shake_rotation=0.2, flicker=0.03)
+    simulated = render_random_sweep(3, slices=6, width=320, height=240, options=options)
+    run = run_with("auto")
+    size = simulated.stack.size
+    for item, truth in zip(simulated.stack.slices, simulated.motions, strict=True):
+        run.add(item)
+        home = np.linalg.inv(truth) @ run.motion_of(item).matrix
+        assert rms_displacement(home, size) < 0.4
+    assert rms_displacement(truth, size) > 2.0
 
 
 def test_the_same_slices_are_registered_once_however_many_sweeps_share_them(
