@@ -15,10 +15,25 @@ constexpr int kCoarsestSide = 80;    // px: a grid this small is cut as a whole
 constexpr int kCoarsestCycles = 4;
 constexpr int kDoubtful = 10;  // a label may be wrong from a 10th of what its pairs can cost on
 
-// How far from the borders of the surfaces the moves reach in pixels, on the finest grid and the
-// next ones. What a coarse grid gets wrong is a large part of a surface, and cheap to look at.
-constexpr int kReach[] = {6, 12, 16};
+// What the moves of the coarser grids reach more than those of the finest, in pixels: what a
+// coarse grid gets wrong is a large part of a surface, and cheap to look at.
+constexpr int kCoarseReach[] = {0, 6, 10};
 constexpr int kLastReach = 2;
+
+// How far from the borders of the surfaces the moves of the finest grid reach, in pixels. Where a
+// step between neighbours costs much against what a pixel loses by being one label off, borders
+// found on a coarse grid are further from where they belong.
+inline int finest_reach(const Terms& terms) {
+  constexpr int kSamples = 2000;
+  const int spacing = std::max(terms.pixels() / kSamples, 1);
+  double weight = 0.0, cost = 0.0;
+  for (int p = 0; p < terms.pixels(); p += spacing) {
+    weight += terms.weight(p) / 4.0;
+    for (int label = 0; label < terms.labels; ++label) cost += terms.cost(label, p);
+  }
+  const double cost_of_a_label = cost / terms.labels / terms.labels;
+  return 4 + static_cast<int>(std::min(weight / (2.0 * std::max(cost_of_a_label, 1.0)), 12.0));
+}
 
 // The sums of the weights that cross the borders between blocks of 2 x 2 pixels.
 inline void halve_weights(const Terms& fine, Terms& coarse) {
@@ -137,7 +152,7 @@ class Refinement {
   std::vector<std::vector<int>> borders_, doubtful_;  // by label
 };
 
-inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, int level = 0) {
+inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, int reach, int level = 0) {
   if (std::max(terms.height, terms.width) <= kCoarsestSide) {
     Expansion expansion(terms, terms.best);
     expand_everywhere(terms, kCoarsestCycles, expansion);
@@ -155,7 +170,7 @@ inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, int level = 
     coarse.unary = unary.data();
     find_best(coarse);
     halve_weights(terms, coarse);
-    const std::vector<std::uint8_t> found = coarse_to_fine(coarse, level + 1);
+    const std::vector<std::uint8_t> found = coarse_to_fine(coarse, reach, level + 1);
     for (int y = 0; y < terms.height; ++y) {
       for (int x = 0; x < terms.width; ++x) {
         start[y * terms.width + x] = found[y / 2 * coarse.width + x / 2];
@@ -163,7 +178,7 @@ inline std::vector<std::uint8_t> coarse_to_fine(const Terms& terms, int level = 
     }
   }
   Expansion expansion(terms, start);
-  Refinement(terms, expansion).run(kReach[std::min(level, kLastReach)]);
+  Refinement(terms, expansion).run(reach + kCoarseReach[std::min(level, kLastReach)]);
   return expansion.labels();
 }
 

@@ -72,7 +72,7 @@ std::int32_t focdepth_graph_cut(const float* unary, const float* weight_right,
     focdepth::expand_everywhere(terms, max_cycles, expansion);
     found = expansion.labels();
   } else {
-    found = focdepth::coarse_to_fine(terms);
+    found = focdepth::coarse_to_fine(terms, focdepth::finest_reach(terms));
   }
   std::copy(found.begin(), found.end(), labels);
   *energy = energy_of(terms, weight_right, weight_down, labels);
