@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -19,7 +21,6 @@ from focdepth_ros.visualization import (
     with_depth_bar,
 )
 
-_COLUMNS = 5
 _SLICES = 4
 _GAP = 8
 _CAPTION_HEIGHT = 26
@@ -81,20 +82,32 @@ def picture_sheet(
     if metric and stack.intrinsics is not None:
         points = back_project(estimate.depth, stack.intrinsics)
         panels.append(("cloud, from the side", render_cloud(points, picture, stack.intrinsics)))
-    return _grid(panels, title, panel_width)
+    return panel_grid(panels, title=title, panel_width=panel_width)
 
 
-def _slice_panels(stack: FocalStack) -> list[tuple[str, ImageArray]]:
-    count = min(_SLICES, len(stack))
-    panels = []
-    for index in np.linspace(0, len(stack) - 1, count).round().astype(int):
-        item = stack.slices[index]
-        where = "" if item.focus_distance is None else f", {item.focus_distance:.3g} m"
-        panels.append((f"slice {index + 1} of {len(stack)}{where}", as_colour(item.image)))
-    return panels
+def panel_grid(
+    panels: Sequence[tuple[str, ImageArray]],
+    *,
+    title: str = "",
+    panel_width: int = 400,
+    columns: int = 5,
+) -> ImageArray:
+    """Pictures side by side, each with a caption above it.
 
+    Parameters
+    ----------
+    panels : sequence of (str, (H, W, 3) uint8 RGB)
+        ASCII captions and pictures; those of another shape than the first are fitted into it.
+    title : str
+        One line of ASCII text above the panels.
+    panel_width : int
+        Pixels.
+    columns : int
 
-def _grid(panels: list[tuple[str, ImageArray]], title: str, panel_width: int) -> ImageArray:
+    Returns
+    -------
+    (H', W', 3) uint8 RGB
+    """
     cells = []
     height = round(panel_width * panels[0][1].shape[0] / panels[0][1].shape[1])
     for caption, picture in panels:
@@ -105,13 +118,13 @@ def _grid(panels: list[tuple[str, ImageArray]], title: str, panel_width: int) ->
         shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         cell[_CAPTION_HEIGHT : _CAPTION_HEIGHT + size[1], : size[0]] = shrunk
         cells.append(cell)
-    rows = -(-len(cells) // _COLUMNS)
+    rows = -(-len(cells) // columns)
     top = _CAPTION_HEIGHT + _GAP if title else 0
     cell_height, cell_width = cells[0].shape[:2]
     sheet = np.full(
         (
             top + rows * (cell_height + _GAP) + _GAP,
-            _COLUMNS * (cell_width + _GAP) + _GAP,
+            columns * (cell_width + _GAP) + _GAP,
             3,
         ),
         _BACKGROUND,
@@ -120,8 +133,18 @@ def _grid(panels: list[tuple[str, ImageArray]], title: str, panel_width: int) ->
     if title:
         put_text(sheet, title, (_GAP, _CAPTION_HEIGHT), 26)
     for i, cell in enumerate(cells):
-        row, column = divmod(i, _COLUMNS)
+        row, column = divmod(i, columns)
         y = top + _GAP + row * (cell_height + _GAP)
         x = _GAP + column * (cell_width + _GAP)
         sheet[y : y + cell_height, x : x + cell_width] = cell
     return sheet
+
+
+def _slice_panels(stack: FocalStack) -> list[tuple[str, ImageArray]]:
+    count = min(_SLICES, len(stack))
+    panels = []
+    for index in np.linspace(0, len(stack) - 1, count).round().astype(int):
+        item = stack.slices[index]
+        where = "" if item.focus_distance is None else f", {item.focus_distance:.3g} m"
+        panels.append((f"slice {index + 1} of {len(stack)}{where}", as_colour(item.image)))
+    return panels
