@@ -32,7 +32,7 @@ inline int finest_reach(const Terms& terms) {
     for (int label = 0; label < terms.labels; ++label) cost += terms.cost(label, p);
   }
   const double cost_of_a_label = cost / terms.labels / terms.labels;
-  return 4 + static_cast<int>(std::min(weight / (2.0 * std::max(cost_of_a_label, 1.0)), 12.0));
+  return 3 + static_cast<int>(std::min(0.6 * weight / std::max(cost_of_a_label, 1.0), 13.0));
 }
 
 // The sums of the weights that cross the borders between blocks of 2 x 2 pixels.
