@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.graph_cut import GraphCutBackend
-from focdepth_ros.classical.confidence import FEATURES, focus_features
+from focdepth_ros.classical.confidence import FEATURES, focus_features, slices_per_step
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.simulation import (
     DEFAULT_FOCUS_DISTANCES,
@@ -32,7 +33,10 @@ _SWEEPS = (
     tuple(sweep_distances(0.6, 2.0, 8)),
     tuple(sweep_distances(0.4, 4.0, 20)),
     tuple(sweep_distances(0.4, 8.0, 6)),
+    tuple(sweep_distances(0.4, 4.0, 32)),
 )
+# How far, in steps, a right position may be off; argmax knows whole slices only.
+_TOLERANCES = {"graph_cut": 0.25, "argmax": 0.75}
 _PIXELS_PER_STACK = 20_000
 
 
@@ -43,10 +47,12 @@ def simulated_stacks(scenes: int) -> Iterator[SimulatedStack]:
         yield render_stack(random_scene(seed), DEFAULT_LENS, distances, seed=seed)
 
 
-def examples(simulated: SimulatedStack) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Features (M, 4) of pixels of a stack, and whether each is within a quarter of a slice."""
+def examples(
+    backend: ArgmaxBackend | GraphCutBackend, simulated: SimulatedStack
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Features (M, 4) of pixels of a stack, and whether each is right."""
     stack = simulated.stack
-    accumulator = GraphCutBackend().start(spec_of(stack))
+    accumulator = backend.start(spec_of(stack))
     for item in stack.slices:
         accumulator.add(item)
     curves = accumulator.focus_curves()
@@ -62,7 +68,9 @@ def examples(simulated: SimulatedStack) -> tuple[NDArray[np.float64], NDArray[np
     true_index = np.interp(
         -1.0 / truth, -positions, np.concatenate([[-100.0], slices, [slices[-1] + 100.0]])
     )
-    right = np.abs(slice_index - true_index) < 0.25
+    right = np.abs(slice_index - true_index) < _TOLERANCES[backend.name] * slices_per_step(
+        len(stack)
+    )
     chosen = np.random.default_rng(0).choice(right.size, _PIXELS_PER_STACK, replace=False)
     return features.reshape(len(FEATURES), -1)[:, chosen].T.astype(np.float64), right.ravel()[
         chosen
@@ -87,20 +95,24 @@ def fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=32, help="number of tuning scenes")
+    parser.add_argument("--backend", choices=tuple(_TOLERANCES), default="graph_cut")
     arguments = parser.parse_args()
-    collected = [examples(stack) for stack in simulated_stacks(arguments.scenes)]
+    backend = ArgmaxBackend() if arguments.backend == "argmax" else GraphCutBackend()
+    collected = [examples(backend, stack) for stack in simulated_stacks(arguments.scenes)]
     features = np.concatenate([item[0] for item in collected])
     right = np.concatenate([item[1] for item in collected])
     weights = fit(features, right)
     for name, weight in zip((*FEATURES, "bias"), weights, strict=True):
         print(f"{name:>10} {weight:+.3f}")
     confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
-    print("confidence   pixels  mean confidence  within a quarter of a slice")
+    print("confidence   pixels  mean confidence  right")
     for low in np.arange(0.0, 1.0, 0.1):
         inside = (confidence >= low) & (confidence < low + 0.1)
+        if not inside.any():
+            continue
         print(
             f"{low:.1f} - {low + 0.1:.1f}  {inside.mean():7.1%}  {confidence[inside].mean():15.2f}"
-            f"  {right[inside].mean():26.2f}"
+            f"  {right[inside].mean():6.2f}"
         )
 
 

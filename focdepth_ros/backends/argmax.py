@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
-from focdepth_ros.classical.confidence import FocusCurves, noise_floor
+from focdepth_ros.classical.confidence import ARGMAX_CONFIDENCE, FocusCurves, noise_floor
 from focdepth_ros.classical.focus_answer import answer_from_positions
-from focdepth_ros.classical.focus_volume import FocusVolumeBuilder, sharpest_slice
+from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder, sharpest_slice
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.options import option
@@ -40,11 +41,13 @@ class ArgmaxBackend(Backend):
     def __init__(self, config: ArgmaxConfig | None = None) -> None:
         self._config = config or ArgmaxConfig()
 
-    def start(self, spec: SweepSpec) -> Accumulator:
-        return _ArgmaxAccumulator(spec, self._config)
+    def start(self, spec: SweepSpec) -> ArgmaxAccumulator:
+        return ArgmaxAccumulator(spec, self._config)
 
 
-class _ArgmaxAccumulator(Accumulator):
+class ArgmaxAccumulator(Accumulator):
+    """A sweep on its way through the `argmax` backend."""
+
     def __init__(self, spec: SweepSpec, config: ArgmaxConfig) -> None:
         self._config = config
         self._focus_measure = config.focus_measure()
@@ -55,17 +58,28 @@ class _ArgmaxAccumulator(Accumulator):
 
     def finish(self) -> DepthEstimate:
         volume = self._builder.volume()
-        labels = sharpest_slice(volume.energy)
-        slice_index = labels.astype(np.float32)
-        # The position stays that of the slice; only whether it was ever in focus is asked for.
-        log_energy, _, overshoot = volume.refine_peak(labels, noise_floor(volume.energy))
+        curves = self._curves(volume)
         return answer_from_positions(
             volume,
-            FocusCurves(log_energy, slice_index, slice_index, overshoot),
-            volume.sample_all_in_focus(slice_index),
+            curves,
+            volume.sample_all_in_focus(curves.slice_index),
+            model=ARGMAX_CONFIDENCE,
             backend=ArgmaxBackend.name,
             timings={},
         )
+
+    def focus_curves(self) -> FocusCurves:
+        """What `finish` takes its answer from: for calibrating the confidence."""
+        return self._curves(self._builder.volume())
+
+    def _curves(self, volume: FocusVolume) -> FocusCurves:
+        labels = sharpest_slice(volume.energy)
+        # The position stays that of the slice; only whether it was ever in focus is asked for,
+        # and whether it was noise that chose another slice than the neighbours have.
+        log_energy, _, overshoot = volume.refine_peak(labels, noise_floor(volume.energy))
+        slice_index = labels.astype(np.float32)
+        around = np.asarray(cv2.medianBlur(slice_index, 5), np.float32)
+        return FocusCurves(log_energy, slice_index, around, overshoot)
 
     def _measure(self, item: Slice) -> FloatImage:
         return self._focus_measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,11 +14,21 @@ from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.all_in_focus import sharpest_positions
-from focdepth_ros.classical.confidence import FocusCurves, noise_floor, peak_contrast
+from focdepth_ros.classical.confidence import (
+    GRAPH_CUT_CONFIDENCE,
+    FocusCurves,
+    noise_floor,
+    peak_contrast,
+)
 from focdepth_ros.classical.energy_terms import edge_aware_weights, inverse_unary, log_unary
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
-from focdepth_ros.classical.graph_cut import alpha_expansion, cut_fast, library_missing_because
+from focdepth_ros.classical.graph_cut import (
+    MAX_LABELS,
+    alpha_expansion,
+    cut_fast,
+    library_missing_because,
+)
 from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.classical.refinement import enlarge, smooth_surfaces
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
 _CUT_REDUCTION = 2  # on top of it
+_USUAL_SLICES = 10
 _MAX_CACHED_PIXELS = 1_000_000  # of a slice's focus measure; larger ones are not held twice
 _FULL_WEIGHT_CONTRAST = 0.8  # of the log focus measure; clearer peaks weigh no more
 _LEAST_WEIGHT = 0.02
@@ -211,7 +223,12 @@ class GraphCutAccumulator(Accumulator):
         picture = self._picture(volume, curves, sharpest)
         timings = {"positions": solved - started, "all_in_focus": time.perf_counter() - solved}
         return answer_from_positions(
-            volume, curves, picture, backend=GraphCutBackend.name, timings=timings
+            volume,
+            curves,
+            picture,
+            model=GRAPH_CUT_CONFIDENCE,
+            backend=GraphCutBackend.name,
+            timings=timings,
         )
 
     def focus_curves(self) -> FocusCurves:
@@ -262,13 +279,18 @@ class GraphCutAccumulator(Accumulator):
         coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
         # A cell stands for its pixels with one cost, but has only their outer borders.
         pixels = config.reduction * step
-        weights = edge_aware_weights(coarse_guide, config.pair_scale / pixels, config.edge_contrast)
+        # In a dense sweep a slice more or less means little, and many are alike.
+        density = math.sqrt((count - 1) / (_USUAL_SLICES - 1))
+        weights = edge_aware_weights(
+            coarse_guide, config.pair_scale / (pixels * density), config.edge_contrast
+        )
+        truncation = min(max(round(config.truncation * density), 1), MAX_LABELS - 1)
         if config.solver == "exact":
             labels, _ = alpha_expansion(
-                unary, *weights, truncation=config.truncation, max_cycles=config.max_cycles
+                unary, *weights, truncation=truncation, max_cycles=config.max_cycles
             )
         else:
-            labels, _ = cut_fast(unary, *weights, truncation=config.truncation)
+            labels, _ = cut_fast(unary, *weights, truncation=truncation)
         enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(enlarged, dtype=np.uint8)
 

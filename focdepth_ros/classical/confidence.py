@@ -12,18 +12,35 @@ from focdepth_ros.stack import FloatImage
 
 FEATURES = ("contrast", "edge", "overshoot", "roughness")
 
-# Logistic regression fitted by benchmarks/fit_confidence.py on simulated sweeps of scenes that
-# are used for tuning only.
-_WEIGHTS = (0.613, -0.199, -1.361, -2.262)
-_BIAS = 2.061
+
+@dataclass(frozen=True)
+class ConfidenceModel:
+    """A logistic regression on the features, fitted by benchmarks/fit_confidence.py.
+
+    Parameters
+    ----------
+    weights : tuple of 4 float
+        In the order of `FEATURES`.
+    bias : float
+    """
+
+    weights: tuple[float, float, float, float]
+    bias: float
+
+
+# Of simulated sweeps of scenes that are used for tuning only.
+GRAPH_CUT_CONFIDENCE = ConfidenceModel((0.710, -0.067, -1.776, -3.596), 2.279)
+ARGMAX_CONFIDENCE = ConfidenceModel((0.675, -0.652, -1.247, -0.317), 2.194)
 
 _FULL_CONTRAST = 0.25  # of the log focus measure; in scenes, less is mostly noise
 _LEAST_CONTRAST = 0.05
 _NEIGHBOUR_SIGMA = 1.5  # pixels of the working grid
 _EDGE_RADIUS = 5  # pixels of the working grid
-_MAX_EDGE = 3.0  # slices
-_MAX_OVERSHOOT = 6.0  # slices
-_MAX_SCATTER = 1.0  # slices
+_OVERSHOOT_KERNEL = 5  # pixels of the working grid
+_MAX_EDGE = 3.0  # steps
+_MAX_OVERSHOOT = 6.0  # steps
+_MAX_SCATTER = 1.0  # steps
+_MAX_STEPS = 9.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +84,19 @@ def noise_floor(energy: NDArray[np.float32]) -> float:
     return max(2.0 * float(np.percentile(energy.min(axis=0), 20)), 1e-3)
 
 
+def slices_per_step(count: int) -> float:
+    """What positions are judged in: one slice, or a ninth of a sweep that is denser than that.
+
+    A camera does not see finer steps of focus because more slices are taken.
+
+    Parameters
+    ----------
+    count : int
+        Number of slices of the sweep.
+    """
+    return max(1.0, (count - 1) / _MAX_STEPS)
+
+
 def peak_contrast(log_energy: NDArray[np.float32], slice_index: FloatImage) -> FloatImage:
     """How far the curve at the chosen slice lies above its mean over the sweep.
 
@@ -92,20 +122,23 @@ def focus_features(curves: FocusCurves) -> FloatImage:
     (4, h, w) float32
         In the order of `FEATURES`: the log of how far the curve at the chosen slice, averaged
         over the neighbours, lies above its mean over the sweep; the range of positions in the
-        neighbourhood, in slices (large at the edge of an object); the overshoot; and how much
-        the positions of single pixels scatter around the surface. The last three are cut off.
+        neighbourhood (large at the edge of an object); the overshoot; and how much the positions
+        of single pixels scatter around the surface. The last three are in steps, see
+        `slices_per_step`, and cut off.
     """
     slice_index = curves.slice_index
+    per_slice = np.float32(1.0 / slices_per_step(len(curves.log_energy)))
     contrast = _averaged_contrast(curves.log_energy, slice_index)
     kernel = np.ones((2 * _EDGE_RADIUS + 1,) * 2, dtype=np.uint8)
-    edge = cv2.dilate(slice_index, kernel) - cv2.erode(slice_index, kernel)
-    scatter = np.minimum(cv2.absdiff(curves.single_index, slice_index), _MAX_SCATTER)
+    edge = (cv2.dilate(slice_index, kernel) - cv2.erode(slice_index, kernel)) * per_slice
+    overshoot = np.minimum(curves.overshoot * per_slice, np.float32(_MAX_OVERSHOOT))
+    scatter = cv2.absdiff(curves.single_index, slice_index) * per_slice
     return np.stack(
         [
             np.log(np.maximum(contrast, 0.0) + _LEAST_CONTRAST),
             np.minimum(edge, _MAX_EDGE),
-            np.minimum(curves.overshoot, _MAX_OVERSHOOT),
-            cv2.GaussianBlur(scatter, (0, 0), _NEIGHBOUR_SIGMA),
+            cv2.medianBlur(overshoot, _OVERSHOOT_KERNEL),
+            cv2.GaussianBlur(np.minimum(scatter, _MAX_SCATTER), (0, 0), _NEIGHBOUR_SIGMA),
         ]
     )
 
@@ -122,8 +155,13 @@ def _averaged_contrast(log_energy: NDArray[np.float32], slice_index: FloatImage)
     return np.add(chosen, total, out=total)
 
 
-def focus_confidence(curves: FocusCurves) -> FloatImage:
-    """Probability that each position is within a quarter of a slice of the truth.
+def focus_confidence(
+    curves: FocusCurves, model: ConfidenceModel = GRAPH_CUT_CONFIDENCE
+) -> FloatImage:
+    """Probability that each position is right.
+
+    For positions between the slices that is to be within a quarter of a step of the truth, see
+    `slices_per_step`; for whole slices, within three quarters.
 
     It falls to 0 where the curve is flat: nothing was seen there by which to tell the focus,
     however well neighbours agree.
@@ -133,8 +171,8 @@ def focus_confidence(curves: FocusCurves) -> FloatImage:
     (h, w) float32 in [0, 1]
     """
     features = focus_features(curves)
-    weights = np.array(_WEIGHTS, dtype=np.float32)
-    score = np.tensordot(weights, features, axes=1) + np.float32(_BIAS)
+    weights = np.array(model.weights, dtype=np.float32)
+    score = np.tensordot(weights, features, axes=1) + np.float32(model.bias)
     contrast = np.exp(features[FEATURES.index("contrast")]) - _LEAST_CONTRAST
     seen = np.clip(contrast / _FULL_CONTRAST, 0.0, 1.0)
     # The logistic function; written with exp it would overflow.

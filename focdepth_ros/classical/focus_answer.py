@@ -7,7 +7,7 @@ import time
 import cv2
 import numpy as np
 
-from focdepth_ros.classical.confidence import FocusCurves, focus_confidence
+from focdepth_ros.classical.confidence import ConfidenceModel, FocusCurves, focus_confidence
 from focdepth_ros.classical.focus_volume import FocusVolume
 from focdepth_ros.classical.guided_upsampling import upsample_guided
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
@@ -19,6 +19,7 @@ def answer_from_positions(
     curves: FocusCurves,
     picture: ImageArray,
     *,
+    model: ConfidenceModel,
     backend: str,
     timings: dict[str, float],
 ) -> DepthEstimate:
@@ -30,6 +31,7 @@ def answer_from_positions(
     curves : FocusCurves
     picture : (H, W, 3) uint8
         The all-in-focus image, at whose edges surfaces end.
+    model : ConfidenceModel
     backend : str
         Whose answer it is.
     timings : dict of str to float
@@ -37,7 +39,7 @@ def answer_from_positions(
     """
     started = time.perf_counter()
     height, width = volume.size
-    confidence = focus_confidence(curves)
+    confidence = focus_confidence(curves, model)
     if confidence.shape != volume.size:
         confidence = np.asarray(
             cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR),
