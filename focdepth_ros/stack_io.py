@@ -138,13 +138,16 @@ class StackFolder:
         )
 
     def reversed(self) -> StackFolder:
-        """The same folder with its slices in the opposite order, for one that goes far to near."""
+        """The same folder with its slices in the opposite order, for one that goes far to near.
+
+        The reference stays the same image, but for the default one, which is the first.
+        """
         distances = self.focus_distances
         return replace(
             self,
             images=self.images[::-1],
             focus_distances=None if distances is None else distances[::-1],
-            reference=len(self.images) - 1 - self.reference,
+            reference=len(self.images) - 1 - self.reference if self.reference else 0,
         )
 
     def load(self, *, max_size: int | None = None, progress: Progress | None = None) -> FocalStack:

@@ -68,13 +68,15 @@ class GraphCutConfig(FocusMeasureConfig):
     )
     pair_scale: float = option(
         3.2,
-        "Cost of a step of one slice between neighbouring pixels of the image.",
+        "Cost of a step of one slice between neighbouring pixels of the image, in a sweep of 10; "
+        "it falls with the root of their number.",
         minimum=0.0,
         maximum=10_000.0,
     )
     truncation: int = option(
         6,
-        "Slices beyond which a larger step costs no more, so that edges stay sharp.",
+        "Slices beyond which a larger step costs no more, so that edges stay sharp, in a sweep "
+        "of 10; it grows with the root of their number.",
         minimum=1,
         maximum=255,
     )
@@ -93,6 +95,9 @@ class GraphCutConfig(FocusMeasureConfig):
     )
     max_cycles: int = option(
         4, "How often at most the exact cut tries every slice.", minimum=1, maximum=100
+    )
+    sub_slice: bool = option(
+        True, "Look for positions between the slices, and smooth them on surfaces."
     )
     median_radius: int = option(
         7,
@@ -249,7 +254,11 @@ class GraphCutAccumulator(Accumulator):
         floor = noise_floor(volume.energy)
         labels = self._cut(volume.energy, floor, guide)
         log_energy, single_index, overshoot = volume.refine_peak(labels, floor)
-        slice_index = smooth_surfaces(self._median(log_energy, single_index, guide))
+        if not self._config.sub_slice:
+            single_index = labels.astype(np.float32)
+        slice_index = self._median(log_energy, single_index, guide)
+        if self._config.sub_slice:
+            slice_index = smooth_surfaces(slice_index)
         return FocusCurves(log_energy, slice_index, single_index, overshoot)
 
     def _picture(
@@ -272,9 +281,10 @@ class GraphCutAccumulator(Accumulator):
         unary = np.empty((count, size[1], size[0]), dtype=np.float32)
         for layer, target in zip(energy, unary, strict=True):
             cv2.resize(layer, size, dst=target, interpolation=cv2.INTER_AREA)
-        unary = (
-            log_unary(unary, np.float32(floor)) if config.unary == "log" else inverse_unary(unary)
-        )
+        if config.unary == "log":
+            unary = log_unary(unary, np.float32(floor))
+        else:
+            unary = inverse_unary(unary, config.focus_measure().noise_gain)
         unary *= np.float32(config.unary_scale)
         coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
         # A cell stands for its pixels with one cost, but has only their outer borders.

@@ -36,17 +36,19 @@ def log_unary(energy: NDArray[np.float32], floor: np.float32) -> NDArray[np.floa
     return energy
 
 
-def inverse_unary(energy: NDArray[np.float32]) -> NDArray[np.float32]:
+def inverse_unary(energy: NDArray[np.float32], noise_gain: float) -> NDArray[np.float32]:
     """Inverse focus measure, as the classic graph-cut pipelines take it.
 
-    ``exp(-E / 255²)``, scaled to [0, 1] over the whole stack. Texture of low contrast weighs
-    little in it, and what a scale of the costs means depends on the strongest edge of the scene.
+    ``exp(-γ E / 255²)``, scaled to [0, 1] over the whole stack: γ E is the mean square of the
+    operator's response, here to an image in [0, 1]. Texture of low contrast weighs little in it,
+    and what a scale of the costs means depends on the strongest edge of the scene.
 
     Parameters
     ----------
     energy : (N, h, w) float32
-        Focus measure in squared grey levels of the operator's response. It is overwritten with
-        the costs.
+        Focus measure. It is overwritten with the costs.
+    noise_gain : float
+        γ of the operator, see `FocusMeasure`.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def inverse_unary(energy: NDArray[np.float32]) -> NDArray[np.float32]:
     Suwajanakorn, Hernandez, Seitz, "Depth from Focus with Your Mobile Phone", CVPR 2015,
     section 4: a multi-label MRF over the slices with the negated sharpness as its unary term.
     """
-    np.exp(np.multiply(energy, np.float32(-1.0 / 255.0**2), out=energy), out=energy)
+    np.exp(np.multiply(energy, np.float32(-noise_gain / 255.0**2), out=energy), out=energy)
     lowest, highest = float(energy.min()), float(energy.max())
     energy -= np.float32(lowest)
     energy *= np.float32(1.0 / max(highest - lowest, 1e-12))

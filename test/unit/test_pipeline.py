@@ -87,6 +87,38 @@ def test_zero_answers_every_pixel() -> None:
     assert np.isnan(DepthPipeline().estimate(stack).depth).all()
 
 
+@pytest.mark.parametrize("metric", [True, False])
+@pytest.mark.parametrize("all_in_focus", [True, False])
+def test_holes_are_filled_on_request_and_marked(metric: bool, all_in_focus: bool) -> None:
+    # Half of the picture is plain: nothing tells its focus.
+    slices = []
+    for item in two_surfaces():
+        image = item.image.copy()
+        image[: SIZE[0] // 2] = 128
+        slices.append(Slice(image, item.focus_distance if metric else None))
+    stack = FocalStack(slices)
+    plain = DepthPipeline().estimate(stack, all_in_focus=all_in_focus)
+    filled = DepthPipeline(fill_holes=True).estimate(stack, all_in_focus=all_in_focus)
+    unknown = np.isnan(plain.depth)
+    assert unknown[: SIZE[0] // 4].mean() > 0.9
+    assert np.isfinite(filled.depth).all()
+    np.testing.assert_array_equal(filled.depth[~unknown], plain.depth[~unknown])
+    np.testing.assert_array_equal(filled.confidence[~unknown], plain.confidence[~unknown])
+    np.testing.assert_array_equal(filled.confidence == 0.0, unknown)
+    known = plain.depth[~unknown]
+    assert filled.depth[unknown].min() >= known.min() - 1e-4
+    assert filled.depth[unknown].max() <= known.max() + 1e-4
+
+
+def test_where_nothing_is_known_nothing_can_be_filled() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
+    stack = FocalStack([Slice(image, 1.0 + i) for i, image in enumerate(images)])
+    aligned = AlignmentConfig("none")
+    answer = DepthPipeline(alignment=aligned, min_confidence=1.0, fill_holes=True).estimate(stack)
+    assert np.isnan(answer.depth).all()
+    np.testing.assert_array_equal(answer.confidence, 0.0)
+
+
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
 def test_min_confidence_out_of_range_is_named(limit: float) -> None:
     with pytest.raises(OptionError, match=f"min_confidence {limit} is not in \\[0, 1\\]"):

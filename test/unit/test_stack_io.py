@@ -131,9 +131,11 @@ class TestChoosingSlices:
         stack = StackFolder.open(folder).reversed().load()
         assert values(stack) == [20, 10, 0]
         assert stack.reference == 0
+        write_yaml(folder, images=["0.png", "1.png", "2.png"])
+        assert StackFolder.open(folder).reversed().reference == 0  # the first, by default
 
     def test_turning_keeps_images_and_distances_together(self, folder: Path) -> None:
-        write_yaml(folder, focus_distances=[2.0, 1.0, 0.5])
+        write_yaml(folder, focus_distances=[2.0, 1.0, 0.5], reference=1)
         plain, turned = (
             f.load() for f in (StackFolder.open(folder), StackFolder.open(folder).reversed())
         )

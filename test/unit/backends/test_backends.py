@@ -19,6 +19,7 @@ from focdepth_ros.backends.registry import (
     create_backend,
     list_backends,
 )
+from focdepth_ros.classical.focus_operators import focus_measure_names
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import BackendError, OptionError, StackError, UnknownBackendError
 from focdepth_ros.estimate import DepthEstimate
@@ -352,6 +353,21 @@ def test_options_take_effect(backend: Backend) -> None:
     slices = two_surfaces()
     wide = create_backend(backend.name, window_sigma=9.0)
     assert not np.array_equal(stream(wide, slices).confidence, stream(backend, slices).confidence)
+
+
+def test_whole_slices_on_request() -> None:
+    backend = create_backend("graph_cut", sub_slice=False)
+    positions = backend.estimate(FocalStack(two_surfaces())).slice_index
+    assert set(np.unique(positions)) <= set(range(len(two_surfaces())))
+
+
+@pytest.mark.parametrize("measure", focus_measure_names())
+@pytest.mark.parametrize("unary", ["log", "inverse"])
+def test_every_focus_measure_and_cost_tells_two_surfaces_apart(measure: str, unary: str) -> None:
+    scale = {"unary_scale": 100.0} if unary == "inverse" else {}
+    backend = create_backend("graph_cut", measure=measure, unary=unary, **scale)
+    found = backend.estimate(FocalStack(two_surfaces())).slice_index
+    assert np.median(np.abs(found - true_index())) < 0.5
 
 
 def test_a_backend_that_does_not_exist_is_named() -> None:

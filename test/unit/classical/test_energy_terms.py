@@ -26,13 +26,13 @@ def test_log_unary_says_little_below_the_noise_floor() -> None:
 
 def test_inverse_unary_fills_the_unit_range() -> None:
     energy = 1000.0 * energies()
-    cost = inverse_unary(energy.copy())
-    assert (cost.min(), cost.max()) == (0.0, 1.0)
+    cost = inverse_unary(energy.copy(), 20.0)
+    assert (cost.min(), cost.max()) == pytest.approx((0.0, 1.0))
     np.testing.assert_array_equal(cost.argmin(axis=0), energy.argmax(axis=0))
 
 
 def test_inverse_unary_of_a_flat_stack_is_zero() -> None:
-    np.testing.assert_array_equal(inverse_unary(np.full((3, 4, 5), 7.0, np.float32)), 0.0)
+    np.testing.assert_array_equal(inverse_unary(np.full((3, 4, 5), 7.0, np.float32), 20.0), 0.0)
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
