@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.classical.focus_measure import grey_image
 from focdepth_ros.errors import AlignmentError
@@ -26,6 +27,7 @@ _NOISE = 4.0  # grey levels of contrast below which nothing is amplified
 
 _EXPOSURE_CELL = 8  # pixels of the view
 _BLACK, _WHITE = 4, 251
+_MUCH_WHITE = 0.75  # share of a cell
 _FLAT = 0.5  # grey levels
 
 
@@ -43,7 +45,8 @@ class View:
         See `equalised_detail`.
     light : (n, m, 3) or (n, m) float32
         Mean squares of the colours of parts of the image, which go about with the light: unlike
-        the mean it does not change with blur. NaN where a pixel is over- or underexposed.
+        the mean it does not change with blur. NaN where a pixel is over- or underexposed, and near
+        overexposed areas, whose light spreads with blur.
     """
 
     size: tuple[int, int]
@@ -145,9 +148,15 @@ def _light(small: ImageArray) -> FloatImage:
     height, width = small.shape[:2]
     size = (max(1, width // _EXPOSURE_CELL), max(1, height // _EXPOSURE_CELL))
     brightest = small if small.ndim == 2 else small.max(axis=2)
-    clipped = ((brightest > _WHITE) | (brightest < _BLACK)).astype(np.float32)
     colours = small.astype(np.float32)
     squares = cv2.resize(cv2.multiply(colours, colours), size, interpolation=cv2.INTER_AREA)
     light = np.asarray(squares, dtype=np.float32)
-    light[cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) > 0.0] = np.nan
+
+    def share(pixels: NDArray[np.bool_]) -> FloatImage:
+        small = cv2.resize(pixels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, dtype=np.float32)
+
+    white = share(brightest > _WHITE)
+    around_white = cv2.dilate((white > _MUCH_WHITE).astype(np.uint8), np.ones((5, 5), np.uint8))
+    light[(around_white > 0) | (white > 0.0) | (share(brightest < _BLACK) > 0.0)] = np.nan
     return light
