@@ -153,7 +153,8 @@ class SweepRun:
             taken = self.reference_taken(reference)
             if taken is not reference:
                 warnings.append(f"the answer is on the grid of {self._name(taken)} instead")
-            estimate = warp_estimate(estimate, self._alignment.motion_of(taken))
+            motion = self._alignment.motion_of(taken)
+            estimate = warp_estimate(estimate, motion, taken.image)
         timings = {
             **estimate.timings,
             "align": self._align_seconds,

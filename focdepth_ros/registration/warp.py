@@ -20,6 +20,7 @@ from focdepth_ros.registration.motion import (
 )
 from focdepth_ros.registration.view import view_from_slice
 from focdepth_ros.stack import FloatImage, ImageArray
+from focdepth_ros.visualization import as_colour
 
 _ROWS = 256  # warped at once where every pixel goes its own way
 
@@ -48,7 +49,9 @@ def warp_image(image: ImageArray, motion: Motion) -> tuple[ImageArray, NDArray[n
     )
 
 
-def warp_estimate(estimate: DepthEstimate, motion: Motion) -> DepthEstimate:
+def warp_estimate(
+    estimate: DepthEstimate, motion: Motion, image: ImageArray | None = None
+) -> DepthEstimate:
     """Bring an answer to the pixel grid of another slice.
 
     Depth is taken from the nearest pixel, so that none is invented between two surfaces.
@@ -58,11 +61,14 @@ def warp_estimate(estimate: DepthEstimate, motion: Motion) -> DepthEstimate:
     estimate : DepthEstimate
     motion : Motion
         From the grid of the answer to the one wanted.
+    image : (H, W, 3) RGB or (H, W) uint8, optional
+        Of the slice whose grid is wanted.
 
     Returns
     -------
     DepthEstimate
-        Where the other grid shows more of the scene: NaN depth and slice index, confidence 0.
+        Where the other grid shows more of the scene: NaN depth and slice index, confidence 0, and
+        in the all-in-focus image `image`, or without it the border going on.
     """
     if motion.is_identity():
         return estimate
@@ -75,14 +81,17 @@ def warp_estimate(estimate: DepthEstimate, motion: Motion) -> DepthEstimate:
         return np.asarray(moved, dtype=np.float32)
 
     picture = estimate.all_in_focus
+    if picture is not None:
+        picture = _warp(picture, back, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+        known = _inside(back, size)
+        if image is not None and known is not None:
+            picture[~known] = as_colour(image)[~known]
     return replace(
         estimate,
         depth=nearest(estimate.depth, nan),
         confidence=nearest(estimate.confidence, 0.0),
         slice_index=nearest(estimate.slice_index, nan),
-        all_in_focus=None
-        if picture is None
-        else _warp(picture, back, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE),
+        all_in_focus=picture,
     )
 
 

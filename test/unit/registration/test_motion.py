@@ -101,3 +101,26 @@ def test_an_answer_on_another_grid_invents_no_depth() -> None:
     assert np.flatnonzero(moved.depth[0] == 3.0)[0] == SIZE[1] // 2 + 10
     assert moved.all_in_focus is not None
     assert moved.depth.dtype == moved.confidence.dtype == np.float32
+
+
+@pytest.mark.parametrize("mono", [False, True])
+def test_what_only_the_reference_shows_is_taken_from_its_own_image(mono: bool) -> None:
+    shift = Motion(similarity(shift=(10.0, 0.0)))
+    own = seen(shift.matrix, noise=0.0)
+    if mono:
+        own = own[..., 1].copy()
+    estimate = DepthEstimate(
+        depth=np.ones(SIZE, np.float32),
+        confidence=np.ones(SIZE, np.float32),
+        slice_index=np.ones(SIZE, np.float32),
+        backend="argmax",
+        metric=True,
+        all_in_focus=seen(np.eye(3), noise=0.0),
+    )
+    moved = warp_estimate(estimate, shift, own)
+    assert moved.all_in_focus is not None
+    expected = own if own.ndim == 3 else np.dstack([own] * 3)
+    np.testing.assert_array_equal(moved.all_in_focus[:, :9], expected[:, :9])
+    assert np.isnan(moved.depth[:, :9]).all()
+    colours = seen(shift.matrix, noise=0.0).astype(int)
+    assert np.abs(moved.all_in_focus.astype(int) - colours)[4:-4, 14:-4].mean() < 2.0
