@@ -9,6 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
+#include <thread>
+#include <vector>
 
 namespace {
 
@@ -108,22 +111,9 @@ Lanes medians(const Planes& in, const Window& window, std::ptrdiff_t centre) {
   return low | empty;
 }
 
-}  // namespace
-
-// values, weights: (height + 2 radius, stride); guide: (channels, height + 2 radius, stride);
-// answer: (height, stride - 2 radius), a multiple of 8. The planes have a margin of `radius` on
-// all sides. Values are 0..32767, weights 0..127, and a difference of 127 in the guide gives no
-// weight. Of a radius above 7, every second, third … row and column of the window is looked at.
-// Only rows from first_row up to, and without, last_row are worked on.
-extern "C" void focdepth_weighted_median(const std::int16_t* values, const std::int16_t* weights,
-                                         const std::int16_t* guide, std::int32_t channels,
-                                         std::int32_t height, std::int32_t stride,
-                                         std::int32_t radius, std::int32_t first_row,
-                                         std::int32_t last_row, std::int16_t* answer) {
-  const std::ptrdiff_t width = stride - 2 * radius;
-  const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(height + 2 * radius) * stride;
-  const Planes planes{values, weights, guide, plane, channels};
-  const Window window = make_window(radius, stride);
+void work_on_rows(const Planes& planes, const Window& window, std::ptrdiff_t width, int radius,
+                  std::ptrdiff_t first_row, std::ptrdiff_t last_row, std::int16_t* answer) {
+  const std::ptrdiff_t stride = width + 2 * radius;
   for (std::ptrdiff_t row = first_row; row < last_row; ++row) {
     const std::ptrdiff_t start = (row + radius) * stride + radius;
     for (std::ptrdiff_t column = 0; column < width; column += kLanes) {
@@ -131,4 +121,35 @@ extern "C" void focdepth_weighted_median(const std::int16_t* values, const std::
       std::memcpy(answer + row * width + column, &found, sizeof found);
     }
   }
+}
+
+}  // namespace
+
+// values, weights: (height + 2 radius, stride); guide: (channels, height + 2 radius, stride);
+// answer: (height, stride - 2 radius), a multiple of 8. The planes have a margin of `radius` on
+// all sides. Values are 0..32767, weights 0..127, and a difference of 127 in the guide gives no
+// weight. Of a radius above 7, every second, third … row and column of the window is looked at.
+// As many threads work side by side as are asked for and can be had.
+extern "C" void focdepth_weighted_median(const std::int16_t* values, const std::int16_t* weights,
+                                         const std::int16_t* guide, std::int32_t channels,
+                                         std::int32_t height, std::int32_t stride,
+                                         std::int32_t radius, std::int32_t threads,
+                                         std::int16_t* answer) {
+  const std::ptrdiff_t width = stride - 2 * radius;
+  const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(height + 2 * radius) * stride;
+  const Planes planes{values, weights, guide, plane, channels};
+  const Window window = make_window(radius, stride);
+  const auto work_on_band = [&](int band) {
+    work_on_rows(planes, window, width, radius, std::int64_t{height} * band / threads,
+                 std::int64_t{height} * (band + 1) / threads, answer);
+  };
+  std::vector<std::thread> others;
+  int band = 1;
+  try {
+    for (; band < threads; ++band) others.emplace_back(work_on_band, band);
+  } catch (const std::exception&) {  // no more threads to be had: this one does the rest
+  }
+  work_on_band(0);
+  for (; band < threads; ++band) work_on_band(band);
+  for (std::thread& other : others) other.join();
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -153,21 +152,13 @@ def _medians(
     guide: NDArray[np.int16],
     radius: int,
 ) -> NDArray[np.int16]:
-    """Medians without the margin, in bands of rows side by side; -1 where nothing has weight."""
+    """Medians without the margin; -1 where nothing has weight."""
     height, width = values.shape[0] - 2 * radius, values.shape[1] - 2 * radius
     answer = np.empty((height, width), dtype=np.int16)
-    function = _function()
-    bands = min(max(cv2.getNumThreads(), 1), height)
-    borders = [height * band // bands for band in range(bands + 1)]
-
-    def work(band: int) -> None:
-        function(
-            values, weights, guide, len(guide), height, values.shape[1], radius,
-            borders[band], borders[band + 1], answer,
-        )  # fmt: skip
-
-    with ThreadPoolExecutor(bands) as pool:  # C functions called through ctypes run side by side
-        list(pool.map(work, range(bands)))
+    threads = min(max(cv2.getNumThreads(), 1), height)
+    _function()(
+        values, weights, guide, len(guide), height, values.shape[1], radius, threads, answer
+    )
     return answer
 
 
@@ -181,6 +172,6 @@ def _function() -> Any:
             "the package again"
         ) from error
     plane = np.ctypeslib.ndpointer(np.int16, flags="C_CONTIGUOUS")
-    function.argtypes = [plane] * 3 + [ctypes.c_int32] * 6 + [plane]
+    function.argtypes = [plane] * 3 + [ctypes.c_int32] * 5 + [plane]
     function.restype = None
     return function
