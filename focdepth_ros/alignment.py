@@ -19,7 +19,8 @@ from focdepth_ros.errors import AlignmentError, OptionError, StackError
 from focdepth_ros.options import check_options, option
 from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
-from focdepth_ros.registration.flow import significant_flow
+from focdepth_ros.registration.flow import leftover, significant_flow
+from focdepth_ros.registration.flow_evidence import supported_flow
 from focdepth_ros.registration.flow_files import flow_files, read_flow
 from focdepth_ros.registration.motion import (
     Matrix,
@@ -37,14 +38,15 @@ from focdepth_ros.stack import CameraIntrinsics, Slice
 
 AlignmentMethod = Literal["auto", "none", "scale", "ecc", "homography", "flow", "external"]
 
-# What defocus and noise alone make of a still camera and a scene without parallax, as measured
-# on simulated sweeps, in pixels of a view of the usual size. Less is no reason to resample.
+# What defocus and noise alone make of a still camera, as measured on simulated sweeps, in pixels
+# of a view of the usual size. Less is no reason to resample.
 _STILL = 0.25
-_FLAT = 0.75
-_PARALLAX = 1.5  # so much is clear
+_FLAT = 0.4  # of flow that explains the images better than the transform
+_PARALLAX, _PARALLAX_SHARE = 0.5, 15.0  # so much, in so many percent of the image, is clear
+_LEFTOVER = 0.5  # between two slices: reason to look for parallax
 
 _UNMOVED = 0.05  # px of the image
-_KEYFRAMES = 4  # slices from one look for parallax to the next
+_KEYFRAMES = 4  # slices from one look for parallax to the next, at most
 
 
 @dataclass(frozen=True)
@@ -291,27 +293,36 @@ class AlignmentRun:
         motion = Motion(np.eye(3) if stands_still else matrix)
         if method == "flow" or (method == "auto" and not stands_still):
             motion = self._with_parallax(item, matrix, motion)
+        elif stands_still:
+            self._keyframe = item, Motion(matrix)
         self._last = item, matrix
         return self._unless_unmoved(motion, item)
 
     def _with_parallax(self, item: Slice, matrix: Matrix, motion: Motion) -> Motion:
         """The motion with what it leaves, where that is more than defocus can make of it."""
         assert self._keyframe is not None
-        is_due = self._count % _KEYFRAMES == 0
-        if not (self._is_dense or is_due):
-            return motion
+        assert self.anchor is not None
         (keyframe, before), view = self._keyframe, self._neighbours.view(item)
         step = matrix @ np.linalg.inv(before.matrix)
+        is_due = self._is_dense or self._count % _KEYFRAMES == 0
+        if not is_due:
+            left = leftover(self._neighbours.view(keyframe), view, step)
+            is_due = left > _on_image(_LEFTOVER, view)
+        if not is_due:
+            return motion
         flow = self._neighbours.flow(keyframe, item, step)
         whole = composed(before, Motion(step, flow), item.size)
         self._keyframe = item, whole
-        if not self._is_dense:
-            assert whole.flow is not None
-            length = float(np.percentile(np.hypot(whole.flow[..., 0], whole.flow[..., 1]), 90))
-            self._is_dense = length > _on_image(_PARALLAX, view)
+        supported = supported_flow(
+            self._neighbours.view(self.anchor), view, replace(whole, matrix=motion.matrix)
+        )
+        if not self._is_dense and supported.flow is not None:
+            lengths = np.hypot(supported.flow[..., 0], supported.flow[..., 1])
+            long = float(np.percentile(lengths, 100.0 - _PARALLAX_SHARE))
+            self._is_dense = long > _on_image(_PARALLAX, view)
         if not self._is_dense:
             return motion
-        return significant_flow(replace(whole, matrix=motion.matrix), _on_image(_FLAT, view))
+        return significant_flow(supported, _on_image(_FLAT, view))
 
     def _unless_unmoved(self, motion: Motion, item: Slice) -> Motion:
         if motion.flow is None and rms_displacement(motion.matrix, item.size) < _UNMOVED:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from focdepth_ros.registration.motion import Matrix, Motion, resampled
-from focdepth_ros.registration.view import View, view_from_slice
+from focdepth_ros.registration.view import View, clipped, view_from_slice
 from focdepth_ros.stack import FloatImage, ImageArray
 
 _GREY_PER_CONTRAST = 50.0  # in what the optical flow is computed of
@@ -15,6 +15,9 @@ _TEXTURED = 0.05  # mean square of the equalised detail; noise alone has less
 _NEIGHBOURHOOD = 5.0  # sigma over which flow is averaged, pixels of the view
 _PRIOR = 0.03  # weight of no flow at all against that of what was seen around
 _REDUCTION = 2  # the flow is that smooth
+_NEAR = np.ones((17, 17), np.uint8)
+_CELL = 16  # pixels of the view
+_MIN_CELLS = 8
 
 
 def residual_flow(previous: View, view: View, matrix: Matrix) -> FloatImage:
@@ -61,7 +64,9 @@ def residual_flow(previous: View, view: View, matrix: Matrix) -> FloatImage:
         cv2.GaussianBlur(previous.detail * previous.detail, (0, 0), _NEIGHBOURHOOD),
         cv2.GaussianBlur(cv2.multiply(moved, moved), (0, 0), _NEIGHBOURHOOD),
     )
-    weight = ((missed < _CONSISTENT**2) & (energy > _TEXTURED)).astype(np.float32)
+    # Light spreads from what is overexposed with defocus, which looks like motion of its border.
+    exposed = cv2.dilate((clipped(previous.grey) | clipped(view.grey)).astype(np.uint8), _NEAR) == 0
+    weight = ((missed < _CONSISTENT**2) & (energy > _TEXTURED) & exposed).astype(np.float32)
     size = (max(1, width // _REDUCTION), max(1, height // _REDUCTION))
     sigma = _NEIGHBOURHOOD / _REDUCTION
 
@@ -75,6 +80,48 @@ def residual_flow(previous: View, view: View, matrix: Matrix) -> FloatImage:
     # between neighbours, a step in the one is a step in the other.
     flow *= np.array([1.0 / scale[0, 0], 1.0 / scale[1, 1]], dtype=np.float32)
     return flow
+
+
+def leftover(previous: View, view: View, matrix: Matrix) -> float:
+    """About how far a tenth of two slices still lies apart once a transform has been undone.
+
+    One step of Lucas and Kanade for each cell of a grid in which there is texture; much cheaper
+    than a flow, and enough to know whether one is wanted.
+
+    Parameters
+    ----------
+    previous, view : View
+    matrix : (3, 3) float64
+        From pixels of the previous slice to those of the other.
+
+    Returns
+    -------
+    float
+        90th percentile, in pixels of the slices; 0 where too little is seen.
+    """
+    shape = previous.detail.shape[:2]
+    scale = view_from_slice(view.size, shape)
+    moved = resampled(view.detail, scale @ matrix @ np.linalg.inv(scale))
+    mean_image = 0.5 * (previous.detail + moved)
+    along_x = cv2.Sobel(mean_image, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
+    along_y = cv2.Sobel(mean_image, cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
+    difference = previous.detail - moved
+    cells = (max(1, shape[1] // _CELL), max(1, shape[0] // _CELL))
+
+    def mean(one: FloatImage, other: FloatImage) -> FloatImage:
+        product = cv2.multiply(one, other)
+        return np.asarray(cv2.resize(product, cells, interpolation=cv2.INTER_AREA))
+
+    xx, yy, xy = mean(along_x, along_x), mean(along_y, along_y), mean(along_x, along_y)
+    xd, yd = mean(along_x, difference), mean(along_y, difference)
+    determinant = xx * yy - xy * xy
+    energy = cv2.min(mean(previous.detail, previous.detail), mean(moved, moved))
+    told = (energy > _TEXTURED) & (determinant > 0.02 * (xx + yy) ** 2)
+    if np.count_nonzero(told) < _MIN_CELLS:
+        return 0.0
+    x = (yy * xd - xy * yd)[told] / determinant[told]
+    y = (xx * yd - xy * xd)[told] / determinant[told]
+    return float(np.percentile(np.hypot(x / scale[0, 0], y / scale[1, 1]), 90))
 
 
 def significant_flow(motion: Motion, limit: float) -> Motion:

@@ -131,6 +131,11 @@ def check_exposed(view: View) -> None:
         )
 
 
+def clipped(grey: ImageArray) -> NDArray[np.bool_]:
+    """Where a picture (h, w) is over- or underexposed."""
+    return np.asarray((grey > _WHITE) | (grey < _BLACK))
+
+
 def view_from_slice(size: tuple[int, int], shape: tuple[int, int]) -> Matrix:
     """Pixels of a slice of `size` to those of a picture of it of another `shape`, (3, 3)."""
     scale_y, scale_x = shape[0] / size[0], shape[1] / size[1]

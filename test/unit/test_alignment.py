@@ -85,6 +85,21 @@ def test_a_rendered_sweep_with_motion_is_aligned_to_a_fraction_of_a_pixel() -> N
     assert rms_displacement(truth, size) > 2.0
 
 
+def test_parallax_is_found_in_time_for_a_short_sweep() -> None:
+    slices = []
+    for number in range(5):
+        image = seen(np.eye(3), blur=0.3 * number)
+        near = seen(similarity(shift=(1.6 * number, 0.0)), blur=0.3 * number)
+        image[:, :100] = near[:, :100]
+        slices.append(Slice(image, 0.5 + 0.1 * number))
+    run = run_with("auto")
+    for item in slices:
+        run.add(item)
+    assert run.motion_of(slices[1]).flow is None
+    for item in slices[2:]:
+        assert run.motion_of(item).flow is not None
+
+
 def test_the_same_slices_are_registered_once_however_many_sweeps_share_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
