@@ -6,6 +6,7 @@ import gc
 import re
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import cv2
 import numpy as np
@@ -128,6 +129,20 @@ def test_what_is_remembered_goes_with_the_slices() -> None:
     del run, item
     gc.collect()
     assert len(aligner._neighbours._views) == 0
+
+
+def test_few_of_the_original_images_are_held() -> None:
+    run = run_with("auto")
+    aligned, originals = [], []
+    for number in range(12):
+        item = Slice(seen(similarity(1.0 + 0.005 * number)), 0.5 + 0.1 * number)
+        originals.append(ref(item))
+        aligned.append(run.add(item))
+    del item
+    gc.collect()
+    # The first, the last, and the one from which parallax is followed.
+    assert sum(one() is not None for one in originals) <= 3
+    assert len({id(one.image) for one in aligned}) == 12
 
 
 def test_pixels_that_are_out_of_view_are_marked() -> None:
