@@ -35,6 +35,7 @@ from focdepth_ros.stack_io import StackFolder
 
 _THREADS = 2
 _RUNS = 5
+_BREATHING = 0.0005  # growth of the image from slice to slice
 _SCALING_SLICES = (5, 10, 20, 40)
 _SCALING_MEGAPIXELS = (0.3, 1.0, 2.0, 4.0, 8.0)
 
@@ -65,6 +66,15 @@ def still_sweep(count: int, width: int, height: int) -> Iterator[ImageArray]:
         yield image
 
 
+def zoomed_sweep(count: int, width: int, height: int) -> Iterator[ImageArray]:
+    """The frames of `still_sweep`, each a little larger than the one before."""
+    for step, image in enumerate(still_sweep(count, width, height)):
+        scale = 1.0 + _BREATHING * step
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0.0, scale)
+        moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+        yield np.asarray(moved, dtype=np.uint8)
+
+
 def run_sweep(
     images: Sequence[ImageArray] | Iterator[ImageArray], size: tuple[int, int]
 ) -> dict[str, float]:
@@ -84,16 +94,17 @@ def run_sweep(
 
 
 def run_case(case: str, folder: str) -> dict[str, float]:
-    """Measure one case, named ``keyboard`` or ``SLICESxWIDTHxHEIGHT[@RUNS]``, in this process."""
+    """Measure one case, ``keyboard`` or ``SLICESxWIDTHxHEIGHT[@once|@zoomed]``, in this process."""
     cv2.setNumThreads(_THREADS)
     if case == "keyboard":
         images = unaligned_sweep(folder)
         timings = [run_sweep(images, images[0].shape[:2]) for _ in range(1 + _RUNS)][1:]
     else:
-        shape, _, runs = case.partition("@")
+        shape, _, kind = case.partition("@")
         count, width, height = map(int, shape.split("x"))
-        if runs == "1":  # too large to be kept: each frame is made when it is needed
-            timings = [run_sweep(still_sweep(count, width, height), (height, width))]
+        if kind:  # too large to be kept: each frame is made when it is needed
+            frames_of = zoomed_sweep if kind == "zoomed" else still_sweep
+            timings = [run_sweep(frames_of(count, width, height), (height, width))]
         else:
             frames = list(still_sweep(count, width, height))
             timings = [run_sweep(frames, (height, width)) for _ in range(1 + _RUNS)][1:]
@@ -126,7 +137,8 @@ def main() -> None:
         height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
         width = height * 4 // 3
         cases[f"10x{width}x{height}"] = f"10 x {width}x{height}, aligned"
-    cases["40x4080x3072@1"] = "40 x 4080x3072, aligned"
+    cases["40x4080x3072@once"] = "40 x 4080x3072, aligned"
+    cases["40x4080x3072@zoomed"] = "40 x 4080x3072, unaligned"
     table = Table(
         "sweep", "frames [s]", "after the last [s]", "in all [s]", "ns per slice and pixel",
         "peak memory [MB]", title=f"graph_cut, {_THREADS} threads of OpenCV",
