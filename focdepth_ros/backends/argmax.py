@@ -8,7 +8,12 @@ import cv2
 import numpy as np
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
-from focdepth_ros.classical.confidence import ARGMAX_CONFIDENCE, FocusCurves, noise_floor
+from focdepth_ros.classical.confidence import (
+    ARGMAX_CONFIDENCE,
+    FocusCurves,
+    focus_confidence,
+    noise_floor,
+)
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder, sharpest_slice
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
@@ -59,11 +64,13 @@ class ArgmaxAccumulator(Accumulator):
     def finish(self) -> DepthEstimate:
         volume = self._builder.volume()
         curves = self._curves(volume)
+        picture = volume.sample_all_in_focus(curves.slice_index)
         return answer_from_positions(
             volume,
-            curves,
-            volume.sample_all_in_focus(curves.slice_index),
-            model=ARGMAX_CONFIDENCE,
+            curves.slice_index,
+            focus_confidence(curves, ARGMAX_CONFIDENCE),
+            picture,
+            picture,
             backend=ArgmaxBackend.name,
             timings={},
         )

@@ -17,6 +17,7 @@ from focdepth_ros.classical.all_in_focus import sharpest_positions
 from focdepth_ros.classical.confidence import (
     GRAPH_CUT_CONFIDENCE,
     FocusCurves,
+    focus_confidence,
     noise_floor,
     peak_contrast,
 )
@@ -224,16 +225,22 @@ class GraphCutAccumulator(Accumulator):
         volume = self._builder.volume()
         sharpest = self._sharpest(volume)
         curves = self._solve(volume, sharpest)
+        confidence = focus_confidence(curves, GRAPH_CUT_CONFIDENCE)
+        slice_index = curves.slice_index
+        del curves  # of a large sweep they take as much memory as what follows
         solved = time.perf_counter()
-        picture = self._picture(volume, curves, sharpest)
-        timings = {"positions": solved - started, "all_in_focus": time.perf_counter() - solved}
+        guide, picture = self._pictures(volume, slice_index, sharpest)
         return answer_from_positions(
             volume,
-            curves,
+            slice_index,
+            confidence,
+            guide,
             picture,
-            model=GRAPH_CUT_CONFIDENCE,
             backend=GraphCutBackend.name,
-            timings=timings,
+            timings={
+                "positions": solved - started,
+                "all_in_focus": time.perf_counter() - solved,
+            },
         )
 
     def focus_curves(self) -> FocusCurves:
@@ -261,14 +268,16 @@ class GraphCutAccumulator(Accumulator):
             slice_index = smooth_surfaces(slice_index)
         return FocusCurves(log_energy, slice_index, single_index, overshoot)
 
-    def _picture(
-        self, volume: FocusVolume, curves: FocusCurves, sharpest: FloatImage
-    ) -> ImageArray:
+    def _pictures(
+        self, volume: FocusVolume, slice_index: FloatImage, sharpest: FloatImage
+    ) -> tuple[ImageArray, ImageArray]:
+        """The picture that shows where surfaces end, and the all-in-focus image."""
         of_sharpness = self._config.all_in_focus == "sharpness"
-        positions = enlarge(sharpest if of_sharpness else curves.slice_index, volume.size)
-        if self._config.aif_blend:
-            return volume.blend_all_in_focus(positions)
-        return volume.sample_all_in_focus(positions)
+        positions = enlarge(sharpest if of_sharpness else slice_index, volume.size)
+        guide = volume.sample_all_in_focus(positions)
+        if self._config.aif_blend and volume.all_in_focus:
+            return guide, volume.blend_all_in_focus(positions)
+        return guide, guide
 
     def _cut(
         self, energy: NDArray[np.float32], floor: float, guide: ImageArray

@@ -7,19 +7,19 @@ import time
 import cv2
 import numpy as np
 
-from focdepth_ros.classical.confidence import ConfidenceModel, FocusCurves, focus_confidence
 from focdepth_ros.classical.focus_volume import FocusVolume
 from focdepth_ros.classical.guided_upsampling import upsample_guided
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
-from focdepth_ros.stack import ImageArray
+from focdepth_ros.stack import FloatImage, ImageArray
 
 
 def answer_from_positions(
     volume: FocusVolume,
-    curves: FocusCurves,
+    slice_index: FloatImage,
+    confidence: FloatImage,
+    guide: ImageArray,
     picture: ImageArray,
     *,
-    model: ConfidenceModel,
     backend: str,
     timings: dict[str, float],
 ) -> DepthEstimate:
@@ -28,10 +28,12 @@ def answer_from_positions(
     Parameters
     ----------
     volume : FocusVolume
-    curves : FocusCurves
+    slice_index, confidence : (h, w) float32
+        Of every pixel of the working grid.
+    guide : (H, W, 3) uint8
+        At whose edges surfaces end.
     picture : (H, W, 3) uint8
-        The all-in-focus image, at whose edges surfaces end.
-    model : ConfidenceModel
+        The all-in-focus image.
     backend : str
         Whose answer it is.
     timings : dict of str to float
@@ -39,15 +41,13 @@ def answer_from_positions(
     """
     started = time.perf_counter()
     height, width = volume.size
-    confidence = focus_confidence(curves, model)
     if confidence.shape != volume.size:
         confidence = np.asarray(
             cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR),
             dtype=np.float32,
         )
-    slice_index = curves.slice_index
     if slice_index.shape != volume.size:
-        slice_index = upsample_guided(slice_index, picture)
+        slice_index = upsample_guided(slice_index, guide)
     if volume.metric:
         depth = depth_from_slice_index(slice_index, volume.positions)
     else:

@@ -17,6 +17,9 @@ from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
 SliceMeasure = Callable[[Slice], FloatImage]
 
+_ROWS_AT_ONCE = 64
+_USUAL_SLICES = 64
+
 _PIXELS_AT_ONCE = 1 << 14
 
 
@@ -73,8 +76,14 @@ class FocusVolume:
         slice_index, overshoot : (h, w) float32
             The overshoot is at least a slice where one beside the peak was out of view.
         """
-        log_energy = np.log(self.energy + np.float32(floor))
-        slice_index, overshoot = refine_peak(log_energy, labels, self.positions)
+        log_energy = self.energy + np.float32(floor)
+        np.log(log_energy, out=log_energy)
+        slice_index, overshoot = np.empty((2, *labels.shape), np.float32)
+        for top in range(0, len(labels), _ROWS_AT_ONCE):  # so that what it needs stays small
+            rows = np.s_[top : top + _ROWS_AT_ONCE]
+            slice_index[rows], overshoot[rows] = refine_peak(
+                log_energy[:, rows], labels[rows], self.positions
+            )
         return log_energy, slice_index, self._or_unseen(labels, overshoot)
 
     def _or_unseen(self, labels: NDArray[np.integer[Any]], overshoot: FloatImage) -> FloatImage:
@@ -193,6 +202,16 @@ def near_to_far(slices: Sequence[Slice], *, metric: bool) -> tuple[list[int], ND
     return order, np.array([dioptres[i] for i in order])
 
 
+def _ordered(rows: NDArray[Any], order: list[int]) -> NDArray[Any]:
+    """Rows in another order, without a copy where they go one way or the other."""
+    count = len(order)
+    if order == list(range(count)):
+        return rows
+    if order == list(range(count - 1, -1, -1)):
+        return rows[::-1]
+    return rows[order]
+
+
 class FocusVolumeBuilder:
     """Measures each slice when it arrives and puts them in order at the end.
 
@@ -207,7 +226,8 @@ class FocusVolumeBuilder:
         self._spec = spec
         self._measure = measure
         self._slices: list[Slice] = []
-        self._energies: list[FloatImage] = []
+        # In the order in which they came; memory that is not written to yet takes up none.
+        self._energy = np.empty((0, 0, 0), np.float32)
         self._valid: list[NDArray[np.bool_] | None] = []
 
     def add(self, item: Slice) -> None:
@@ -219,10 +239,17 @@ class FocusVolumeBuilder:
             If it does not fit the sweep.
         """
         if self._spec.check(item, self._slices):
-            for kept in (self._slices, self._energies, self._valid):
-                kept.pop()
-        self._energies.append(self._measure(item))
-        self._valid.append(None)
+            self._slices.pop()
+            self._valid.pop()
+        measured = self._measure(item)
+        row = len(self._slices)
+        if row == len(self._energy):
+            larger = np.empty((max(_USUAL_SLICES, 2 * row), *measured.shape), np.float32)
+            if row:
+                larger[:row] = self._energy
+            self._energy = larger
+        self._energy[row] = measured
+        self._valid.append(None if item.valid_mask is None else ~np.isnan(measured))
         self._slices.append(item)
 
     def volume(self) -> FocusVolume:
@@ -234,20 +261,19 @@ class FocusVolumeBuilder:
             If there are fewer than 2 slices.
         """
         order, positions = near_to_far(self._slices, metric=self._spec.metric)
-        energy = np.empty((len(order), *self._energies[0].shape), np.float32)
-        masked = any(item.valid_mask is not None for item in self._slices)
-        valid = np.ones(energy.shape, np.bool_) if masked else None
-        # A large sweep is not held twice: what is freed from the end goes back to the system.
-        for i, row in sorted(zip(order, range(len(order)), strict=True), reverse=True):
-            energy[row] = self._energies[i]
-            self._energies[i] = energy[row]
-            if valid is not None:
-                known = self._valid[i]
-                valid[row] = ~np.isnan(energy[row]) if known is None else known
-                self._valid[i] = valid[row]  # what is filled below stays unknown
-        if valid is not None:
-            fill_unknown(energy, valid, positions)
-            valid = None if valid.all() else valid
+        count = len(order)
+        energy = self._energy[:count]
+        valid = None
+        if any(known is not None for known in self._valid):
+            valid = np.ones(energy.shape, np.bool_)
+            for row, known in enumerate(self._valid):
+                if known is not None:
+                    valid[row] = known
+            came_at = np.empty(count)
+            came_at[order] = positions
+            fill_unknown(energy, valid, came_at)
+            valid = None if valid.all() else _ordered(valid, order)
+        energy = _ordered(energy, order)
         return FocusVolume(
             energy=energy,
             positions=positions,
