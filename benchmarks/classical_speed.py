@@ -26,9 +26,8 @@ from rich.table import Table
 
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.backends.registry import create_backend
-from focdepth_ros.optics import sweep_distances
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation import RenderOptions, random_scene, render_stack
+from focdepth_ros.simulation import RenderOptions, render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 from focdepth_ros.stack import ImageArray, Slice
 from focdepth_ros.stack_io import StackFolder
@@ -45,10 +44,10 @@ def unaligned_sweep(folder: str) -> list[ImageArray]:
     if folder:
         stack = StackFolder.open(Path(folder)).load(max_size=640)
         return [item.image for item in stack.slices]
-    distances = tuple(sweep_distances(0.35, 4.0, 32))
-    scene = random_scene(FIRST_HELD_OUT_SEED, width=640, height=360)
     options = RenderOptions(breathing=1.0, shake_translation=1.0)
-    stack = render_stack(scene, focus_distances=distances, options=options).stack
+    stack = render_random_sweep(
+        FIRST_HELD_OUT_SEED, slices=32, near=0.35, width=640, height=360, options=options
+    ).stack
     return [item.image for item in stack.slices]
 
 
@@ -146,9 +145,9 @@ def main() -> None:
     for case, name in track(cases.items(), description="cases"):
         result = measured(case, arguments.keyboard)
         total = result["adding"] + result["finishing"]
-        count, _, size = name.partition(" x ")
-        width, _, rest = size.partition("x")
-        values = int(count) * int(width) * int(rest.partition(",")[0])
+        slices, _, size = name.partition(" x ")
+        columns, _, rest = size.partition("x")
+        values = int(slices) * int(columns) * int(rest.partition(",")[0])
         table.add_row(
             name, f"{result['adding']:.3f}", f"{result['finishing']:.3f}", f"{total:.3f}",
             f"{total / values * 1e9:.1f}", f"{result['memory']:.0f}",
