@@ -2,4 +2,4 @@
 
 #: Confidence below which a pixel's depth is not given. With it `graph_cut` answers about three
 #: quarters of the pixels of the tuning scenes, with less than half the mean error of all.
-DEFAULT_MIN_CONFIDENCE = 0.75
+DEFAULT_MIN_CONFIDENCE = 0.8
