@@ -1,0 +1,139 @@
+"""Alignment on the way through the pipeline: what is left out, and on whose grid the answer is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from moody_backend import Moody
+from synthetic_motion import moving_sweep, seen, similarity
+
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.argmax import ArgmaxBackend
+from focdepth_ros.backends.base import Backend, SweepSpec
+from focdepth_ros.errors import StackError
+from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.stack import FocalStack, Slice
+
+HANDHELD = [similarity(1.0 + 0.005 * i, 0.2 * i, (1.5 * i, -1.0 * i)) for i in range(6)]
+
+
+def bad_slice(kind: str, distance: float | None = 9.0) -> Slice:
+    image = np.zeros_like(seen(np.eye(3))) if kind == "black" else seen(np.eye(3), seed=9)
+    return Slice(image, distance)
+
+
+def streamed(slices: list[Slice], *, backend: Backend | None = None) -> SweepRun:
+    height, width = slices[0].size
+    run = DepthPipeline(backend or ArgmaxBackend(), min_confidence=0.0).start(
+        SweepSpec(height=height, width=width, metric=slices[0].focus_distance is not None)
+    )
+    for item in slices:
+        run.add(item)
+    return run
+
+
+def test_a_moving_camera_is_aligned_and_without_it_is_not() -> None:
+    moving, still = FocalStack(moving_sweep(HANDHELD)), FocalStack(moving_sweep([np.eye(3)] * 6))
+    truth = DepthPipeline(ArgmaxBackend(), min_confidence=0.0).estimate(still)
+
+    def error(method: str) -> float:
+        pipeline = DepthPipeline(
+            ArgmaxBackend(), alignment=AlignmentConfig(method=method), min_confidence=0.0
+        )
+        estimate = pipeline.estimate(moving)
+        assert estimate.left_out == 0
+        assert estimate.timings["align"] >= 0.0
+        assert estimate.all_in_focus is not None
+        assert truth.all_in_focus is not None
+        apart = cv2.absdiff(estimate.all_in_focus, truth.all_in_focus)[20:-20, 20:-20]
+        return float(apart.mean())
+
+    assert error("auto") < 0.3 * error("none")
+
+
+@pytest.mark.parametrize("fails", [{}, {"finish": RuntimeError("lost")}], ids=["well", "failed"])
+@pytest.mark.parametrize("kind", ["black", "another scene"])
+def test_a_slice_that_cannot_be_aligned_is_left_out_and_the_answer_is_as_without(
+    kind: str, fails: dict[str, Exception]
+) -> None:
+    slices = moving_sweep(HANDHELD)
+    run = streamed([*slices[:2], bad_slice(kind), *slices[2:]], backend=Moody(fails))
+    assert len(run) == len(slices)
+    estimate = run.finish()
+    assert estimate.left_out == 1
+    assert estimate.warnings[0].startswith("slice 3 at 9 m left out: ")
+    expected = streamed(slices, backend=Moody(fails)).finish()
+    np.testing.assert_array_equal(estimate.slice_index, expected.slice_index)
+    np.testing.assert_array_equal(estimate.all_in_focus, expected.all_in_focus)
+
+
+@pytest.mark.parametrize("kind", ["black", "another scene"])
+def test_a_bad_first_slice_does_not_spoil_the_sweep(kind: str) -> None:
+    slices = moving_sweep(HANDHELD)
+    estimate = streamed([bad_slice(kind), *slices]).finish()
+    assert estimate.left_out == 1
+    (warning,) = estimate.warnings
+    assert warning.startswith("slice 1 at 9 m left out: ")
+    np.testing.assert_array_equal(estimate.slice_index, streamed(slices).finish().slice_index)
+
+
+def test_a_replaced_first_slice_is_no_longer_the_grid() -> None:
+    slices = moving_sweep(HANDHELD)
+    elsewhere = Slice(seen(similarity(shift=(9.0, 5.0))), slices[0].focus_distance)
+    estimate = streamed([elsewhere, *slices]).finish()
+    assert estimate.left_out == 0
+    np.testing.assert_array_equal(estimate.slice_index, streamed(slices).finish().slice_index)
+
+
+def test_too_few_slices_that_fit_are_too_few_and_each_reason_is_named() -> None:
+    slices = [moving_sweep(HANDHELD)[0], bad_slice("black", 8.0), bad_slice("another scene", 9.0)]
+    with pytest.raises(StackError, match="at least 2 slices, this one has 1; slice 2 at 8 m left"):
+        streamed(slices).finish()
+
+
+def test_the_answer_comes_on_the_grid_of_the_slice_asked_for() -> None:
+    slices = moving_sweep(HANDHELD)
+    on_first = streamed(slices).finish()
+    on_last = streamed(slices).finish(reference=slices[-1])
+    # What the first shows at a place, the last shows where it has moved to.
+    x, y = 100, 80
+    moved = HANDHELD[-1] @ (x, y, 1.0)
+    column, row = (round(float(value)) for value in moved[:2])
+    first = on_first.all_in_focus[y - 8 : y + 9, x - 8 : x + 9].astype(float)
+    last = on_last.all_in_focus[row - 8 : row + 9, column - 8 : column + 9].astype(float)
+    assert np.corrcoef(first.ravel(), last.ravel())[0, 1] > 0.8
+    unmoved = on_last.all_in_focus[y - 8 : y + 9, x - 8 : x + 9].astype(float)
+    assert np.corrcoef(first.ravel(), unmoved.ravel())[0, 1] < 0.5
+    unknown = np.isnan(on_last.depth)
+    assert 0.0 < unknown.mean() < 0.2
+    np.testing.assert_array_equal(on_last.confidence[unknown], 0.0)
+    same = streamed(slices).finish(reference=slices[0])
+    np.testing.assert_array_equal(same.depth, on_first.depth)
+
+
+def test_a_whole_stack_is_answered_on_the_grid_of_its_reference() -> None:
+    slices = moving_sweep(HANDHELD)
+    pipeline = DepthPipeline(ArgmaxBackend(), min_confidence=0.0)
+    estimate = pipeline.estimate(FocalStack(slices, reference=3))
+    expected = streamed(slices).finish(reference=slices[3])
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+    np.testing.assert_array_equal(estimate.all_in_focus, expected.all_in_focus)
+
+
+def test_where_the_reference_is_left_out_the_nearest_slice_stands_in() -> None:
+    slices = moving_sweep(HANDHELD)
+    bad = bad_slice("black")
+    run = streamed([*slices, bad])
+    assert run.reference_taken(bad) is slices[-1]
+    estimate = run.finish(reference=bad)
+    assert estimate.warnings[-1] == "the answer is on the grid of slice 6 at 1 m instead"
+    expected = streamed(slices).finish(reference=slices[-1])
+    np.testing.assert_array_equal(estimate.depth, expected.depth)
+
+
+def test_identical_slices_are_no_reason_to_move_them() -> None:
+    image = seen(np.eye(3))
+    estimate = streamed([Slice(image, 1.0 + i) for i in range(5)]).finish()
+    assert estimate.left_out == 0
+    assert estimate.warnings == ()
