@@ -83,6 +83,8 @@ class SweepRun:
         self._spec = spec
         self._alignment = self._aligner.start(spec.intrinsics)
         self._slices: list[Slice] = []  # as aligned
+        self._taken: list[int] = []  # the number of each of them, from 1 on
+        self._count = 0
         self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
         self._left_out: dict[int, str] = {}
         self._failure: str | None = None
@@ -106,7 +108,8 @@ class SweepRun:
             If it does not belong to the sweep, which goes on without it.
         """
         repeats = self._spec.check(item, self._slices)
-        self._numbers[item] = len(self._numbers) + 1
+        self._count += 1
+        self._numbers[item] = self._count
         started = time.perf_counter()
         try:
             aligned = self._aligned(item, replaces_all=repeats and len(self._slices) == 1)
@@ -115,7 +118,7 @@ class SweepRun:
             return
         finally:
             self._align_seconds += time.perf_counter() - started
-        self._take(aligned)
+        self._take(aligned, self._numbers[item])
 
     def reference_taken(self, reference: Slice) -> Slice:
         """The slice on whose pixel grid `finish` answers when asked for that of `reference`.
@@ -149,6 +152,8 @@ class SweepRun:
         if self._failure is not None:
             warnings.append(self._failure)
         estimate = self._without_unsure(estimate)
+        if not self._spec.metric and self._left_out:
+            estimate = self._in_given_slices(estimate)
         if reference is not None:
             taken = self.reference_taken(reference)
             if taken is not reference:
@@ -188,6 +193,13 @@ class SweepRun:
             confidence=np.where(unsure, np.float32(0), estimate.confidence),
         )
 
+    def _in_given_slices(self, estimate: DepthEstimate) -> DepthEstimate:
+        """Positions of a relative sweep counted in all slices, also those that were left out."""
+        places = np.array(self._taken) - 1
+        index = np.interp(estimate.slice_index, np.arange(len(places)), places).astype(np.float32)
+        depth = np.where(np.isnan(estimate.depth), np.float32(np.nan), index)
+        return replace(estimate, depth=depth, slice_index=index)
+
     def _aligned(self, item: Slice, *, replaces_all: bool) -> Slice:
         alignment = self._aligner.start(self._spec.intrinsics) if replaces_all else self._alignment
         before = alignment.anchor
@@ -198,8 +210,9 @@ class SweepRun:
             self._leave_out(before, "the slices after it match each other, but not this one")
             del self._left_out[self._numbers[anchor]]
             self._slices.clear()
+            self._taken.clear()
             self._begin()
-            self._take(anchor)
+            self._take(anchor, self._numbers[anchor])
         return aligned
 
     def _leave_out(self, item: Slice, reason: str) -> None:
@@ -215,9 +228,10 @@ class SweepRun:
         except Exception as error:  # whatever a backend dies of, the sweep is still answered
             self._fail(error)
 
-    def _take(self, item: Slice) -> None:
-        repeats = self._spec.check(item, self._slices)
-        self._slices[len(self._slices) - repeats :] = [item]
+    def _take(self, item: Slice, number: int) -> None:
+        kept = len(self._slices) - self._spec.check(item, self._slices)
+        self._slices[kept:] = [item]
+        self._taken[kept:] = [number]
         if self._accumulator is None:
             return
         started = time.perf_counter()

@@ -137,3 +137,16 @@ def test_identical_slices_are_no_reason_to_move_them() -> None:
     estimate = streamed([Slice(image, 1.0 + i) for i in range(5)]).finish()
     assert estimate.left_out == 0
     assert estimate.warnings == ()
+
+
+def test_positions_of_a_relative_sweep_count_the_slices_left_out() -> None:
+    still = [np.eye(3)] * 6
+    whole = [Slice(item.image, None) for item in moving_sweep(still)]
+    black = Slice(np.zeros_like(whole[0].image), None)
+    expected = streamed(whole).finish().slice_index
+    shifted = streamed([black, *whole]).finish()
+    assert shifted.left_out == 1
+    np.testing.assert_allclose(shifted.slice_index, expected + 1.0, atol=1e-5)
+    np.testing.assert_array_equal(shifted.depth, shifted.slice_index)
+    parted = streamed([*whole[:3], black, *whole[3:]]).finish()
+    np.testing.assert_allclose(parted.slice_index, expected + (expected > 2.5), atol=1e-5)
