@@ -152,7 +152,7 @@ def main() -> None:
             name, f"{result['adding']:.3f}", f"{result['finishing']:.3f}", f"{total:.3f}",
             f"{total / values * 1e9:.1f}", f"{result['memory']:.0f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":
