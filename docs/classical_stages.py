@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class RealStack:
             distances = meta.get("focus_distance_m")
         found = StackFolder.open(folder, focus_distances=distances)
         if self.far_to_near:
-            found = replace(found.reversed(), reference=0)
+            found = found.reversed()
         return found.load(max_size=_MAX_SIZE)
 
 

@@ -193,9 +193,9 @@ def confidence_panels(stages: Stages, simulated: SimulatedStack, seen: Stages) -
     contrast, edge, overshoot, roughness = focus_features(stages.curves)
     panels: Panels = [
         ("contrast, log", colour_values(contrast, -3.0, 1.0)),
-        ("edge, 0-3 slices", colour_values(edge, 0.0, 3.0)),
-        ("overshoot, 0-6 slices", colour_values(overshoot, 0.0, 6.0)),
-        ("roughness, 0-0.5 slices", colour_values(roughness, 0.0, 0.5)),
+        ("edge, 0-3 steps", colour_values(edge, 0.0, 3.0)),
+        ("overshoot, 0-6 steps", colour_values(overshoot, 0.0, 6.0)),
+        ("roughness, 0-0.5 steps", colour_values(roughness, 0.0, 0.5)),
         ("confidence, 0-1", colour_confidence(stages.estimate.confidence)),
     ]
     answer, count = stages.estimate, len(stages.volume.energy)
@@ -211,7 +211,7 @@ def confidence_panels(stages: Stages, simulated: SimulatedStack, seen: Stages) -
     off = np.abs(seen.estimate.slice_index - true_index(simulated))
     panels += [
         ("simulated: confidence", colour_confidence(seen.estimate.confidence)),
-        ("within 1/4 slice of the truth", colour_confidence((off < 0.25).astype(np.float32))),
+        ("within 1/4 step of the truth", colour_confidence((off < 0.25).astype(np.float32))),
     ]
     return panels
 
