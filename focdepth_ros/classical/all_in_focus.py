@@ -160,7 +160,10 @@ def _where_seen(slice_index: FloatImage, valid_masks: Masks) -> FloatImage:
     masks = [mask for mask in valid_masks if mask is not None]
     if not masks:
         return slice_index
-    doubtful = ~np.logical_and.reduce(masks)
+    seen_in_all = masks[0].copy()
+    for mask in masks[1:]:
+        seen_in_all &= mask
+    doubtful = ~seen_in_all
     positions = slice_index[doubtful]
     nearest, distance = positions.copy(), np.full_like(positions, np.inf)
     unseen = np.zeros(positions.shape, dtype=np.bool_)
