@@ -161,8 +161,8 @@ def _where_seen(slice_index: FloatImage, valid_masks: Masks) -> FloatImage:
     if not masks:
         return slice_index
     seen_in_all = masks[0].copy()
-    for mask in masks[1:]:
-        seen_in_all &= mask
+    for other in masks[1:]:
+        seen_in_all &= other
     doubtful = ~seen_in_all
     positions = slice_index[doubtful]
     nearest, distance = positions.copy(), np.full_like(positions, np.inf)
