@@ -48,7 +48,8 @@ def live_run(
         "seed": SEED,
         "sweeps": sweeps,
         "wait_for_subscribers": 2,  # the depth node and this observer
-        "start_delay": 1.0,
+        # The depth node works only once it has found this observer, too.
+        "start_delay": 2.5,
         **(camera or {}),
     }
     received: list[ObservedSweep] = []
