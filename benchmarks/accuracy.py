@@ -1,7 +1,7 @@
 """Accuracy of the backends on focal stacks that nothing was tuned on.
 
 Run ``python benchmarks/accuracy.py``; with ``--middlebury DIR`` also on stacks rendered from the
-Middlebury stereo scenes (see middlebury_stacks.py). Simulated scenes with seeds from 1000 on and
+Middlebury stereo scenes (see rgbd_stacks.py). Simulated scenes with seeds from 1000 on and
 the Middlebury scenes of 2005 and 2006 are held out; those of 2001 and 2003 were looked at during
 development and make a row of their own. Every method is scored over all pixels, and, where it says
 how sure it is, over those that it answers at its confidence threshold.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from middlebury_stacks import DEVELOPMENT_YEARS, middlebury_scenes, middlebury_stack
+from rgbd_stacks import middlebury_scenes
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -60,12 +60,9 @@ def simulated_stacks(count: int, first_seed: int) -> Iterator[tuple[str, Simulat
 
 def middlebury_stacks(folder: Path) -> Iterator[tuple[str, SimulatedStack]]:
     """Set and stack of the Middlebury scenes."""
-    for scene in track(list(middlebury_scenes(folder)), description="Middlebury"):
-        held_out = scene.year not in DEVELOPMENT_YEARS
-        yield (
-            "Middlebury 2005/06" if held_out else "Middlebury 2001/03",
-            middlebury_stack(scene),
-        )
+    for held_out, kind in ((False, "Middlebury 2001/03"), (True, "Middlebury 2005/06")):
+        for scene in track(list(middlebury_scenes(folder, held_out=held_out)), description=kind):
+            yield kind, scene.render()
 
 
 def method_of(name: str) -> Method:

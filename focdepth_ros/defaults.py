@@ -3,3 +3,6 @@
 #: Confidence below which a pixel's depth is not given. With it `graph_cut` answers about three
 #: quarters of the pixels of the tuning scenes, with less than half the mean error of all.
 DEFAULT_MIN_CONFIDENCE = 0.8
+
+#: Seconds in which a backend whose device failed is not tried again.
+DEFAULT_COOLDOWN_S = 10.0

@@ -45,6 +45,18 @@ class BackendError(FocdepthError):
     """A backend that failed on a sweep."""
 
 
+class DeviceError(BackendError):
+    """A GPU, or another device, that failed a backend and may need some time to recover."""
+
+
+class WeightsError(FocdepthError):
+    """Weights of a network that are missing, damaged, or of another network."""
+
+
+class ExportError(FocdepthError):
+    """A network that cannot be written in another format, or not run from it."""
+
+
 class AlignmentError(FocdepthError):
     """A slice that could not be brought onto the pixel grid of its sweep."""
 
@@ -62,3 +74,11 @@ class MessageError(FocdepthError, ValueError):
 
 class EvaluationError(FocdepthError, ValueError):
     """A prediction and a ground truth that cannot be compared."""
+
+
+class TrainingConfigError(OptionError):
+    """A training configuration with a key that does not exist, or a value that cannot be."""
+
+
+class TrainingError(FocdepthError):
+    """A training run that cannot start, go on or be resumed."""

@@ -87,10 +87,11 @@ def option(
 
 
 def option_infos(config_class: type) -> tuple[OptionInfo, ...]:
-    """All settings of a dataclass of settings, in its order."""
+    """All settings of a dataclass of settings, in its order; not its other fields."""
     return tuple(
         OptionInfo(item.name, cast(OptionValue, item.default), **item.metadata[_METADATA_KEY])
         for item in fields(config_class)
+        if _METADATA_KEY in item.metadata
     )
 
 

@@ -15,13 +15,15 @@ from focdepth_ros.alignment import Aligner, AlignmentConfig
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
 from focdepth_ros.classical.hole_filling import fill_holes
-from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
-from focdepth_ros.errors import AlignmentError, BackendError, OptionError, StackError
+from focdepth_ros.cooldown import Cooldown
+from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
+from focdepth_ros.errors import AlignmentError, BackendError, DeviceError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
 from focdepth_ros.registration.warp import warp_estimate
 from focdepth_ros.stack import FocalStack, Slice
 
-_FALLBACKS = ("graph_cut", "argmax")
+# With their options: a GPU that failed one backend would fail the next.
+_FALLBACKS: dict[str, dict[str, str]] = {"graph_cut": {"device": "cpu"}, "argmax": {}}
 
 
 class DepthPipeline:
@@ -38,11 +40,14 @@ class DepthPipeline:
     fill_holes : bool
         Whether these pixels get a depth guessed from those around them instead. Their
         confidence is 0, so that finite depth of confidence 0 is what was filled.
+    cooldown_s : float
+        Seconds in which the backend is not tried again after its device has failed; simpler ones
+        answer meanwhile.
 
     Raises
     ------
     OptionError
-        If `min_confidence` is not in [0, 1].
+        If `min_confidence` is not in [0, 1], or `cooldown_s` is negative.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class DepthPipeline:
         alignment: AlignmentConfig | None = None,
         min_confidence: float = DEFAULT_MIN_CONFIDENCE,
         fill_holes: bool = False,
+        cooldown_s: float = DEFAULT_COOLDOWN_S,
     ) -> None:
         self.backend = create_backend(AUTO) if backend is None else backend
         self.aligner = Aligner(alignment)
@@ -59,6 +65,7 @@ class DepthPipeline:
             raise OptionError(f"min_confidence {min_confidence} is not in [0, 1]")
         self.min_confidence = min_confidence
         self.fill_holes = fill_holes
+        self.cooldown = Cooldown(cooldown_s)
 
     def start(self, spec: SweepSpec) -> SweepRun:
         """Begin a sweep whose slices come one by one."""
@@ -77,6 +84,7 @@ class SweepRun:
 
     def __init__(self, pipeline: DepthPipeline, spec: SweepSpec) -> None:
         self._backend = pipeline.backend
+        self._cooldown = pipeline.cooldown
         self._aligner = pipeline.aligner
         self._min_confidence = pipeline.min_confidence
         self._fill_holes = pipeline.fill_holes
@@ -90,7 +98,7 @@ class SweepRun:
         self._failure: str | None = None
         self._align_seconds = 0.0
         self._add_seconds = 0.0
-        self._accumulator: Accumulator | None = None
+        self._accumulator: Accumulator | None
         self._begin()
 
     def __len__(self) -> int:
@@ -223,6 +231,11 @@ class SweepRun:
         return f"slice {self._numbers[item]}{distance}"
 
     def _begin(self) -> None:
+        self._accumulator = None
+        resting = self._cooldown.reason()
+        if resting is not None:
+            self._failure = f"backend '{self._backend.name}' is {resting}"
+            return
         try:
             self._accumulator = self._backend.start(self._spec)
         except Exception as error:  # whatever a backend dies of, the sweep is still answered
@@ -248,11 +261,11 @@ class SweepRun:
             except Exception as error:
                 self._fail(error)
         failures = [self._failure]
-        for name in _FALLBACKS:
+        for name, options in _FALLBACKS.items():
             if name == self._backend.name:
                 continue
             try:
-                return self._answer_with(create_backend(name))
+                return self._answer_with(create_backend(name, **options))
             except Exception as error:
                 failures.append(_failure(name, error))
         raise BackendError("no backend could answer: " + "; ".join(map(str, failures)))
@@ -266,6 +279,8 @@ class SweepRun:
     def _fail(self, error: Exception) -> None:
         self._accumulator = None
         self._failure = _failure(self._backend.name, error)
+        if isinstance(error, DeviceError):
+            self._cooldown.begin(str(error))
 
 
 def _failure(name: str, error: Exception) -> str:

@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for suite in ("unit", "ros", "system"):
+for suite in ("unit", "ros", "system", "torch/training"):
     sys.path.insert(0, str(Path(__file__).parent / suite))

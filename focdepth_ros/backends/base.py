@@ -121,15 +121,26 @@ class Backend(ABC):
 
     #: What the options given to `create_backend` are the fields of.
     config_class: ClassVar[type]
-    name: ClassVar[str]
+    name: str
     summary: ClassVar[str]
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
 
     @classmethod
-    def unusable_because(cls) -> str | None:
-        """Why this backend cannot run on this machine and what to do, or None if it can."""
+    def unusable_because(cls, config: Any = None) -> str | None:
+        """Why this backend cannot run on this machine and what to do, or None if it can.
+
+        Parameters
+        ----------
+        config : optional
+            With which settings; by default with those that it has by itself.
+        """
+        return None
+
+    @classmethod
+    def passed_over_because(cls) -> str | None:
+        """Why ``auto`` takes another backend although this one can be used, or None."""
         return None
 
     @abstractmethod

@@ -177,7 +177,7 @@ class GraphCutBackend(Backend):
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
     @classmethod
-    def unusable_because(cls) -> str | None:
+    def unusable_because(cls, config: GraphCutConfig | None = None) -> str | None:
         return library_missing_because()
 
     def start(self, spec: SweepSpec) -> GraphCutAccumulator:

@@ -12,8 +12,9 @@ from focdepth_ros.errors import BackendUnavailableError, OptionError, UnknownBac
 
 AUTO = "auto"
 
-# Best first: "auto" takes the first that is usable.
+# Best first: "auto" takes the first that is usable and does not step back.
 _BACKENDS = {
+    "focdepthformer": "focdepth_ros.backends.focdepthformer:FocDepthFormerBackend",
     "graph_cut": "focdepth_ros.backends.graph_cut:GraphCutBackend",
     "argmax": "focdepth_ros.backends.argmax:ArgmaxBackend",
 }
@@ -21,11 +22,21 @@ _BACKENDS = {
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """One line of ``focdepth backends``: a backend, and why it cannot be used here, if so."""
+    """One line of ``focdepth backends``.
+
+    Parameters
+    ----------
+    name, summary : str
+    unusable_because : str or None
+        Why it cannot be used here, if so.
+    passed_over_because : str or None
+        Why ``auto`` does not take it all the same, if so; None where it cannot be used.
+    """
 
     name: str
     summary: str
     unusable_because: str | None
+    passed_over_because: str | None = None
 
 
 def backend_names() -> tuple[str, ...]:
@@ -37,7 +48,9 @@ def list_backends() -> Iterator[BackendInfo]:
     """All backends, best first, with what keeps each from being used on this machine."""
     for name in _BACKENDS:
         backend = _backend_class(name)
-        yield BackendInfo(name, backend.summary, backend.unusable_because())
+        unusable = backend.unusable_because()
+        passed_over = backend.passed_over_because() if unusable is None else None
+        yield BackendInfo(name, backend.summary, unusable, passed_over)
 
 
 def backend_config(name: str) -> type:
@@ -59,15 +72,12 @@ def choose_backend(name: str = AUTO) -> str:
     UnknownBackendError
         If there is no backend of that name.
     BackendUnavailableError
-        If it, or for ``auto`` every one of them, cannot be used on this machine.
+        If for ``auto`` none can be used on this machine.
     """
     if name != AUTO:
-        reason = _backend_class(name).unusable_because()
-        if reason is not None:
-            raise BackendUnavailableError(f"backend '{name}' cannot be used here: {reason}")
-        return name
+        return _backend_class(name).name
     for info in list_backends():
-        if info.unusable_because is None:
+        if info.unusable_because is None and info.passed_over_because is None:
             return info.name
     raise BackendUnavailableError("no backend can be used here; see `focdepth backends`")
 
@@ -84,8 +94,12 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
 
     Raises
     ------
-    UnknownBackendError, BackendUnavailableError
-        As `choose_backend`.
+    UnknownBackendError
+        If there is no backend of that name.
+    BackendUnavailableError
+        If it, or for ``auto`` every one of them, cannot be used on this machine.
+    WeightsError
+        If it is a network whose weights are missing, damaged, or of another network.
     OptionError
         If the backend has no such option, or the value is out of range.
     """
@@ -103,6 +117,11 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
         raise OptionError(
             f"backend '{backend_class.name}' with options {options}: {error}"
         ) from error
+    reason = backend_class.unusable_because(config)
+    if reason is not None:
+        raise BackendUnavailableError(
+            f"backend '{backend_class.name}' cannot be used here: {reason}"
+        )
     return backend_class(config)
 
 

@@ -15,7 +15,10 @@ import typer
 import focdepth_ros
 from focdepth_ros.cli.backends import backends
 from focdepth_ros.cli.estimate import estimate
+from focdepth_ros.cli.export import export
 from focdepth_ros.cli.simulate import simulate
+from focdepth_ros.cli.train import train
+from focdepth_ros.cli.weights import weights
 from focdepth_ros.errors import FocdepthError
 
 _BAD_INPUT = 2
@@ -26,8 +29,9 @@ _INTERRUPTED = 130
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
-for _command in (estimate, backends, simulate):
+for _command in (estimate, backends, simulate, train, export):
     _app.command()(_command)
+_app.add_typer(weights, name="weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

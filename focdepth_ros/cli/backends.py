@@ -44,6 +44,8 @@ def _print_backend(info: BackendInfo, width: int) -> None:
     typer.echo(f"{info.name:<{width}}  {state:<10}  {info.summary}")
     if info.unusable_because is not None:
         typer.echo(f"{'':<{width}}  {'':<10}  {info.unusable_because}")
+    if info.passed_over_because is not None:
+        typer.echo(f"{'':<{width}}  {'':<10}  not by 'auto': {info.passed_over_because}")
 
 
 def _print_setting(info: OptionInfo) -> None:

@@ -85,7 +85,7 @@ def estimate(
 
     from focdepth_ros.alignment import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
-    from focdepth_ros.backends.registry import create_backend
+    from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -94,7 +94,7 @@ def estimate(
     from focdepth_ros.stack_io import StackFolder
 
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
-    options = settings(option, create_backend(backend).config_class, "--option")
+    options = settings(option, backend_config(choose_backend(backend)), "--option")
     alignment = {
         "method": align,
         "flow_path": str(flow_path or ""),

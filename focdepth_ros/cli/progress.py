@@ -19,6 +19,8 @@ def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    # Lines for standard output go above the bar if both are the terminal, else to where it goes.
+    above = sys.stdout.isatty()
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:
         task = bar.add_task(label, total=length)
         yield lambda: bar.advance(task)

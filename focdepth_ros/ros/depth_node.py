@@ -25,13 +25,20 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import (
     backend_config,
     backend_names,
     choose_backend,
     create_backend,
 )
-from focdepth_ros.errors import MessageError, OptionError
+from focdepth_ros.backends.unavailable import UnavailableBackend
+from focdepth_ros.errors import (
+    BackendUnavailableError,
+    MessageError,
+    OptionError,
+    WeightsError,
+)
 from focdepth_ros.msg import FocusState
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.conversions import focus_sample, stamp_of
@@ -83,7 +90,7 @@ class DepthNode:
     Raises
     ------
     FocdepthError
-        If a parameter is out of range, or the backend cannot be used here.
+        If a parameter is out of range, or no backend can be used here.
     """
 
     def __init__(self, node: Node) -> None:
@@ -98,10 +105,11 @@ class DepthNode:
         warn_of_unknown_parameters(node)
         backend = choose_backend(parameters.backend)
         self._pipeline = DepthPipeline(
-            create_backend(backend, **asdict(options[backend])),
+            self._backend(backend, asdict(options[backend])),
             alignment=alignment,
             min_confidence=parameters.min_confidence,
             fill_holes=parameters.fill_holes,
+            cooldown_s=parameters.cooldown_s,
         )
         self._assembler = SweepAssembler(parameters.sweep)
         self._queue = SweepQueue(parameters.max_waiting_sweeps)
@@ -155,6 +163,16 @@ class DepthNode:
         self._health.problem(
             "internal error", f"{type(error).__name__}: {error} ({where})", Level.ERROR
         )
+
+    def _backend(self, name: str, options: dict[str, Any]) -> Backend:
+        """The backend, or what lets a simpler one answer: a robot needs depth all the same."""
+        try:
+            return create_backend(name, **options)
+        except (BackendUnavailableError, WeightsError) as error:
+            self._health.condition(
+                "backend", f"a simpler backend answers instead of '{name}': {error}", Level.ERROR
+            )
+            return UnavailableBackend(name, error)
 
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
         full_name = str(self.node.resolve_topic_name(topic))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from focdepth_ros.backends.registry import AUTO
-from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
+from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import OptionError
 from focdepth_ros.ros.image_decoding import ImageLimits
 from focdepth_ros.ros.params import parameter
@@ -33,6 +33,13 @@ class DepthNodeParameters:
     backend: str = parameter(
         AUTO,
         "Depth backend by name, as `focdepth backends` lists them; auto: the best usable one.",
+    )
+    cooldown_s: float = parameter(
+        DEFAULT_COOLDOWN_S,
+        "Time in which the backend is not tried again after its GPU has failed; a simpler one "
+        "answers meanwhile [s].",
+        minimum=0.0,
+        maximum=3600.0,
     )
     min_confidence: float = parameter(
         DEFAULT_MIN_CONFIDENCE,

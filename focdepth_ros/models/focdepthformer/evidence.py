@@ -1,0 +1,95 @@
+"""Evidence of every slice at every pixel, weighed, shared with neighbours, read as a position."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from focdepth_ros.models.focdepthformer.focus_guide import MEASURES, refined_peak, step_of
+
+#: Positions that `Evidence` reads from a curve: its soft maximum, and the vertex of its peak.
+READINGS = 2
+
+_REACHES = (1, 2, 4, 8)  # cells between neighbours, one round of sharing after the other
+_NEIGHBOURS = 9
+_FARTHEST = 4.0  # steps; the prior punishes no slice more than one so far away
+
+
+class Evidence(nn.Module):
+    """A curve over the sweep for every cell, made of all measures and of its neighbours' curves.
+
+    The features say how much each focus measure counts at a cell, how far it goes along with
+    which of its neighbours (weights that sum to 1, at four distances, as affinities in spatial
+    propagation networks), where depth is to be expected and how strongly. So a plain surface is
+    told by its edges, and an edge is not washed out by a wide window.
+
+    Parameters
+    ----------
+    channels : int
+        Of the features.
+
+    References
+    ----------
+    Cheng, Wang, Yang, "Depth Estimation via Affinity Learned with Convolutional Spatial
+    Propagation Network", arXiv 1808.00150.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weigh = nn.Conv2d(channels, MEASURES + 1, 1)
+        self.share = nn.Conv2d(channels, _NEIGHBOURS * len(_REACHES), 1)
+        nn.init.zeros_(self.weigh.weight)
+        nn.init.constant_(self.weigh.bias, 1.0)
+        nn.init.constant_(self.weigh.bias[MEASURES:], -2.0)
+        nn.init.zeros_(self.share.bias)
+
+    def forward(
+        self, features: Tensor, energies: Tensor, positions: Tensor, expected: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Weigh, share and read.
+
+        Parameters
+        ----------
+        features : (B, C, h, w)
+        energies : (B, N, K, h, w) float32
+            Log focus measure, near to far.
+        positions : (B, N) float32
+            Normalised dioptres, falling.
+        expected : (B, 1, h, w) float32
+            Where depth is expected.
+
+        Returns
+        -------
+        curves : (B, N, 1, h, w)
+            Log probability of the slices, up to a constant.
+        readings : (B, 2, h, w)
+            Positions.
+        """
+        weight = nn.functional.softplus(self.weigh(features).float())
+        heights = energies - energies.amax(dim=1, keepdim=True)
+        curves = torch.einsum("bnkhw,bkhw->bnhw", heights, weight[:, :MEASURES])
+        shares = self.share(features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
+        for number, reach in enumerate(_REACHES):
+            curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
+        at = positions[:, :, None, None]
+        step = step_of(positions.shape[1])
+        away = ((at - expected).abs() / step).clamp(max=_FARTHEST)
+        curves = curves - weight[:, MEASURES:] * away
+        probability = torch.softmax(curves, dim=1)
+        soft = (probability * at).sum(dim=1, keepdim=True)
+        stacked = curves[:, :, None]
+        peak, index = stacked.max(dim=1, keepdim=True)
+        vertex, _ = refined_peak(stacked, positions, index, peak)
+        return stacked, torch.cat([soft, vertex], dim=1)
+
+
+def shared(curves: Tensor, weights: Tensor, reach: int) -> Tensor:
+    """Mean of the curves (B, N, h, w) of the 3x3 cells `reach` apart, by weights (B, 9, h, w)."""
+    height, width = curves.shape[-2:]
+    padded = nn.functional.pad(curves, (reach,) * 4, mode="replicate")
+    mean = torch.zeros_like(curves)
+    for number in range(_NEIGHBOURS):
+        top, left = reach * (number // 3), reach * (number % 3)
+        window = padded[..., top : top + height, left : left + width]
+        mean = mean + weights[:, number, None] * window
+    return mean

@@ -1,0 +1,232 @@
+"""What the focus measure says of every pixel: energies per slice, statistics over the sweep."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+MEASURES = 5
+STATISTICS = 7  # of each measure
+#: Channels of `focus_statistics`.
+STATISTIC_CHANNELS = MEASURES * STATISTICS
+
+_LUMA = (0.299, 0.587, 0.114)
+_REACH = 4  # px of the operator's kernel
+# Variance of the noise [grey levels²] below which nothing is told apart; an octave averages it.
+_FLOORS = (1.0, 1.0, 0.3, 0.1, 0.1)
+_SHARPNESS = 3.0  # of the soft maximum over the slices
+_LEVEL_SCALE = 0.125  # log energies go to about 8
+_SPREAD_SCALE = 4.0
+
+
+class FocusEnergies(nn.Module):
+    """Log focus measure of a slice at three octaves and several windows.
+
+    The operator is a Laplacian of Gaussian; its squared response is averaged over a Gaussian
+    window. White noise of variance v alone gives log(v + floor). The octaves see ever farther
+    from focus, where the finest detail has gone; the wide windows speak for places without
+    detail of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        kernel = _laplacian_of_gaussian()
+        self.register_buffer("operator", kernel / kernel.square().sum().sqrt(), persistent=False)
+        for name, sigma in (("fine", 0.75), ("middle", 1.5), ("wide", 2.5), ("widest", 5.0)):
+            self.register_buffer(name, _gaussian(sigma), persistent=False)
+        floors = torch.tensor(_FLOORS).reshape(1, MEASURES, 1, 1)
+        self.register_buffer("floors", floors, persistent=False)
+        luma = torch.tensor(_LUMA).reshape(1, 3, 1, 1)
+        self.register_buffer("luma", luma, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 255], sides multiples of 4, to (B, `MEASURES`, H / 2, W / 2)."""
+        pool = nn.functional.avg_pool2d
+        grey = (images * self.luma).sum(dim=1, keepdim=True)
+        half = pool(grey, 2)
+        quarter = pool(half, 2)
+        finest = pool(self._energy(grey), 2)
+        coarsest = self._energy(quarter)
+        found = [
+            _blurred(finest, self.fine),
+            _blurred(finest, self.wide),
+            _blurred(self._energy(half), self.middle),
+            *(
+                nn.functional.interpolate(
+                    _blurred(coarsest, window), scale_factor=2.0, mode="bilinear"
+                )
+                for window in (self.middle, self.widest)
+            ),
+        ]
+        return torch.log(torch.cat(found, dim=1) + self.floors)
+
+    def _energy(self, grey: Tensor) -> Tensor:
+        padded = nn.functional.pad(grey, (_REACH,) * 4, mode="replicate")
+        return nn.functional.conv2d(padded, self.operator).square()
+
+
+def known_energies(energies: Tensor, known: Tensor) -> Tensor:
+    """Give pixels the least energy of the sweep in slices in which they were out of view.
+
+    Parameters
+    ----------
+    energies : (B, N, K, h, w)
+    known : (B, N, 1, h, w) bool
+    """
+    unseen = torch.full_like(energies, torch.inf)
+    least = torch.where(known, energies, unseen).amin(dim=1, keepdim=True)
+    least = torch.where(least == torch.inf, torch.zeros_like(least), least)
+    return torch.where(known, energies, least)
+
+
+def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the curves of log energy over the sweep look like, whatever the number of slices.
+
+    Parameters
+    ----------
+    energies : (B, N, K, h, w) float32
+        Near to far.
+    positions : (B, N) float32
+        Normalised dioptres, falling from 1 to 0.
+
+    Returns
+    -------
+    statistics : (B, 7 K, h, w)
+        Of every measure: position of the peak between the slices, soft position and its spread,
+        contrast of the peak, its level, its curvature, and whether it is at the near (1) or far
+        (-1) end.
+    candidates : (B, 2 K, h, w)
+        The positions among them.
+    sharpest : (B, 1, h, w) int64
+        Slice of the peak of the second measure.
+    """
+    count = energies.shape[1]
+    at = positions[:, :, None, None, None]
+    peak, index = energies.max(dim=1, keepdim=True)
+    location, curvature = refined_peak(energies, positions, index, peak)
+    weight = torch.softmax(_SHARPNESS * energies, dim=1)
+    soft = (weight * at).sum(dim=1)
+    spread = (weight * (at - soft[:, None]).abs()).sum(dim=1)
+    contrast = (peak - energies.mean(dim=1, keepdim=True))[:, 0]
+    end = (index == 0).to(peak.dtype) - (index == count - 1).to(peak.dtype)
+    statistics = torch.cat(
+        [
+            location,
+            soft,
+            spread * _SPREAD_SCALE,
+            contrast,
+            peak[:, 0] * _LEVEL_SCALE,
+            curvature,
+            end[:, 0],
+        ],
+        dim=1,
+    )
+    return statistics, torch.cat([location, soft], dim=1), index[:, :, 1]
+
+
+def refined_peak(
+    energies: Tensor, positions: Tensor, index: Tensor, peak: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Vertex of the parabola through the peak and its neighbours, and how far they are below it.
+
+    Both (B, K, h, w). At the ends of the sweep, where the vertex may lie outside, it is taken up
+    to half a step beyond.
+    """
+    count = energies.shape[1]
+    if count < 3:
+        return _gathered(positions, index)[:, 0], torch.zeros_like(peak[:, 0])
+    middle = index.clamp(1, count - 2)
+    below, centre, above = (energies.gather(1, middle + step)[:, 0] for step in (-1, 0, 1))
+    before, here, after = (_gathered(positions, middle + step)[:, 0] for step in (-1, 0, 1))
+    step_before, step_after = here - before, after - here  # both negative
+    slope_before = (centre - below) / step_before
+    slope_after = (above - centre) / step_after
+    second = (slope_after - slope_before) / (step_before + step_after)
+    slope = (slope_before * step_after + slope_after * step_before) / (step_before + step_after)
+    peaked = second < -1e-6
+    curved = torch.where(peaked, second, -torch.ones_like(second))
+    offset = torch.where(peaked, -0.5 * slope / curved, torch.zeros_like(second))
+    chosen = _gathered(positions, index)[:, 0]
+    vertex = torch.where(peaked, here + offset, chosen)
+    reach = 0.5 * torch.maximum(step_before.abs(), step_after.abs())
+    location = torch.minimum(torch.maximum(vertex, chosen - reach), chosen + reach)
+    curvature = peak[:, 0] - 0.5 * (below + above)
+    return location, curvature
+
+
+def _gathered(positions: Tensor, index: Tensor) -> Tensor:
+    """Positions (B, N) at indices (B, 1, K, h, w)."""
+    flat = positions.gather(1, index.flatten(1))
+    return flat.reshape(index.shape)
+
+
+def slice_coordinates(location: Tensor, positions: Tensor) -> Tensor:
+    """Fractional slice number at positions (B, h, w) in a sweep (B, N) of falling positions."""
+    coordinate = torch.zeros_like(location)
+    for number in range(positions.shape[1] - 1):
+        near = positions[:, number, None, None]
+        gap = near - positions[:, number + 1, None, None]
+        coordinate = coordinate + ((near - location) / gap).clamp(0.0, 1.0)
+    return coordinate
+
+
+def sampled_curves(energies: Tensor, coordinate: Tensor, offsets: tuple[float, ...]) -> Tensor:
+    """Log energies around a slice coordinate, below the peak of each curve.
+
+    Parameters
+    ----------
+    energies : (B, N, K, h, w)
+    coordinate : (B, h, w)
+    offsets : tuple of float
+        In steps, a step being a slice, or a ninth of a sweep that is denser than that.
+
+    Returns
+    -------
+    (B, len(offsets) * K, h, w)
+    """
+    last = energies.shape[1] - 1
+    step = max(1.0, last / USUAL_STEPS)
+    measures = energies.shape[2]
+    peak = energies.amax(dim=1)
+    found = []
+    for offset in offsets:
+        place = (coordinate + offset * step).clamp(0.0, float(last))
+        low = place.floor().clamp(max=float(max(last - 1, 0)))
+        share = (place - low)[:, None]
+        index = low.long()[:, None, None].expand(-1, 1, measures, -1, -1)
+        near = energies.gather(1, index)[:, 0]
+        far = energies.gather(1, (index + 1).clamp(max=last))[:, 0]
+        found.append(near + share * (far - near) - peak)
+    return torch.cat(found, dim=1)
+
+
+#: Steps of a sweep beyond which more slices are not finer steps: a camera sees no more of them.
+USUAL_STEPS = 9.0
+
+
+def step_of(count: int) -> float:
+    """Size of a step in normalised dioptres, for a sweep of `count` slices."""
+    return max(1.0 / max(count - 1, 1), 1.0 / USUAL_STEPS)
+
+
+def _blurred(values: Tensor, window: Tensor) -> Tensor:
+    reach = len(window) // 2
+    padded = nn.functional.pad(values, (reach,) * 4, mode="replicate")
+    rows = nn.functional.conv2d(padded, window.reshape(1, 1, -1, 1))
+    return nn.functional.conv2d(rows, window.reshape(1, 1, 1, -1))
+
+
+def _gaussian(sigma: float) -> Tensor:
+    reach = math.ceil(3.0 * sigma)
+    window = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    return window / window.sum()
+
+
+def _laplacian_of_gaussian() -> Tensor:
+    """Second derivatives of a Gaussian of sigma 1 px, (1, 1, 9, 9)."""
+    x = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+    square = x[:, None] ** 2 + x**2
+    kernel = (square - 2.0) * torch.exp(-0.5 * square)
+    return (kernel - kernel.mean())[None, None]

@@ -1,0 +1,183 @@
+"""Refinement guided by the focus measure: from tokens' coarse depth to that of every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from focdepth_ros.models.focdepthformer.decoder import ResidualUnit, enlarged
+from focdepth_ros.models.focdepthformer.evidence import READINGS, Evidence
+from focdepth_ros.models.focdepthformer.focus_guide import (
+    MEASURES,
+    STATISTIC_CHANNELS,
+    focus_statistics,
+    sampled_curves,
+    slice_coordinates,
+    step_of,
+)
+
+PICTURE_CHANNELS = 12  # RGB of the 2x2 pixels of a cell
+_OFFSETS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # steps
+_CANDIDATES = 2 * MEASURES + 1 + READINGS
+_NEIGHBOURS = 9
+_FARTHEST = 2.0  # steps; a candidate farther away counts as that far
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """The focus measure of a sweep and what it says of every cell of 2x2 pixels.
+
+    Parameters
+    ----------
+    energies : (B, N, K, h, w)
+        Near to far.
+    positions : (B, N)
+        Normalised dioptres, falling.
+    candidates : (B, 2 K, h, w)
+        Positions at which the measures have their peaks.
+    features : (B, G, h, w)
+    laterals : tuple of 4 (B, C, ., .)
+        At 1/4, 1/8, 1/16 and 1/32 of the image.
+    """
+
+    energies: Tensor
+    positions: Tensor
+    candidates: Tensor
+    features: Tensor
+    laterals: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Answers at the resolution of the image; all (B, H, W), labels (B, classes, H, W)."""
+
+    position: Tensor
+    confidence_logits: Tensor | None
+    labels: Tensor | None
+    coarse_positions: tuple[Tensor, ...]
+
+
+class GuideEncoder(nn.Module):
+    """From focus statistics and the sharpest picture to features at 1/2 to 1/32."""
+
+    def __init__(self, guide_channels: int, decoder_channels: int) -> None:
+        super().__init__()
+        given = STATISTIC_CHANNELS + PICTURE_CHANNELS + 1
+        self.mix = nn.Conv2d(given, guide_channels, 1)
+        self.first = ResidualUnit(guide_channels)
+        widths = (guide_channels, *(decoder_channels,) * 3)
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(width, decoder_channels, 3, stride=2, padding=1) for width in widths
+        )
+        self.units = nn.ModuleList(ResidualUnit(decoder_channels) for _ in widths)
+
+    def forward(self, energies: Tensor, positions: Tensor, pictures: Tensor) -> Guide:
+        """Look at a whole sweep, near to far.
+
+        Parameters
+        ----------
+        energies : (B, N, K, h, w) float32
+        positions : (B, N) float32
+        pictures : (B, N, 12, h, w) uint8
+        """
+        statistics, candidates, sharpest = focus_statistics(energies, positions)
+        index = sharpest[:, :, None].expand(-1, -1, PICTURE_CHANNELS, -1, -1)
+        picture = pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
+        spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
+        features = self.first(self.mix(torch.cat([statistics, picture, spacing], dim=1)))
+        laterals = []
+        found = features
+        for reduce, unit in zip(self.reduce, self.units, strict=True):
+            found = unit(reduce(nn.functional.relu(found)))
+            laterals.append(found)
+        return Guide(energies, positions, candidates, features, tuple(laterals))
+
+
+class RefinementHead(nn.Module):
+    """Chooses between the positions that the focus measures and the decoder propose.
+
+    A first choice is a mean of the proposals, weighted by the features. Then the curves of the
+    focus measure around it are looked at once more, and it is corrected by parts of a step.
+    Pixels are interpolated between the 3x3 cells around them by learned weights, so that edges
+    stay sharp (the convex upsampling of RAFT, arXiv 2003.12039, section 3.3).
+
+    Parameters
+    ----------
+    decoder_channels, guide_channels : int
+    confidence : bool
+    classes : int
+        Of the segmentation; 0: none.
+    """
+
+    def __init__(
+        self, decoder_channels: int, guide_channels: int, *, confidence: bool, classes: int
+    ) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(decoder_channels + guide_channels, guide_channels, 1)
+        self.first = ResidualUnit(guide_channels)
+        self.propose = nn.Conv2d(guide_channels, 1, 1)
+        self.evidence = Evidence(guide_channels)
+        self.choose = nn.Conv2d(guide_channels, _CANDIDATES, 1)
+        looked_at = len(_OFFSETS) * (MEASURES + 1) + _CANDIDATES
+        self.look = nn.Conv2d(guide_channels + looked_at, guide_channels, 1)
+        self.second = ResidualUnit(guide_channels)
+        self.third = ResidualUnit(guide_channels)
+        self.correct = nn.Conv2d(guide_channels, 1, 1)
+        self.upsample = nn.Conv2d(guide_channels, 4 * _NEIGHBOURS, 1)
+        self.confidence = nn.Conv2d(guide_channels, 1, 1) if confidence else None
+        self.labels = nn.Conv2d(guide_channels, classes, 1) if classes else None
+        for layer in (self.propose, self.choose, self.correct, self.upsample):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.propose.bias, 0.5)
+        nn.init.constant_(self.choose.bias[-READINGS:], 2.0)
+
+    def forward(self, fused: Tensor, guide: Guide) -> Refined:
+        """Features (B, C, h, w) of the decoder at half the resolution to the answer."""
+        count = guide.positions.shape[1]
+        step = step_of(count)
+        features = self.first(self.mix(torch.cat([fused, guide.features], dim=1)))
+        active = nn.functional.relu(features)
+        proposed = self.propose(active).float()
+        evidence, readings = self.evidence(active, guide.energies, guide.positions, proposed)
+        candidates = torch.cat([guide.candidates, proposed, readings], dim=1)
+        weight = torch.softmax(self.choose(active).float(), dim=1)
+        chosen = (weight * candidates).sum(dim=1)
+
+        at = chosen.detach()
+        every = torch.cat([guide.energies, evidence], dim=2)
+        curves = sampled_curves(every, slice_coordinates(at, guide.positions), _OFFSETS)
+        apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
+        found = self.look(torch.cat([features, curves, apart], dim=1))
+        found = nn.functional.relu(self.third(self.second(found)))
+        position = chosen + step * self.correct(found).float()[:, 0]
+        logits = None if self.confidence is None else enlarged(self.confidence(found))[:, 0]
+        labels = None if self.labels is None else enlarged(self.labels(found))
+        coarse = (enlarged(proposed)[:, 0], enlarged(chosen[:, None])[:, 0])
+        full = convex_upsampled(position, self.upsample(found).float())
+        return Refined(full, logits, labels, coarse)
+
+
+def convex_upsampled(values: Tensor, logits: Tensor) -> Tensor:
+    """Twice as large, each pixel a weighted mean of the 3x3 cells around its own.
+
+    Parameters
+    ----------
+    values : (B, h, w)
+    logits : (B, 36, h, w)
+        Of the weights: neighbour by neighbour those of the 4 pixels of a cell.
+
+    Returns
+    -------
+    (B, 2 h, 2 w)
+    """
+    height, width = values.shape[1:]
+    weight = torch.softmax(logits.unflatten(1, (_NEIGHBOURS, 4)), dim=1)
+    padded = nn.functional.pad(values[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    around = torch.stack(
+        [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)], dim=1
+    )
+    cells = (weight * around[:, :, None]).sum(dim=1)
+    return nn.functional.pixel_shuffle(cells, 2)[:, 0]

@@ -1,0 +1,297 @@
+"""A FocDepthFormer at work: on a device, at a precision, slice by slice.
+
+`encode` and `step` only give a GPU its work; nothing waits for it before `decode`.
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from focdepth_ros.classical.torch_focus import upload
+from focdepth_ros.errors import BackendError, DeviceError, OptionError
+from focdepth_ros.models.checkpoint import read_weights
+from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
+from focdepth_ros.models.focdepthformer.focus_guide import known_energies, slice_coordinates
+from focdepth_ros.models.focdepthformer.model import (
+    FocDepthFormer,
+    Prediction,
+    SliceFeatures,
+    SweepState,
+    normalised_dioptres,
+)
+from focdepth_ros.stack import FloatImage, Slice
+from focdepth_ros.weights_index import WeightsFile
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_FIRST_WITH_BF16 = 8  # compute capability
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Of a sweep, near to far.
+
+    Parameters
+    ----------
+    slice_index : (H, W) float32
+        In [0, N - 1].
+    confidence : (H, W) float32 in [0, 1], or None
+        None where the network does not tell.
+    sharpest : (ceil(H / 2), ceil(W / 2)) uint8 or uint16, or None
+        Slice in which the finest detail is strongest; None where the network does not measure it.
+    """
+
+    slice_index: FloatImage
+    confidence: FloatImage | None
+    sharpest: NDArray[np.uint8 | np.uint16] | None
+
+
+class SweepRunner:
+    """Runs a `FocDepthFormer`.
+
+    Parameters
+    ----------
+    network : FocDepthFormer
+        It is moved to the device.
+    device : str
+        As torch calls it, such as ``cuda``.
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        Of the matrix products and convolutions.
+    compilation : {"none", "cuda_graphs", "torch_compile"}
+
+    Raises
+    ------
+    OptionError
+        If the device cannot do that.
+    """
+
+    def __init__(
+        self, network: FocDepthFormer, device: str, precision: str, compilation: str
+    ) -> None:
+        self.device = torch.device(device)
+        self.precision = _TYPES[chosen_precision(precision, self.device)]
+        if compilation == "cuda_graphs" and self.device.type != "cuda":
+            raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
+        self.network = network.eval().requires_grad_(False)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self._needs_warm_up = self.device.type != "cpu" or compilation != "none"
+        self._warm: set[tuple[int, int]] = set()
+        self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
+        self._step: Callable[[SweepState | None, SliceFeatures], SweepState] = network.step
+        self._decode: Callable[[SweepState], Prediction] = network.decode
+        if compilation == "cuda_graphs":
+            self._encode = CapturedFunction(network.encode, record_cuda_graph)
+            self._step = CapturedFunction(network.step, record_cuda_graph)
+            self._decode = CapturedFunction(network.decode, record_cuda_graph)
+        elif compilation == "torch_compile":
+            compile_parts(self.network)
+
+    def encode(self, item: Slice, dioptre: float) -> SliceFeatures:
+        """Look at one slice.
+
+        Parameters
+        ----------
+        item : Slice
+        dioptre : float
+            1/m; its place in the sweep where that is not known in metres.
+        """
+        device = str(self.device)
+        pixels = upload(item.image, device)
+        image = pixels.expand(3, -1, -1) if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+        mask = None if item.valid_mask is None else upload(item.valid_mask, device)[None]
+        with self._at_work():
+            # Filled, not copied: a copy of a Python number would wait for the device.
+            told = torch.full((1,), max(dioptre, 0.0), device=self.device)
+            features = self._encode(image[None], told, mask)
+            return replace(features, dioptre=torch.full((1,), dioptre, device=self.device))
+
+    def step(self, state: SweepState | None, features: SliceFeatures) -> SweepState:
+        """Take a slice into the sweep; None begins one. The state before stays as it is."""
+        tokens, rest = _split(features)
+        with self._at_work():
+            # The slices before have no part in it; they may be many.
+            bare = None if state is None else replace(state, slices=())
+            stepped = self._step(bare, tokens)
+        before = () if state is None else state.slices
+        return replace(stepped, slices=(*before, rest))
+
+    def decode(self, state: SweepState, order: list[int]) -> Answer:
+        """Answer from the slices so far; this waits for the device.
+
+        Parameters
+        ----------
+        state : SweepState
+        order : list of int
+            Of the slices from near to far.
+
+        Raises
+        ------
+        BackendError
+            If the answer is not finite.
+        """
+        with self._at_work():
+            prediction = self._decode(state)
+            slice_index = self._slice_index(prediction, state, order)
+            logits = prediction.confidence_logits
+            confidence = None if logits is None else torch.sigmoid(logits[0].float())
+            sharpest = self._sharpest(state, order)
+            answer = Answer(
+                slice_index.cpu().numpy(),
+                None if confidence is None else confidence.cpu().numpy(),
+                None if sharpest is None else sharpest.cpu().numpy(),
+            )
+        for values in (answer.slice_index, answer.confidence):
+            if values is not None and not np.isfinite(values).all():
+                raise BackendError(
+                    f"the network answered NaN for {np.mean(~np.isfinite(values)):.1%} of the "
+                    f"pixels, at {self.precision}; use precision fp32, or other weights"
+                )
+        return answer
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Run slices of a size through, once for each size, where the first ones would be slow."""
+        if not self._needs_warm_up or (height, width) in self._warm:
+            return
+        noise = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8)
+        state = None
+        for number, image in enumerate(noise):
+            dioptre = 2.0 - 0.5 * number
+            state = self.step(state, self.encode(Slice(image, 1.0 / dioptre), dioptre))
+        assert state is not None
+        self.decode(state, list(range(len(noise))))
+        self._warm.add((height, width))
+
+    @contextmanager
+    def failures_named(self) -> Iterator[None]:
+        """Turn what torch raises into a `DeviceError`, with the memory of the device given back.
+
+        Raises
+        ------
+        DeviceError
+        """
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            self._let_go(error)
+            raise DeviceError(
+                f"the GPU has too little memory: {_first_line(error)}; use smaller images, shorter "
+                "sweeps or smaller weights"
+            ) from error
+        except RuntimeError as error:
+            self._let_go(error)
+            raise DeviceError(f"device '{self.device}' failed: {_first_line(error)}") from error
+
+    def _let_go(self, error: RuntimeError) -> None:
+        """Free what the failed step held."""
+        if error.__traceback__ is not None:
+            traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        if self.device.type == "cuda":
+            with suppress(RuntimeError):  # a lost device cannot do that, either
+                torch.cuda.empty_cache()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        mixed = self.precision != torch.float32
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            # Weights are cast anew each time: a cast that is kept would not outlive a CUDA graph.
+            stack.enter_context(
+                torch.autocast(
+                    self.device.type, self.precision if mixed else None, mixed, cache_enabled=False
+                )
+            )
+            yield
+
+    def _slice_index(self, prediction: Prediction, state: SweepState, order: list[int]) -> Tensor:
+        """Positions (H, W) of the prediction, kept within the sweep, as slices near to far."""
+        dioptres = torch.stack([state.slices[number].dioptre for number in order], dim=1)
+        # Beyond its ends a sweep has seen nothing: there is no telling how far beyond.
+        inside = prediction.position.float().clamp(0.0, 1.0)
+        return slice_coordinates(inside, normalised_dioptres(dioptres, dioptres))[0]
+
+    def _sharpest(self, state: SweepState, order: list[int]) -> Tensor | None:
+        slices = [state.slices[number] for number in order]
+        finest = [item.energies[:, :1] for item in slices if item.energies is not None]
+        if not finest:
+            return None
+        energies = torch.stack(finest, dim=1)
+        if any(item.known is not None for item in slices):
+            everywhere = torch.ones_like(finest[0], dtype=torch.bool)
+            known = [everywhere if item.known is None else item.known for item in slices]
+            energies = known_energies(energies, torch.stack(known, dim=1))
+        height, width = ((side + 1) // 2 for side in state.slices[0].size)
+        labels = energies[0, :, 0, :height, :width].argmax(dim=0)
+        return labels.to(torch.uint8 if len(order) <= 256 else torch.uint16)
+
+
+def load_runner(
+    file: WeightsFile, device: str, *, precision: str = "auto", compilation: str = "none"
+) -> SweepRunner:
+    """The network of a file of weights, ready to run.
+
+    Parameters
+    ----------
+    file : WeightsFile
+    device, precision, compilation
+        As for `SweepRunner`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, damaged, or of another network.
+    OptionError
+        If the device cannot do what is asked for.
+    """
+    network = read_weights(file.path, sha256=file.sha256).network_as(FocDepthFormer)
+    return SweepRunner(network, device, precision, compilation)
+
+
+def chosen_precision(name: str, device: torch.device) -> str:
+    """The precision that a setting means on a device.
+
+    Raises
+    ------
+    OptionError
+        If the device cannot calculate in it.
+    """
+    if device.type == "cpu":
+        if name == "fp16":
+            raise OptionError("precision 'fp16' needs a GPU; use fp32 or bf16 on the device 'cpu'")
+        return "fp32" if name == "auto" else name
+    has_bf16 = torch.cuda.get_device_capability(device)[0] >= _FIRST_WITH_BF16
+    if name == "bf16" and not has_bf16:
+        raise OptionError(
+            f"precision 'bf16' is not known to {torch.cuda.get_device_name(device)}; use fp16 or "
+            "fp32"
+        )
+    if name == "auto":
+        return "bf16" if has_bf16 else "fp16"
+    return name
+
+
+def compile_parts(network: FocDepthFormer) -> None:
+    """Have torch compile what works on images of one size, whatever the number of slices."""
+    parts: list[nn.Module] = [network.encoder, network.decoder]
+    if network.config.refinement:
+        parts.append(network.energies)
+    for part in parts:
+        part.compile(dynamic=False)
+
+
+def _split(features: SliceFeatures) -> tuple[SliceFeatures, SliceFeatures]:
+    """What goes into the state of a sweep, and what is kept beside it."""
+    tokens = SliceFeatures(features.tokens, None, None, None, features.dioptre, features.size)
+    return tokens, replace(features, tokens=())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,115 @@
+"""Batches made ahead by threads, in an order that depends on nothing but numbers.
+
+Batch i of process r is made with a generator seeded from (seed, r, i). So how many threads there
+are and which of them is quicker changes nothing, and a run is resumed by knowing i.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Generator
+
+from focdepth_ros.training.batch import TrainingBatch
+from focdepth_ros.training.randomness import integer
+from focdepth_ros.training.sources import TrainingSource
+
+
+def derived_seed(*numbers: int) -> int:
+    """One seed from several numbers; seeds of neighbouring numbers have nothing in common."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+class BatchStream:
+    """An endless iterator over batches, to be used as a context.
+
+    Parameters
+    ----------
+    source : TrainingSource
+        Asked by several threads at once.
+    slices : (int, int)
+        Fewest and most slices of a stack.
+    seed : tuple of int
+    first : int
+        Number of the first batch.
+    workers : int
+        Threads.
+    prefetch : int
+        Batches that are made ahead.
+    """
+
+    def __init__(
+        self,
+        source: TrainingSource,
+        *,
+        slices: tuple[int, int],
+        seed: tuple[int, ...],
+        first: int = 0,
+        workers: int = 1,
+        prefetch: int = 2,
+    ) -> None:
+        self._source = source
+        self._slices = slices
+        self._seed = seed
+        self._next = first
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+        self._waiting: deque[Future[TrainingBatch]] = deque()
+        for _ in range(prefetch):
+            self._request()
+
+    def make(self, index: int) -> TrainingBatch:
+        """Batch `index`, made here and now."""
+        generator = torch.Generator().manual_seed(derived_seed(*self._seed, index))
+        return self._source.batch(generator, integer(generator, *self._slices))
+
+    def __iter__(self) -> BatchStream:
+        return self
+
+    def __next__(self) -> TrainingBatch:
+        ready = self._waiting.popleft()
+        self._request()
+        return ready.result()
+
+    def __enter__(self) -> BatchStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _request(self) -> None:
+        self._waiting.append(self._pool.submit(self.make, self._next))
+        self._next += 1
+
+
+class NoiseSource(TrainingSource):
+    """Batches of noise of one shape, to try the loop and the memory without any data.
+
+    Parameters
+    ----------
+    shape : (int, int, int, int)
+        Stacks, slices, height and width; the slices that are asked for do not count.
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self._stacks, self._slices, self._height, self._width = shape
+
+    def batch(self, generator: Generator, slices: int) -> TrainingBatch:
+        """A batch of noise; see `TrainingSource`."""
+        size = (self._stacks, self._slices, 3, self._height, self._width)
+        dioptres = torch.linspace(2.0, 0.25, self._slices).repeat(self._stacks, 1)
+        truth = torch.rand((self._stacks, self._height, self._width), generator=generator)
+        return TrainingBatch(
+            torch.randint(0, 256, size, generator=generator, dtype=torch.uint8),
+            dioptres,
+            0.25 + 1.75 * truth,
+        )

@@ -1,0 +1,88 @@
+"""What Lightning Fabric is told, so that the loop is the same on one CPU and on several GPUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
+from torch import Tensor, nn
+
+from focdepth_ros.errors import TrainingConfigError
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.training.batch import TrainingBatch
+from focdepth_ros.training.config import LossSettings, RunSettings
+from focdepth_ros.training.losses import training_losses
+
+
+class Objective(nn.Module):
+    """Network and loss as one module.
+
+    What goes through Fabric and the module that shares gradients are then plain tensors: it
+    knows nothing to do with the frozen dataclasses around them.
+    """
+
+    def __init__(self, network: FocDepthFormer, settings: LossSettings) -> None:
+        super().__init__()
+        self.network = network
+        self.settings = settings
+
+    def forward(
+        self,
+        images: Tensor,
+        dioptres: Tensor,
+        inverse_depth: Tensor,
+        labels: Tensor | None,
+        *,
+        transformer: bool = True,
+    ) -> dict[str, Tensor]:
+        """The losses of a batch.
+
+        Arguments are the fields of `TrainingBatch`, and `FocDepthFormer.forward`'s transformer.
+        """
+        prediction = self.network(images, dioptres, transformer=transformer)
+        batch = TrainingBatch(images, dioptres, inverse_depth, labels)
+        with torch.autocast(images.device.type, enabled=False):
+            return training_losses(prediction, batch, self.settings)
+
+
+class _ExactInputs(MixedPrecision):
+    """Mixed precision that leaves what goes in alone: three digits are too few for dioptres."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
+
+
+def create_fabric(settings: RunSettings) -> Fabric:
+    """The engine for a run.
+
+    Raises
+    ------
+    TrainingConfigError
+        If this machine does not have what the run needs.
+    """
+    devices = torch.cuda.device_count()
+    accelerator = settings.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if devices else "cpu"
+    if accelerator == "cuda" and devices < settings.devices:
+        raise TrainingConfigError(
+            f"run.devices is {settings.devices}, but PyTorch finds {devices} CUDA devices here"
+        )
+    if accelerator == "cpu" and settings.precision == "fp16":
+        raise TrainingConfigError("run.precision fp16 needs a CUDA device; use bf16 or fp32")
+    # Without labels or with one slice only, parts of the network do not take part in a batch.
+    strategy = "ddp_find_unused_parameters_true" if settings.devices > 1 else "auto"
+    return Fabric(
+        accelerator=accelerator,
+        devices=settings.devices,
+        strategy=strategy,
+        plugins=[_precision(settings.precision, accelerator)],
+    )
+
+
+def _precision(name: str, device: str) -> Precision:
+    if name == "fp32":
+        return Precision()
+    return _ExactInputs("bf16-mixed" if name == "bf16" else "16-mixed", device)

@@ -1,0 +1,214 @@
+"""Rendering a pool of focal stacks once, with all processors, to train from it many times."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from focdepth_ros.errors import OptionError
+from focdepth_ros.simulation.textures import load_photographs
+from focdepth_ros.stack import ImageArray
+from focdepth_ros.training.batch import TrainingBatch
+from focdepth_ros.training.focus_sweeps import SweepConfig
+from focdepth_ros.training.photographs import Photographs
+from focdepth_ros.training.randomness import check_range, integer
+from focdepth_ros.training.ray_traced_source import RayTracedSource
+from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings, SimulatedSource
+from focdepth_ros.training.sensor import PERFECT_SENSOR
+
+PoolScenes = Literal["rooms", "layers"]
+ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True)
+class PoolRendering:
+    """What the stacks of a pool are like.
+
+    Parameters
+    ----------
+    scenes : {"rooms", "layers"}
+        Those of `RayTracedSource` or of `SimulatedSource`.
+    size : (int, int)
+        Height and width.
+    slices : (int, int)
+        Fewest and most of a stack.
+    textures : tuple of str
+        Folders of photographs; those of `load_photographs` by default.
+    sweep : SweepConfig
+        The order of exposure is always near to far; `RenderedPoolSource` turns it.
+    seed : int
+        The same seed makes the same pool.
+
+    Raises
+    ------
+    OptionError
+        If a value is out of range.
+    """
+
+    scenes: PoolScenes = "rooms"
+    size: tuple[int, int] = (360, 480)
+    slices: tuple[int, int] = (6, 14)
+    textures: tuple[str, ...] = ()
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scenes not in get_args(PoolScenes):
+            raise OptionError(
+                f"scenes '{self.scenes}' are not known; use {' or '.join(get_args(PoolScenes))}"
+            )
+        if min(self.size) < 16:
+            raise OptionError(f"pool images of {self.size} px; give at least 16 in each direction")
+        check_range("pool option", "slices", self.slices, 2, 100)
+
+
+def render_pool(
+    folder: Path | str,
+    count: int,
+    rendering: PoolRendering | None = None,
+    *,
+    processes: int | None = None,
+    progress: ProgressBar | None = None,
+) -> int:
+    """Fill a folder with rendered stacks, see `pool_files`; those that are there are kept.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it does not exist.
+    count : int
+        Stacks that the folder is to hold in the end.
+    rendering : PoolRendering, optional
+    processes : int, optional
+        As many as there are processors by default; 1 renders in this one.
+    progress : callable, optional
+        Such as `focdepth_ros.cli.progress.progress`.
+
+    Returns
+    -------
+    int
+        Number of stacks rendered.
+
+    Raises
+    ------
+    OptionError
+        If there is nothing to render or a folder of textures cannot be used.
+    """
+    if count < 1 or (processes is not None and processes < 1):
+        raise OptionError(
+            f"a pool of {count} stacks rendered by {processes} processes; give numbers above 0"
+        )
+    rendering = rendering or PoolRendering()
+    _photographs(rendering.textures)  # a missing folder is found before any process starts
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [number for number in range(count) if not _path(folder, number).exists()]
+    if not missing:
+        return 0
+    label = "Rendering focal stacks"
+    bar = progress(label, len(missing)) if progress else nullcontext(lambda: None)
+    with bar as step:
+        if processes == 1:
+            for number in missing:
+                render_one(folder, number, rendering)
+                step()
+        else:
+            _render_in_processes(folder, missing, rendering, processes, step)
+    return len(missing)
+
+
+def _render_in_processes(
+    folder: Path,
+    numbers: Sequence[int],
+    rendering: PoolRendering,
+    processes: int | None,
+    step: Callable[[], None],
+) -> None:
+    # Processes are started afresh: torch and OpenCV do not survive a fork with their threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as workers:
+        jobs = [workers.submit(render_one, folder, number, rendering) for number in numbers]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                step()
+        except BaseException:
+            workers.shutdown(cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def render_one(folder: Path, number: int, rendering: PoolRendering) -> Path:
+    """Render and save one stack of a pool.
+
+    Parameters
+    ----------
+    folder : Path
+    number : int
+        Of the stack; with the seed of the pool it settles everything.
+    rendering : PoolRendering
+
+    Returns
+    -------
+    Path
+        Of the stack.
+    """
+    entropy = np.random.SeedSequence((rendering.seed, number)).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(entropy))
+    batch = _source(rendering).batch(generator, integer(generator, *rendering.slices))
+    path = _path(folder, number)
+    # Under its name it is complete, whenever the run is stopped.
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(
+            file,
+            images=batch.images[0].permute(0, 2, 3, 1).contiguous().numpy(),
+            dioptre=batch.inverse_depth[0].numpy(),
+            focus=batch.dioptres[0].double().numpy(),
+            labels=_labels(batch),
+        )
+    unfinished.replace(path)
+    return path
+
+
+def _labels(batch: TrainingBatch) -> NDArray[np.int8]:
+    assert batch.labels is not None  # both kinds of scenes have them
+    return np.asarray(batch.labels[0].numpy(), dtype=np.int8)
+
+
+@lru_cache(maxsize=1)
+def _source(rendering: PoolRendering) -> RenderedSource:
+    """What renders a stack at a time, for a perfect sensor."""
+    settings = RenderSettings(
+        sweep=replace(rendering.sweep, far_to_near=0.0), sensor=PERFECT_SENSOR
+    )
+    photographs = _photographs(rendering.textures)
+    if rendering.scenes == "rooms":
+        return RayTracedSource(rendering.size, 1, photographs, settings=settings)
+    return SimulatedSource(rendering.size, 1, Photographs(photographs), settings=settings)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.npz"
+
+
+@lru_cache(maxsize=1)
+def _photographs(folders: tuple[str, ...]) -> tuple[ImageArray, ...]:
+    if not folders:
+        return load_photographs()
+    return tuple(image for folder in folders for image in load_photographs(folder))

@@ -1,0 +1,119 @@
+"""What is trained, with all that a checkpoint holds of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from focdepth_ros.errors import TrainingError
+from focdepth_ros.models.checkpoint import read_weights, save_weights
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.training.batch_stream import derived_seed
+from focdepth_ros.training.config import TrainingConfig
+from focdepth_ros.training.engine import Objective
+from focdepth_ros.training.optimisation import create_optimiser, update_average
+from focdepth_ros.training.run_state import (
+    CHECKPOINT_NAME,
+    WEIGHTS_NAME,
+    Progress,
+    save_checkpoint,
+)
+
+
+class Trainee:
+    """A network, the running average of its weights, and its optimiser.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    fabric : Fabric
+    saved : mapping, optional
+        A checkpoint to go on from, as `open_run` gives it.
+
+    Attributes
+    ----------
+    network, average : FocDepthFormer
+    objective : Objective
+        The network with its loss, as Fabric runs it.
+    optimiser : torch.optim.Optimizer
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        If the weights to start from are those of another network.
+    WeightsError
+        If there are none in the file.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, fabric: Fabric, saved: Mapping[str, Any] | None
+    ) -> None:
+        self._config = config
+        self._precision = fabric.strategy.precision
+        torch.manual_seed(derived_seed(config.run.seed))
+        architecture = config.model.network()
+        if saved is not None:
+            architecture = replace(architecture, pretrained=False)  # nothing to download
+        self.network = FocDepthFormer(architecture)
+        if config.model.weights and saved is None:
+            _load_initial(self.network, Path(config.model.weights))
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.objective, self.optimiser = fabric.setup(
+            Objective(self.network, config.loss), create_optimiser(self.network, config.optimiser)
+        )
+        self.average.to(fabric.device)
+        self.progress = Progress()
+        if saved is not None:
+            self._restore(saved)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def update_average(self) -> None:
+        """Let the average follow the network, once a step."""
+        update_average(self.average, self.network, self._config.run.ema_decay, self.progress.step)
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint to a folder, and beside it the averaged weights, ready to be used."""
+        save_checkpoint(
+            folder / CHECKPOINT_NAME,
+            self.progress,
+            self._config,
+            network=self.network,
+            average=self.average,
+            optimiser=self.optimiser,
+            precision=self._precision.state_dict(),
+        )
+        told = self._config.to_dict()
+        # Not the folders: weights are given away.
+        facts = {name: json.dumps(told[name]) for name in ("loss", "optimiser", "schedule")}
+        facts["steps"] = str(self.progress.step)
+        save_weights(folder / WEIGHTS_NAME, self.average, facts)
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        self.progress = Progress(saved["step"], saved["elapsed_s"])
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self._precision.load_state_dict(saved["precision"])
+
+
+def _load_initial(network: FocDepthFormer, path: Path) -> None:
+    stored = read_weights(path)
+    try:
+        network.load_state_dict(stored.tensors)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"model.weights {path} do not fit the network: {' '.join(str(error).split())}; give "
+            "model.options as they were trained with"
+        ) from error

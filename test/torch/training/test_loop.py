@@ -1,0 +1,324 @@
+"""Runs of a few steps: what they leave, that they can be stopped, and that they learn."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+from small_runs import (
+    assert_identical,
+    checkpoint,
+    pool_source,
+    small_config,
+    stopping_after,
+    write_pool,
+)
+
+from focdepth_ros.errors import FocdepthError, TrainingConfigError, TrainingError
+from focdepth_ros.models.checkpoint import load_weights
+from focdepth_ros.training.batch_stream import BatchStream, NoiseSource
+from focdepth_ros.training.config import OptimiserSettings, ScheduleSettings
+from focdepth_ros.training.loop import train
+from focdepth_ros.training.optimisation import create_optimiser, lr_factor
+
+TRAINED = ("step", "network", "average", "optimiser", "precision")
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    return write_pool(tmp_path / "pool")
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def from_pool(pool: Path, **more: Any) -> dict[str, Any]:
+    data = {"sources": [pool_source(pool)], "batch": 2, "height": 32, "width": 32}
+    return {**data, "min_slices": 3, "max_slices": 4, **more}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_was_stopped_and_resumed_is_the_same_bit_by_bit(
+    tmp_path: Path, pool: Path, accumulate: int
+) -> None:
+    def config(folder: str, workers: int) -> Any:
+        return small_config(
+            tmp_path / folder,
+            data=from_pool(pool, workers=workers, prefetch=workers + 1),
+            run={"debug_batch_shape": [], "accumulate": accumulate},
+        )
+
+    whole = train(config("whole", 1), say=silent)
+    # Two threads, so that batches are made ahead and out of order when it stops.
+    part = train(config("parts", 2), bar=stopping_after(0.2), say=silent)
+    assert 0 < part.step < 4
+    assert (whole.finished, part.finished) == (True, False)
+    rest = train(config("parts", 2), resume=True, say=silent)
+    assert (rest.step, rest.finished) == (4, True)
+    one, other = checkpoint(whole.folder), checkpoint(rest.folder)
+    for key in TRAINED:
+        assert_identical(one[key], other[key], key)
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    results = [
+        train(small_config(tmp_path / str(seed), run={"seed": seed}), say=silent) for seed in (0, 1)
+    ]
+    weights = [next(iter(checkpoint(item.folder)["network"].values())) for item in results]
+    assert not torch.equal(*weights)
+
+
+def test_what_a_run_leaves(tmp_path: Path, pool: Path) -> None:
+    lines: list[str] = []
+    config = small_config(
+        tmp_path / "run",
+        data=from_pool(pool),
+        validation={
+            "sources": [pool_source(pool)], "batch": 2, "height": 32, "width": 32,
+            "every": 2, "batches": 1, "slices": 3, "pictures": 1,
+        },
+        run={"debug_batch_shape": [], "tensorboard": True},
+    )  # fmt: skip
+    result = train(config, say=lines.append)
+    assert sorted(path.name for path in result.folder.iterdir()) == [
+        "checkpoint.pt", "config.yaml", "pictures", "tensorboard", "weights.safetensors"
+    ]  # fmt: skip
+    assert checkpoint(result.folder)["config"] == config.to_dict()
+    weights = dict(load_weights(result.folder / "weights.safetensors").named_parameters())
+    average = checkpoint(result.folder)["average"]
+    for name, value in weights.items():
+        torch.testing.assert_close(value, average[name], rtol=1e-3, atol=1e-6)
+    pictures = sorted((result.folder / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["stack_0_0000002.png", "stack_0_0000004.png"]
+    assert cv2.imread(str(pictures[0])) is not None
+    assert any((result.folder / "tensorboard").iterdir())
+    training = [line for line in lines if re.match(r"step \d/4  total [\d.e-]+ depth ", line)]
+    assert len(training) == 4
+    assert all("stacks/s" in line and "left" in line for line in training)
+    validation = [line for line in lines if "validation: abs_rel " in line]
+    assert len(validation) == 2
+    assert lines[-1] == f"step 4: finished; written to {result.folder}"
+
+
+def test_validation_does_not_change_the_training(tmp_path: Path, pool: Path) -> None:
+    held_out = {
+        "sources": [pool_source(pool)], "batch": 1, "height": 32, "width": 32,
+        "every": 1, "batches": 1, "slices": 3,
+    }  # fmt: skip
+    with_, without = (
+        train(small_config(tmp_path / name, validation=settings), say=silent)
+        for name, settings in (("with", held_out), ("without", {}))
+    )
+    assert_identical(checkpoint(with_.folder)["network"], checkpoint(without.folder)["network"])
+
+
+def test_the_loss_falls(tmp_path: Path, pool: Path) -> None:
+    lines: list[str] = []
+    config = small_config(
+        tmp_path / "run",
+        data=from_pool(pool),
+        optimiser={"lr": 3e-3, "backbone_lr": 3e-3},
+        schedule={"steps": 40},
+        run={"debug_batch_shape": [], "log_every": 10},
+    )
+    train(config, say=lines.append)
+    losses = [
+        float(m[1]) for line in lines if (m := re.match(r"step \d+/40  total ([\d.]+)", line))
+    ]
+    assert len(losses) == 4
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_bf16_and_both_optimisers(tmp_path: Path, kind: str) -> None:
+    config = small_config(
+        tmp_path / "run",
+        run={"precision": "bf16"},
+        schedule={"steps": 2},
+        optimiser={"kind": kind, "lr": 1e-3},
+    )
+    result = train(config, say=silent)
+    weights = checkpoint(result.folder)["network"].values()
+    assert all(value.dtype != torch.bfloat16 for value in weights)
+    assert all(bool(torch.isfinite(value).all()) for value in weights)
+
+
+def test_the_clock_ends_a_run_and_its_cosine(tmp_path: Path) -> None:
+    lines: list[str] = []
+    config = small_config(tmp_path / "run", schedule={"steps": 100_000, "max_hours": 2.0 / 3600.0})
+    result = train(config, say=lines.append)
+    assert result.finished
+    assert 1 < result.step < 100_000
+    saved = checkpoint(result.folder)
+    assert saved["elapsed_s"] == pytest.approx(2.0, abs=1.0)
+    rates = [float(m[1]) for line in lines if (m := re.search(r"lr ([\d.e-]+)", line))]
+    assert rates[-1] < 0.2 * max(rates)
+    assert train(config, resume=True, say=silent).step == result.step
+
+
+def test_weights_to_start_from(tmp_path: Path) -> None:
+    first = train(small_config(tmp_path / "first"), say=silent)
+    path = first.folder / "weights.safetensors"
+    config = small_config(
+        tmp_path / "second",
+        model={"weights": str(path)},
+        run={"seed": 9},
+        optimiser={"lr": 0.0, "backbone_lr": 0.0},
+    )
+    second = train(config, say=silent)
+    expected = load_weights(path).state_dict()
+    assert_identical(dict(checkpoint(second.folder)["network"]), dict(expected))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    first = train(small_config(tmp_path / "first", schedule={"steps": 1}), say=silent)
+    config = small_config(
+        tmp_path / "second",
+        model={"weights": str(first.folder / "weights.safetensors"), "options": {}},
+    )
+    with pytest.raises(TrainingError, match="do not fit the network"):
+        train(config, say=silent)
+
+
+def test_a_folder_is_not_trained_in_twice_and_not_resumed_from_nothing(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "run", schedule={"steps": 1})
+    with pytest.raises(TrainingError, match="checkpoint.pt does not exist; start without --resume"):
+        train(config, resume=True, say=silent)
+    train(config, say=silent)
+    with pytest.raises(TrainingError, match="is there from an earlier run; go on with --resume"):
+        train(config, say=silent)
+
+
+def test_resuming_tells_what_was_changed_and_refuses_another_network(tmp_path: Path) -> None:
+    lines: list[str] = []
+    config = small_config(tmp_path / "run", schedule={"steps": 1})
+    train(config, say=silent)
+    longer = replace(config, schedule=replace(config.schedule, steps=2))
+    assert train(longer, resume=True, say=lines.append).step == 2
+    assert "changed since the checkpoint: schedule.steps: 1 -> 2" in lines
+    other = replace(config, model=replace(config.model, preset="small"))
+    with pytest.raises(TrainingError, match="another model.preset \\('tiny' -> 'small'\\)"):
+        train(other, resume=True, say=silent)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 damaged"])
+def test_damaged_checkpoints_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match="cannot be read as a checkpoint"):
+        train(small_config(tmp_path), resume=True, say=silent)
+
+
+def test_other_files_of_torch_are_no_checkpoints(tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="is no checkpoint of this version"):
+        train(small_config(tmp_path), resume=True, say=silent)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_without_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losses(prediction: Any, *others: Any) -> Any:
+        return {"total": prediction.position.sum() * torch.nan}
+
+    monkeypatch.setattr("focdepth_ros.training.engine.training_losses", losses)
+    with pytest.raises(TrainingError, match="the loss is no number at step 0 \\(total nan"):
+        train(small_config(tmp_path / "run"), say=silent)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("run", {"precision": "fp16"}, "run.precision fp16 needs a CUDA device"),
+        ("run", {"accelerator": "cuda", "devices": 99}, "run.devices is 99, but PyTorch finds"),
+        ("run", {"debug_batch_shape": []}, "there is no source of training data 'video'"),
+    ],
+)
+def test_what_cannot_be_had_is_named(
+    tmp_path: Path, section: str, values: dict[str, Any], message: str
+) -> None:
+    config = small_config(
+        tmp_path / "run", **{section: values}, data={"sources": [{"kind": "video"}]}
+    )
+    with pytest.raises(TrainingConfigError) as caught:
+        train(config, say=silent)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "folders of source 'pool' is None"),
+        ({"folders": "nowhere"}, "nowhere"),
+        ({"folders": "nowhere", "sensr": {}}, "source 'pool' has no option 'sensr' (given as {})"),
+        ({"folders": "nowhere", "sensor": {"jpg": 1}}, "has no option 'jpg' (given as 1)"),
+        (
+            {"folders": "nowhere", "sensor": {"jpeg": "no"}},
+            "jpeg in sensor of source 'pool' is 'no'",
+        ),
+        ({"folders": "nowhere", "variation": {"zoom": 2.0}}, "give 2 values in brackets"),
+    ],
+)
+def test_bad_options_of_a_source_are_named(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    config = small_config(
+        tmp_path / "run",
+        data={"sources": [{"kind": "pool", "options": options}]},
+        run={"debug_batch_shape": []},
+    )
+    with pytest.raises(FocdepthError) as caught:
+        train(config, say=silent)
+    assert message in str(caught.value)
+
+
+def test_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:
+    settings = ScheduleSettings(steps=100, warmup_steps=9, final_factor=0.1)
+    rates = [lr_factor(step, step / 100, settings) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[:9] == sorted(rates[:9])
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert lr_factor(50, 0.5, settings) == pytest.approx(0.55)
+    assert lr_factor(100, 1.0, settings) == pytest.approx(0.1)
+    assert math.isclose(max(rates), rates[9])
+
+
+def test_the_transformer_learns_at_its_own_rate_and_vectors_do_not_decay() -> None:
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.vit, self.head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 3)
+
+        def backbone_parameters(self) -> Any:
+            return self.vit.parameters()
+
+    settings = OptimiserSettings(kind="sgd", lr=1e-4, backbone_lr=1e-6, weight_decay=0.1)
+    groups = {
+        tuple(group["params"][0].shape): (group["lr"], group["weight_decay"], group["momentum"])
+        for group in create_optimiser(Network(), settings).param_groups
+    }
+    assert groups == {
+        (2, 2): (1e-6, 0.1, 0.9),
+        (2,): (1e-6, 0.0, 0.9),
+        (3, 2): (1e-4, 0.1, 0.9),
+        (3,): (1e-4, 0.0, 0.9),
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_do_not_depend_on_threads(workers: int) -> None:
+    def stream(**more: int) -> BatchStream:
+        return BatchStream(NoiseSource((1, 2, 8, 8)), slices=(2, 2), seed=(5, 0), **more)
+
+    with stream() as one, stream(workers=workers, prefetch=4, first=3) as other:
+        expected = [next(one).images for _ in range(6)]
+        found = [next(other).images for _ in range(3)]
+    assert_identical(expected[3:], found)
+    assert not torch.equal(expected[0], expected[1])

@@ -1,0 +1,81 @@
+"""A pool that is rendered is a pool that can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from focdepth_ros.errors import OptionError
+from focdepth_ros.training.focus_sweeps import SweepConfig
+from focdepth_ros.training.pool_files import find_pool
+from focdepth_ros.training.pool_rendering import PoolRendering, PoolScenes, render_one, render_pool
+from focdepth_ros.training.pool_source import RenderedPoolSource
+
+SWEEP = SweepConfig(blur=(4.0, 8.0))
+
+
+def rendering(scenes: PoolScenes = "layers") -> PoolRendering:
+    return PoolRendering(scenes=scenes, size=(40, 48), slices=(3, 4), sweep=SWEEP, seed=2)
+
+
+@pytest.mark.parametrize("scenes", ["rooms", "layers"])
+def test_a_stack_is_read_as_it_was_rendered(tmp_path: Path, scenes: PoolScenes) -> None:
+    path = render_one(tmp_path, 7, rendering(scenes))
+    (stack,) = find_pool(tmp_path)
+    assert (stack.path, stack.size, stack.has_labels) == (path, (40, 48), True)
+    assert stack.mapped("images").shape == (len(stack.focus), 40, 48, 3)
+    stored = np.load(path)
+    for name in ("images", "dioptre", "labels"):
+        np.testing.assert_array_equal(stack.mapped(name), stored[name])
+    assert 0.0 <= stored["dioptre"].min() < stored["dioptre"].max()
+    batch = RenderedPoolSource(tmp_path, (32, 32), 2).batch(torch.Generator(), 3)
+    assert batch.images.shape == (2, 3, 3, 32, 32)
+    assert batch.labels is not None
+
+
+def test_what_is_there_is_kept_and_what_is_missing_rendered(tmp_path: Path) -> None:
+    first = render_one(tmp_path, 0, rendering()).read_bytes()
+    steps = []
+
+    class Bar:
+        def __init__(self, label: str, length: int) -> None:
+            steps.append(length)
+
+        def __enter__(self):
+            return lambda: steps.append(1)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    assert render_pool(tmp_path, 2, rendering(), processes=1, progress=Bar) == 1
+    assert steps == [1, 1]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000.npz", "00001.npz"]
+    assert (tmp_path / "00000.npz").read_bytes() == first
+    assert render_pool(tmp_path, 2, rendering()) == 0
+    again = render_one(tmp_path / "..", 1, rendering())
+    np.testing.assert_array_equal(
+        np.load(again)["images"], np.load(tmp_path / "00001.npz")["images"]
+    )
+
+
+@pytest.mark.slow
+def test_several_processes_render_what_one_does(tmp_path: Path) -> None:
+    assert render_pool(tmp_path / "two", 3, rendering(), processes=2) == 3
+    assert render_pool(tmp_path / "one", 3, rendering(), processes=1) == 3
+    for path in (tmp_path / "one").iterdir():
+        one, two = np.load(path), np.load(tmp_path / "two" / path.name)
+        np.testing.assert_array_equal(one["images"], two["images"])
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="pool of 0 stacks"):
+        render_pool(tmp_path, 0)
+    with pytest.raises(OptionError, match="does not exist"):
+        render_pool(tmp_path, 1, PoolRendering(textures=(str(tmp_path / "none"),)))
+    with pytest.raises(OptionError, match="'houses' are not known"):
+        PoolRendering(scenes="houses")
+    with pytest.raises(OptionError, match="at least 16"):
+        PoolRendering(size=(4, 4))
