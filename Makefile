@@ -43,8 +43,11 @@ test: lint ## ruff, mypy and all tests but the slow ones
 test-slow: setup ## the slow tests
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
 
-test-torch: setup ## the tests of what runs on torch; installs torch where it is missing
-	@$(ENTER) && { python3 -c 'import torch' 2> /dev/null || \
+# All that requirements/torch-test.txt brings.
+TORCH_PACKAGES := torch, torchvision, timm, safetensors, lightning_fabric, tensorboard, onnx, onnxscript, onnxruntime
+
+test-torch: setup ## the tests of what runs on torch; installs what they need where it is missing
+	@$(ENTER) && { python3 -c 'import $(TORCH_PACKAGES)' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
 	python3 -m pytest test/torch $(ARGS)
 

@@ -31,10 +31,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from stack_sets import HELD_OUT_SETS, VALIDATION_SETS, StackCase, stack_set, sweep_sets
+from typer import BadParameter
 
 from focdepth_ros.backends.registry import backend_config, create_backend
 from focdepth_ros.cli.parameters import image_size, settings
-from focdepth_ros.errors import BackendUnavailableError, UnknownBackendError
+from focdepth_ros.errors import BackendUnavailableError, FocdepthError, UnknownBackendError
 from focdepth_ros.evaluation.metrics import depth_metrics, valid_mask
 from focdepth_ros.evaluation.sparsification import (
     KEPT_SHARES,
@@ -75,6 +76,8 @@ def backend_methods(names: Iterable[str], texts: Iterable[str]) -> dict[str, Met
         except (BackendUnavailableError, UnknownBackendError) as error:
             console.print(f"{name} is left out: {error}")
             continue
+        except (FocdepthError, BadParameter) as error:
+            raise SystemExit(f"{name} cannot be made: {error}") from None
 
         def estimate(
             stack: FocalStack, backend: Any = backend
@@ -230,6 +233,11 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("sets", "backends", "slices", "sizes"):
         parts = [part.strip() for part in getattr(arguments, name).split(",")]
         setattr(arguments, name, [part for part in parts if part])
+    try:
+        arguments.slices = [int(count) for count in arguments.slices]
+        arguments.sizes = [image_size(size, "--sizes") for size in arguments.sizes]
+    except (ValueError, BadParameter) as error:
+        parser.error(str(error))
     for text in arguments.settings:
         if text.partition(".")[0] not in arguments.backends:
             parser.error(f"--set {text} is for none of the backends; write it like argmax.key=1")
@@ -261,8 +269,8 @@ def main() -> None:
         console.print(sparsification_table(scores))
 
     cameras = sweep_sets(
-        [int(count) for count in arguments.slices],
-        [image_size(size, "--sizes") for size in arguments.sizes],
+        arguments.slices,
+        arguments.sizes,
         ranges=arguments.ranges,
         scenes=arguments.sweep_scenes,
     )

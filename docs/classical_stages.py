@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from focdepth_ros import DepthPipeline
 from focdepth_ros.alignment import Aligner, AlignmentConfig, AlignmentRun
 from focdepth_ros.backends.base import spec_of
-from focdepth_ros.backends.graph_cut import GraphCutAccumulator, GraphCutBackend, GraphCutConfig
+from focdepth_ros.backends.graph_cut import GraphCutAccumulator, GraphCutConfig
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.refinement import enlarge
-from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.registration.motion import Motion
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray, Slice
-from focdepth_ros.stack_io import StackFolder
 
-_MAX_SIZE = 1280  # longest side, px
 _SINGULAR = 1e-9  # of a matrix entry, below which it is rounding
-
-
-@dataclass(frozen=True)
-class RealStack:
-    """A folder of photographs below the folder of stacks."""
-
-    name: str
-    far_to_near: bool = False
-
-    def load(self, stacks: Path) -> FocalStack:
-        """The stack, near to far, with metres where ``meta.json`` tells them."""
-        folder, distances = stacks / self.name, None
-        if (folder / "meta.json").is_file():
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            distances = meta.get("focus_distance_m")
-        found = StackFolder.open(folder, focus_distances=distances)
-        if self.far_to_near:
-            found = found.reversed()
-        return found.load(max_size=_MAX_SIZE)
-
-
-REAL_STACKS = (
-    RealStack("mobiledepth/keyboard_raw", far_to_near=True),
-    RealStack("mobiledepth/balls_raw", far_to_near=True),
-    RealStack("handheld/cocoa1"),
-    RealStack("handheld/dog1"),
-    RealStack("pixel6pro/backpack"),
-    RealStack("pixel6pro/desk"),
-    RealStack("pixel6pro/room"),
-    RealStack("webcam_sweep", far_to_near=True),
-    RealStack("cave/exp10"),
-    RealStack("cave/flowerMan"),
-    RealStack("cave/stairs1"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,31 +118,6 @@ def stages_of(stack: FocalStack) -> Stages:
         curves=accumulator.focus_curves(),
         estimate=accumulator.finish(),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """A stack's way through the whole pipeline, and how long it took per slice."""
-
-    stack: FocalStack
-    estimate: DepthEstimate
-    align_seconds: float
-    seconds: float
-
-    @property
-    def coverage(self) -> float:
-        """Share of the pixels that are answered at the default threshold."""
-        sure = self.estimate.confidence >= DEFAULT_MIN_CONFIDENCE
-        return float(np.mean(sure & ~np.isnan(self.estimate.depth)))
-
-
-def answer_of(stack: FocalStack) -> Answer:
-    """The pipeline's answer with its default settings, but for every pixel."""
-    pipeline = DepthPipeline(GraphCutBackend(), min_confidence=0.0)
-    started = time.perf_counter()
-    estimate = pipeline.estimate(stack)
-    seconds = (time.perf_counter() - started) / len(stack)
-    return Answer(stack, estimate, estimate.timings["align"] / len(stack), seconds)
 
 
 def kind_of(motion: Motion) -> str:

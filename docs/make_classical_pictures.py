@@ -1,6 +1,6 @@
 """Make the pictures of classical.md: ``python docs/make_classical_pictures.py --stacks DIR``.
 
-DIR holds folders of photographs that are not the project's (see `classical_stages.REAL_STACKS`).
+DIR holds folders of photographs that are not the project's (see `real_stacks.REAL_STACKS`).
 What is written to ``docs/images`` therefore shows only what the program computed from them, and
 photographs nowhere but of the simulated scene, whose textures are patterns. With ``--sheets DIR``
 sheets with the photographs are written there, to be looked at, and how each slice was aligned.
@@ -17,17 +17,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 from classical_stages import (
-    REAL_STACKS,
     Aligned,
-    Answer,
     Stages,
     aligned,
-    answer_of,
     kind_of,
     stages_of,
 )
+from picture_files import (
+    HEAT,
+    Panels,
+    masked_positions,
+    position_colours,
+    position_limits,
+    write_panels,
+)
+from real_stacks import REAL_STACKS, Answer, answer_of
 
 from focdepth_ros.alignment import Aligner, AlignmentConfig
+from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.classical.confidence import focus_features
 from focdepth_ros.classical.energy_terms import edge_aware_weights, log_unary
 from focdepth_ros.classical.focus_measure import window_average
@@ -38,19 +45,14 @@ from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.estimate import depth_from_slice_index
 from focdepth_ros.image_io import write_image
-from focdepth_ros.picture_sheet import panel_grid, picture_sheet
+from focdepth_ros.picture_sheet import picture_sheet
 from focdepth_ros.registration.motion import grid_over, positions
 from focdepth_ros.registration.view import view_of
 from focdepth_ros.simulation import SimulatedStack, random_scene, render_stack
-from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
+from focdepth_ros.stack import FloatImage, FocalStack
 from focdepth_ros.visualization import colour_confidence, colour_error, colour_values
 
-Panels = list[tuple[str, ImageArray]]
-
-IMAGES = Path(__file__).parent / "images"
 SEED = 1012  # held out: nothing was tuned on it
-QUALITY = 75
-HEAT = cv2.COLORMAP_INFERNO
 CROP = np.s_[190:350, 420:633]  # of the simulated scene: a plain box and a rod before a wall
 
 
@@ -61,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     stacks = {real.name: real.load(arguments.stacks) for real in REAL_STACKS}
-    answers = {name: answer_of(stack) for name, stack in stacks.items()}
+    answers = {name: answer_of(stack, GraphCutBackend()) for name, stack in stacks.items()}
     moved = {name: aligned(stack) for name, stack in stacks.items()}
     stages = {
         name: stages_of(replace(stacks[name], slices=moved[name].slices, reference=0))
@@ -70,23 +72,22 @@ def main() -> None:
     simulated = render_stack(random_scene(SEED, photographs=()), seed=SEED)
     seen = stages_of(simulated.stack)
 
-    write("alignment", alignment_panels(moved), columns=4)
-    write("measure", measure_panels(simulated, seen, moved["mobiledepth/balls_raw"]), width=230)
-    write("terms", terms_panels(stages["mobiledepth/keyboard_raw"]))
-    write("positions", positions_panels(stages, simulated, seen))
-    write("confidence", confidence_panels(stages["pixel6pro/room"], simulated, seen))
-    write("all_in_focus", all_in_focus_panels(simulated, seen))
-    write("stacks", stacks_panels(answers), columns=4, width=320)
+    write_panels("classical_alignment", alignment_panels(moved), columns=4)
+    write_panels(
+        "classical_measure",
+        measure_panels(simulated, seen, moved["mobiledepth/balls_raw"]),
+        width=230,
+    )
+    write_panels("classical_terms", terms_panels(stages["mobiledepth/keyboard_raw"]))
+    write_panels("classical_positions", positions_panels(stages, simulated, seen))
+    write_panels(
+        "classical_confidence", confidence_panels(stages["pixel6pro/room"], simulated, seen)
+    )
+    write_panels("classical_all_in_focus", all_in_focus_panels(simulated, seen))
+    write_panels("classical_stacks", stacks_panels(answers), columns=4, width=320)
     print_table(answers, moved)
     if arguments.sheets:
         write_sheets(arguments.sheets, answers)
-
-
-def write(name: str, panels: Panels, *, columns: int = 5, width: int = 260) -> None:
-    picture = panel_grid(panels, columns=columns, panel_width=width)[..., ::-1]
-    path = IMAGES / f"classical_{name}.jpg"
-    cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def alignment_panels(moved: dict[str, Aligned]) -> Panels:
@@ -234,19 +235,9 @@ def stacks_panels(answers: dict[str, Answer]) -> Panels:
     """Depth of every stack, darker where the confidence is below the threshold."""
     panels: Panels = []
     for name, answer in answers.items():
-        estimate = answer.estimate
-        index = estimate.slice_index
-        low, high = np.nanpercentile(index, (1.0, 99.0))
-        picture = colour_values(-index, -float(high), -float(low))
-        unsure = estimate.confidence < DEFAULT_MIN_CONFIDENCE
-        picture[unsure] = picture[unsure] // 3
+        picture = masked_positions(answer.estimate, position_limits(answer.estimate))
         panels.append((f"{name}, {100 * answer.coverage:.0f} %", picture))
     return panels
-
-
-def position_colours(index: FloatImage, count: int) -> ImageArray:
-    """Near is warm, as in every picture of depth."""
-    return colour_values(-index, -(count - 1.0), 0.0)
 
 
 def true_index(simulated: SimulatedStack) -> FloatImage:

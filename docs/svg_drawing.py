@@ -91,7 +91,9 @@ class Drawing:
             f'fill="{colour}"{weight}>{escape(text)}</text>'
         )
 
-    def arrow(self, *points: Point, colour: str = INK, head: bool = True, width: float = 1.3) -> None:
+    def arrow(
+        self, *points: Point, colour: str = INK, head: bool = True, width: float = 1.3
+    ) -> None:
         """A line through the points, with a head at the last one."""
         path = " ".join(f"{x:g},{y:g}" for x, y in points)
         marker = ' marker-end="url(#head)"' if head else ""

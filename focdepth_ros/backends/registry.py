@@ -75,7 +75,8 @@ def choose_backend(name: str = AUTO) -> str:
         If for ``auto`` none can be used on this machine.
     """
     if name != AUTO:
-        return _backend_class(name).name
+        _backend_class(name)  # whether there is one
+        return name
     for info in list_backends():
         if info.unusable_because is None and info.passed_over_because is None:
             return info.name

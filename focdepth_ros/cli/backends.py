@@ -54,6 +54,6 @@ def _print_setting(info: OptionInfo) -> None:
     text = info.description
     if info.choices:
         text += f" One of {', '.join(info.choices)}."
-    elif not isinstance(info.default, bool):
+    elif not isinstance(info.default, (bool, str)):
         text += f" In [{info.minimum:g}, {info.maximum:g}]."
     typer.echo(textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="    "))

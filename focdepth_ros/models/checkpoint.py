@@ -121,7 +121,7 @@ def save_weights(
     metadata : mapping of str to str, optional
         Facts to keep with them.
     half : bool
-        Whether floating tensors are stored in 16 bits.
+        Whether weights are stored in 16 bits; statistics of normalisation never are.
 
     Raises
     ------
@@ -135,8 +135,9 @@ def save_weights(
     taken = [name for name in _OWN_KEYS if name in facts]
     if taken:
         raise WeightsError(f"metadata of {path} has {_listed(taken)}; choose other names for it")
+    weights = dict(network.named_parameters())
     tensors = {
-        name: _stored(path, name, tensor.detach(), half=half)
+        name: _stored(path, name, tensor.detach(), half=half and name in weights)
         for name, tensor in network.state_dict().items()
     }
     config: Any = network.config
@@ -255,7 +256,7 @@ def _check_tensors(
     source: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
 ) -> None:
     missing = [name for name in expected if name not in found]
-    unexpected = [name for name in found if name not in expected]
+    unexpected = sorted(name for name in found if name not in expected)
     faults = []
     if missing:
         faults.append(f"missing: {_listed(missing)}")
@@ -273,7 +274,7 @@ def _check_tensors(
             f"{source} does not hold the weights of the network that its configuration "
             f"describes; {'; '.join(faults)}"
         )
-    broken = [name for name, tensor in found.items() if not bool(torch.isfinite(tensor).all())]
+    broken = [name for name in expected if not bool(torch.isfinite(found[name]).all())]
     if broken:
         raise WeightsError(
             f"{source} has NaN or infinite weights: {_listed(broken)}; train again, or copy an "

@@ -31,7 +31,7 @@ from focdepth_ros.models.focdepthformer.model import (
 from focdepth_ros.stack import FloatImage, Slice
 from focdepth_ros.weights_index import WeightsFile
 
-_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_WITH_BF16 = 8  # compute capability
 
 
@@ -77,7 +77,7 @@ class SweepRunner:
         self, network: FocDepthFormer, device: str, precision: str, compilation: str
     ) -> None:
         self.device = torch.device(device)
-        self.precision = _TYPES[chosen_precision(precision, self.device)]
+        self.precision = chosen_precision(precision, self.device)
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.network = network.eval().requires_grad_(False)
@@ -200,13 +200,13 @@ class SweepRunner:
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        mixed = self.precision != torch.float32
+        mixed = self.precision != "fp32"
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             # Weights are cast anew each time: a cast that is kept would not outlive a CUDA graph.
             stack.enter_context(
                 torch.autocast(
-                    self.device.type, self.precision if mixed else None, mixed, cache_enabled=False
+                    self.device.type, _MIXED.get(self.precision), mixed, cache_enabled=False
                 )
             )
             yield

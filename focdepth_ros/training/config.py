@@ -98,6 +98,9 @@ class LossSettings:
         minimum=0.0,
         maximum=1.0,
     )
+    depth_ratio: float = option(
+        0.0, "Of the relative error of the depth in metres, as abs_rel has it.", minimum=0.0
+    )
     gradient: float = option(0.5, "Of the multi-scale gradient term.", minimum=0.0)
     sharpness: float = option(0.1, "Of the sharpness term.", minimum=0.0)
     confidence: float = option(0.1, "Of the confidence's cross entropy.", minimum=0.0)
@@ -203,6 +206,11 @@ class TrainingConfig:
             raise TrainingConfigError(
                 f"schedule.guide_share is {self.schedule.guide_share}, but the network has no "
                 "guide; set it to 0, or model.options.refinement to true"
+            )
+        if self.loss.depth_ratio > 0.0 and (self.loss.kind == "ssi" or self.data.min_slices < 2):
+            raise TrainingConfigError(
+                f"loss.depth_ratio is {self.loss.depth_ratio}, but depth up to scale and shift, or "
+                "that of a stack of one slice, has no metres; set it to 0"
             )
         if self.data.min_slices > self.data.max_slices:
             raise TrainingConfigError(

@@ -69,4 +69,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
     for mine, latest in zip(average.parameters(), network.parameters(), strict=True):
         mine.lerp_(latest, share)
     for mine, latest in zip(average.buffers(), network.buffers(), strict=True):
-        mine.copy_(latest)
+        if mine.is_floating_point():  # statistics of normalisation go with the weights
+            mine.lerp_(latest, share)
+        else:
+            mine.copy_(latest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.errors import DeviceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import Slice
 
@@ -36,6 +37,16 @@ class BrokenBackend(FailingBackend):
 
     def start(self, spec: SweepSpec) -> Accumulator:
         raise MemoryError("out of memory")
+
+
+class LostBackend(FailingBackend):
+    """Its device is gone."""
+
+    name = "lost"
+    summary = "breaks for a while"
+
+    def start(self, spec: SweepSpec) -> Accumulator:
+        raise DeviceError("device 'cuda' failed: unspecified launch failure")
 
 
 class _FailingAccumulator(Accumulator):

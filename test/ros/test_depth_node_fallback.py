@@ -14,6 +14,7 @@ from ros_harness import CameraDriver, Diagnostics, Peer, pixels
 from small_sweep import small_sweep
 
 from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess
 
@@ -26,10 +27,13 @@ def _alone(domain: int) -> None:
 
 
 @contextmanager
-def failing_node(log: Path, **environment: str) -> Iterator[NodeProcess]:
+def failing_node(
+    log: Path, *, parameters: dict[str, object] | None = None, **environment: str
+) -> Iterator[NodeProcess]:
     path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     environment = {**os.environ, **environment, "PYTHONPATH": path}
-    with NodeProcess("failing_backend_node", PARAMETERS, log, environment) as process:
+    every = {**PARAMETERS, **(parameters or {})}
+    with NodeProcess("failing_backend_node", every, log, environment) as process:
         yield process
 
 
@@ -64,3 +68,50 @@ def test_no_backend_can_answer(peer: Peer, tmp_path: Path) -> None:
             assert cause in diagnostics.message
         assert process.exit_code is None
         assert results.received["depth/image"] == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        ("/nowhere/absent.safetensors", "there are no weights at /nowhere/absent.safetensors"),
+        ("huge", "there are no weights 'huge' of 'focdepthformer'"),
+    ],
+)
+def test_a_network_without_weights_is_answered_for(
+    peer: Peer, tmp_path: Path, weights: str, reason: str
+) -> None:
+    if missing_because(NETWORK_LIBRARIES, "torch") is not None:
+        reason = "is not installed; install focdepth_ros[torch]"
+    parameters = {"backend": "focdepthformer", "focdepthformer.weights": weights}
+    with failing_node(tmp_path / "log", parameters=parameters) as process:
+        diagnostics, driver = Diagnostics(peer), CameraDriver(peer)
+        results = DepthResults(peer, ("depth/image", "sweep_info"))
+        results.wait_until_served(diagnostics, driver)
+        driver.send_sweep(small_sweep().stack)
+        messages = results.wait_for_one()
+        assert messages["sweep_info"].backend == "graph_cut"
+        assert "backend 'focdepthformer' failed: " in messages["sweep_info"].fallback_reason
+        assert reason in messages["sweep_info"].fallback_reason
+        assert np.isfinite(pixels(messages["depth/image"])).all()
+        assert diagnostics.level == 2
+        words = "a simpler backend answers instead of 'focdepthformer': "
+        assert words in diagnostics.message
+        assert reason in diagnostics.message
+        log = process.log.read_text(encoding="utf-8")
+        assert log.count(words) == 1
+
+
+def test_a_device_that_failed_is_left_alone_for_a_while(peer: Peer, tmp_path: Path) -> None:
+    parameters = {"backend": "lost", "cooldown_s": 3600.0}
+    with failing_node(tmp_path / "log", parameters=parameters):
+        diagnostics, driver = Diagnostics(peer), CameraDriver(peer)
+        results = DepthResults(peer, ("depth/image", "sweep_info"))
+        results.wait_until_served(diagnostics, driver)
+        driver.send_sweep(small_sweep().stack)
+        info = results.wait_for_one()["sweep_info"]
+        assert info.backend == "graph_cut"
+        # It failed already when the node warmed up.
+        assert "backend 'lost' is not tried for another 35" in info.fallback_reason
+        assert info.fallback_reason.endswith("device 'cuda' failed: unspecified launch failure")
+        peer.wait_for(lambda: diagnostics.count("fell back") >= 2, "the fallback to be counted")
+        assert diagnostics.level == 1

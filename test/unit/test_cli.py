@@ -16,6 +16,8 @@ from focdepth_ros.evaluation.metrics import METRICS
 from focdepth_ros.image_io import write_image
 from focdepth_ros.stack_io import load_ground_truth, load_stack
 
+CLASSICAL = ("graph_cut", "argmax")
+COMMANDS = ("estimate", "backends", "simulate", "train", "weights", "export")
 ALL_FILES = {
     "depth.npy",
     "depth.png",
@@ -42,7 +44,7 @@ class TestEntry:
 
     @pytest.mark.parametrize(
         "arguments",
-        [(), ("--help",), *((name, "--help") for name in ("estimate", "backends", "simulate"))],
+        [(), ("--help",), *((name, "--help") for name in COMMANDS)],
     )
     def test_helps_everywhere(
         self, arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
@@ -61,7 +63,7 @@ class TestEntry:
 
 
 class TestEstimate:
-    @pytest.mark.parametrize("backend", [*backend_names(), "auto"])
+    @pytest.mark.parametrize("backend", [*CLASSICAL, "auto"])
     def test_writes_every_file_and_prints_the_measures(
         self, simulated: Path, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -70,7 +72,7 @@ class TestEstimate:
         assert run("estimate", simulated, *options) == 0
         assert {path.name for path in output.iterdir()} == ALL_FILES
         result = result_of(output)
-        name = backend_names()[0] if backend == "auto" else backend
+        name = CLASSICAL[0] if backend == "auto" else backend
         assert result["backend"] == name
         measures, timings = result["metrics"], result["timings"]
         assert isinstance(measures, dict)
@@ -245,13 +247,32 @@ class TestBackends:
         for name in backend_names():
             assert any(line.split()[0] == name and "usable" in line for line in lines)
 
-    @pytest.mark.parametrize("name", backend_names())
+    @pytest.mark.parametrize("name", CLASSICAL)
     def test_lists_the_settings_of_one(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("backends", name) == 0
         lines = capsys.readouterr().out.splitlines()
         assert "measure=laplacian_of_gaussian" in lines
         assert any("One of laplacian_of_gaussian," in line for line in lines)
         assert max(map(len, lines)) <= 96
+
+    def test_lists_the_settings_of_a_network_also_without_torch(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("backends", "focdepthformer") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert {"weights=", "device=auto", "precision=auto", "compile=none"} <= set(lines)
+        assert not any("inf" in line for line in lines)
+
+    def test_says_what_auto_passes_over(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        network = "focdepth_ros.backends.focdepthformer.FocDepthFormerBackend"
+        usable = classmethod(lambda cls, config=None: None)
+        monkeypatch.setattr(f"{network}.unusable_because", usable)
+        assert run("backends") == 0
+        first, why, *_ = capsys.readouterr().out.splitlines()
+        assert first.split()[:2] == ["focdepthformer", "usable"]
+        assert why.strip() == "not by 'auto': left out in the unit tests"
 
     def test_names_one_that_does_not_exist(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("backends", "graphcut") != 0

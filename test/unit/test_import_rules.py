@@ -1,4 +1,4 @@
-"""What may import what: ROS only where it belongs, torch nowhere, and nothing in circles."""
+"""What may import what: ROS and torch only where they belong, and nothing in circles."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ NODES = [path for path in FILES if path.relative_to(ROOT).parts[0] == "ros"]
 OTHERS = [path for path in FILES if path not in NODES]
 ROS_PACKAGES = {"ament_index_python", "builtin_interfaces", "cv_bridge", "launch", "launch_ros",
                 "message_filters", "rclpy", "sensor_msgs_py", "tf2_ros"}  # fmt: skip
+TORCH_PACKAGES = {"lightning_fabric", "onnx", "onnxruntime", "onnxscript", "safetensors",
+                  "tensorboard", "timm", "torch", "torchvision", "wandb"}  # fmt: skip
+# What is on torch. Their configurations and the tops of these packages load without it all the
+# same, so that a command can say what is wrong with a setting before anything heavy is loaded.
+ON_TORCH = ("models", "training")
+LIGHT_NAMES = {"__init__.py", "config.py"}
 
 
 def module_name(path: Path) -> str:
@@ -69,26 +75,65 @@ def test_the_nodes_do_know_ros() -> None:
     assert any(name.startswith("focdepth_ros.msg") for name in names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_imports_torch_when_it_is_loaded(path: Path) -> None:
+def imports_torch(path: Path) -> bool:
+    """Whether loading this very file loads torch or what is on it."""
     tops = {name.partition(".")[0] for name in imported_names(path, when_loaded=True)}
-    assert tops.isdisjoint({"torch", "torchvision"})
+    return not tops.isdisjoint(TORCH_PACKAGES)
 
 
-def test_everything_but_the_nodes_loads_without_ros_and_torch() -> None:
-    modules = [module_name(path) for path in OTHERS if path.name != "__main__.py"]
+def loads_torch() -> set[str]:
+    """Modules that load torch themselves or through other modules of the package."""
+    names = {module_name(path): path for path in FILES}
+    heavy = {name for name, path in names.items() if imports_torch(path)}
+    while True:
+        more = {
+            name
+            for name, path in names.items()
+            if name not in heavy and heavy & set(imported_names(path, when_loaded=True))
+        }
+        if not more:
+            return heavy
+        heavy |= more
+
+
+def test_only_networks_and_training_load_torch() -> None:
+    places = {f"focdepth_ros.{folder}" for folder in ON_TORCH}
+    heavy = loads_torch()
+    assert "focdepth_ros.models.focdepthformer.model" in heavy
+    assert [name for name in heavy if ".".join(name.split(".")[:2]) not in places] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.name in LIGHT_NAMES],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_configurations_and_tops_of_packages_load_without_torch(path: Path) -> None:
+    assert module_name(path) not in loads_torch()
+
+
+def test_everything_else_loads_without_ros_and_torch() -> None:
+    heavy = loads_torch()
+    modules = [
+        name
+        for path in OTHERS
+        if path.name != "__main__.py" and (name := module_name(path)) not in heavy
+    ]
     assert "focdepth_ros.cli" in modules
+    assert "focdepth_ros.models.focdepthformer.config" in modules
     code = (
         "import sys; from importlib import import_module\n"
         f"for name in {modules!r}: import_module(name)\n"
-        "from focdepth_ros.backends.registry import list_backends; list(list_backends())\n"
+        "from focdepth_ros.backends import focdepthformer, registry\n"
+        "focdepthformer.cuda_missing_because = lambda: 'torch may be asked where there is a GPU'\n"
+        "list(registry.list_backends())\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "focdepth_ros" in loaded
-    assert [name for name in loaded if is_ros(name) or name == "torch"] == []
+    assert [name for name in loaded if is_ros(name) or name in TORCH_PACKAGES] == []
 
 
 def test_modules_do_not_import_each_other_in_circles() -> None:

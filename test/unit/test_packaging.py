@@ -21,6 +21,12 @@ ROSDEP_KEYS = {
 }
 
 
+TORCH_PACKAGES = {
+    "lightning-fabric", "onnx", "onnxruntime", "onnxscript", "safetensors", "tensorboard", "timm",
+    "torch", "torchvision",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def manifest() -> ElementTree.Element:
     return ElementTree.parse(ROOT / "package.xml").getroot()
@@ -91,4 +97,26 @@ def test_same_wheel_has_the_same_pin_everywhere() -> None:
 
 def test_torch_comes_only_with_its_extra() -> None:
     for name in ("base", "simulation", "ros", "test", "develop"):
-        assert not {"torch", "torchvision", "timm"} & requirements(name).keys()
+        assert not TORCH_PACKAGES & requirements(name).keys()
+
+
+def test_torch_and_torchvision_are_a_pair() -> None:
+    pins = requirements("torch-test")
+    assert (pins["torch"], pins["torchvision"]) == ("==2.14.1", "==0.29.1")
+
+
+def test_what_the_torch_tests_need_is_looked_for() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"TORCH_PACKAGES := (.*)", text)
+    assert names is not None
+    needed = {name for file in ("torch", "training", "export") for name in requirements(file)}
+    assert {name.replace("_", "-") for name in names[1].split(", ")} == needed == TORCH_PACKAGES
+
+
+def test_weights_are_installed() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    files = list((ROOT / "focdepth_ros" / "weights").iterdir())
+    assert "index.yaml" in {path.name for path in files}
+    for path in files:
+        assert f'"weights/*{path.suffix}"' in text, path
+    assert "graft focdepth_ros/weights" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8")

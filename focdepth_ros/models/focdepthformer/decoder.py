@@ -8,17 +8,23 @@ from torch import Tensor, nn
 
 
 class ResidualUnit(nn.Module):
-    """Two 3x3 convolutions that add to what they are given."""
+    """Two 3x3 convolutions that add to what they are given.
+
+    They are normalised over the batch, as DPT has it as an option: that needs no time when the
+    network is used, and does not depend on what else is in the image.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
-        found = self.first(nn.functional.relu(features))
-        found = self.second(nn.functional.relu(found))
+        found = self.first_norm(self.first(nn.functional.relu(features)))
+        found = self.second_norm(self.second(nn.functional.relu(found)))
         added: Tensor = features + found
         return added
 

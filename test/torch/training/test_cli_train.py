@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,16 @@ def test_the_debug_configuration_works(tmp_path: Path) -> None:
     assert (tmp_path / "weights.safetensors").exists()
 
 
+@pytest.mark.slow
+def test_two_processes_share_their_gradients(config: Path) -> None:
+    command = [sys.executable, "-m", "focdepth_ros.cli", "train", config, "--set", "run.devices=2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("step ")]
+    assert len(lines) == 5
+    assert checkpoint(config.parent / "run")["step"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,7 +65,7 @@ def test_one_line_says_what_is_wrong(
     config: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setitem(__import__("sys").modules, "wandb", None)
+    monkeypatch.setitem(sys.modules, "wandb", None)
     assert run(config, *arguments) == 2
     error = capsys.readouterr().err
     assert message in error

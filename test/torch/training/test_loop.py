@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -44,6 +47,13 @@ def from_pool(pool: Path, **more: Any) -> dict[str, Any]:
     return {**data, "min_slices": 3, "max_slices": 4, **more}
 
 
+def held_out(pool: Path) -> dict[str, Any]:
+    return {
+        "sources": [pool_source(pool)], "batch": 1, "height": 32, "width": 32,
+        "batches": 1, "slices": 3,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_run_that_was_stopped_and_resumed_is_the_same_bit_by_bit(
     tmp_path: Path, pool: Path, accumulate: int
@@ -80,10 +90,7 @@ def test_what_a_run_leaves(tmp_path: Path, pool: Path) -> None:
     config = small_config(
         tmp_path / "run",
         data=from_pool(pool),
-        validation={
-            "sources": [pool_source(pool)], "batch": 2, "height": 32, "width": 32,
-            "every": 2, "batches": 1, "slices": 3, "pictures": 1,
-        },
+        validation={**held_out(pool), "every": 2, "pictures": 1},
         run={"debug_batch_shape": [], "tensorboard": True},
     )  # fmt: skip
     result = train(config, say=lines.append)
@@ -108,13 +115,9 @@ def test_what_a_run_leaves(tmp_path: Path, pool: Path) -> None:
 
 
 def test_validation_does_not_change_the_training(tmp_path: Path, pool: Path) -> None:
-    held_out = {
-        "sources": [pool_source(pool)], "batch": 1, "height": 32, "width": 32,
-        "every": 1, "batches": 1, "slices": 3,
-    }  # fmt: skip
     with_, without = (
         train(small_config(tmp_path / name, validation=settings), say=silent)
-        for name, settings in (("with", held_out), ("without", {}))
+        for name, settings in (("with", {**held_out(pool), "every": 1}), ("without", {}))
     )
     assert_identical(checkpoint(with_.folder)["network"], checkpoint(without.folder)["network"])
 
@@ -125,12 +128,12 @@ def test_the_loss_falls(tmp_path: Path, pool: Path) -> None:
         tmp_path / "run",
         data=from_pool(pool),
         optimiser={"lr": 3e-3, "backbone_lr": 3e-3},
-        schedule={"steps": 40},
-        run={"debug_batch_shape": [], "log_every": 10},
+        schedule={"steps": 24},
+        run={"debug_batch_shape": [], "log_every": 6},
     )
     train(config, say=lines.append)
     losses = [
-        float(m[1]) for line in lines if (m := re.match(r"step \d+/40  total ([\d.]+)", line))
+        float(m[1]) for line in lines if (m := re.match(r"step \d+/24  total ([\d.]+)", line))
     ]
     assert len(losses) == 4
     assert losses[-1] < 0.8 * losses[0]
@@ -150,15 +153,23 @@ def test_bf16_and_both_optimisers(tmp_path: Path, kind: str) -> None:
     assert all(bool(torch.isfinite(value).all()) for value in weights)
 
 
-def test_the_clock_ends_a_run_and_its_cosine(tmp_path: Path) -> None:
+def test_the_clock_ends_a_run_and_its_cosine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: 0.25 * next(ticks))
+    monkeypatch.setattr("focdepth_ros.training.loop.time", clock)
     lines: list[str] = []
-    config = small_config(tmp_path / "run", schedule={"steps": 100_000, "max_hours": 2.0 / 3600.0})
+    limit = 8.0
+    config = small_config(
+        tmp_path / "run", schedule={"steps": 100_000, "max_hours": limit / 3600.0}
+    )
     result = train(config, say=lines.append)
     assert result.finished
-    assert 1 < result.step < 100_000
-    saved = checkpoint(result.folder)
-    assert saved["elapsed_s"] == pytest.approx(2.0, abs=1.0)
+    assert 4 < result.step < 20
+    assert limit <= checkpoint(result.folder)["elapsed_s"] < limit + 2.0
     rates = [float(m[1]) for line in lines if (m := re.search(r"lr ([\d.e-]+)", line))]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
     assert rates[-1] < 0.2 * max(rates)
     assert train(config, resume=True, say=silent).step == result.step
 
@@ -277,6 +288,36 @@ def test_bad_options_of_a_source_are_named(
     with pytest.raises(FocdepthError) as caught:
         train(config, say=silent)
     assert message in str(caught.value)
+
+
+def test_weights_and_biases_gets_numbers_pictures_and_the_configuration(
+    tmp_path: Path, pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[dict[str, Any]] = []
+    started: dict[str, Any] = {}
+    run = SimpleNamespace(
+        log=lambda values, step: logged.append({"step": step, **values}),
+        finish=lambda: logged.append({"finished": True}),
+    )
+
+    def init(**arguments: Any) -> SimpleNamespace:
+        started.update(arguments)
+        return run
+
+    wandb = SimpleNamespace(init=init, Image=lambda picture: picture.shape)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    config = small_config(
+        tmp_path / "run",
+        validation={**held_out(pool), "every": 4, "pictures": 1},
+        run={"wandb": "offline"},
+    )
+    train(config, say=silent)
+    assert (started["mode"], started["project"]) == ("offline", "focdepth")
+    assert started["config"] == config.to_dict()
+    assert [item["step"] for item in logged if "loss/total" in item] == [1, 2, 3, 4]
+    assert sum("validation/abs_rel" in item for item in logged) == 1
+    assert sum("validation/stack_0" in item for item in logged) == 1
+    assert logged[-1] == {"finished": True}
 
 
 def test_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:

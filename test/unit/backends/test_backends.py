@@ -1,4 +1,4 @@
-"""What every backend promises, whatever comes in."""
+"""What the classical backends promise, whatever comes in; networks have tests of their own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from synthetic_sweeps import DIOPTRES, SIZE, same_image, texture, true_index, tw
 
 from focdepth_ros.backends.base import Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import (
-    AUTO,
-    backend_names,
-    choose_backend,
     create_backend,
     list_backends,
 )
@@ -25,13 +22,14 @@ from focdepth_ros.errors import BackendError, OptionError, StackError, UnknownBa
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 
+CLASSICAL = ("graph_cut", "argmax")
 UNUSABLE = {info.name: info.unusable_because for info in list_backends()}
 SPEC = SweepSpec(height=SIZE[0], width=SIZE[1])
 # The columns away from the edge between the two surfaces.
 INSIDE = np.s_[:, np.r_[0:22, 42 : SIZE[1]]]
 
 
-@pytest.fixture(params=backend_names())
+@pytest.fixture(params=CLASSICAL)
 def backend(request: pytest.FixtureRequest) -> Backend:
     if UNUSABLE[request.param] is not None:
         pytest.skip(str(UNUSABLE[request.param]))
@@ -373,12 +371,6 @@ def test_every_focus_measure_and_cost_tells_two_surfaces_apart(measure: str, una
 def test_a_backend_that_does_not_exist_is_named() -> None:
     with pytest.raises(UnknownBackendError, match="no backend 'graphcut'; choose .*graph_cut"):
         create_backend("graphcut")
-
-
-def test_auto_is_the_best_that_is_usable() -> None:
-    usable = [name for name in backend_names() if UNUSABLE[name] is None]
-    assert choose_backend() == usable[0]
-    assert create_backend(AUTO).name == usable[0]
 
 
 def test_every_backend_introduces_itself() -> None:

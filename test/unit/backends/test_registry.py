@@ -1,4 +1,4 @@
-"""What the registry says where the graph cut has not been compiled."""
+"""What the registry chooses, and what it says where something lacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from focdepth_ros.backends.registry import choose_backend, create_backend, list_backends
+from focdepth_ros.backends import focdepthformer
+from focdepth_ros.backends.registry import (
+    AUTO,
+    backend_names,
+    choose_backend,
+    create_backend,
+    list_backends,
+)
 from focdepth_ros.classical import compiled, graph_cut
 from focdepth_ros.errors import BackendUnavailableError
 
@@ -23,10 +30,43 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         function.cache_clear()
 
 
-@pytest.mark.usefixtures("without_library")
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(focdepthformer, "cuda_missing_because", lambda: "no driver")
+
+
+@pytest.fixture
+def with_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with torch and weights."""
+    network = focdepthformer.FocDepthFormerBackend
+    monkeypatch.setattr(network, "unusable_because", classmethod(lambda cls, config=None: None))
+
+
+def test_best_first() -> None:
+    assert backend_names() == ("focdepthformer", "graph_cut", "argmax")
+
+
+@pytest.mark.usefixtures("without_library", "without_gpu")
 def test_auto_takes_the_next_best() -> None:
     assert choose_backend() == "argmax"
     assert create_backend().name == "argmax"
+
+
+@pytest.mark.usefixtures("with_network", "without_gpu")
+def test_auto_takes_the_network_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_backend() == "graph_cut"
+    infos = {info.name: info for info in list_backends()}
+    assert infos["focdepthformer"].unusable_because is None
+    assert infos["focdepthformer"].passed_over_because == "no driver"
+    assert infos["graph_cut"].passed_over_because is None
+    assert choose_backend("focdepthformer") == "focdepthformer"
+    monkeypatch.setattr(focdepthformer, "cuda_missing_because", lambda: None)
+    assert choose_backend() == "focdepthformer"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_auto_is_the_best_that_is_usable() -> None:
+    assert create_backend(AUTO).name == choose_backend() == "graph_cut"
 
 
 @pytest.mark.usefixtures("without_library")
@@ -38,5 +78,14 @@ def test_what_lacks_is_named_with_a_remedy() -> None:
         create_backend("graph_cut")
 
 
-def test_everything_is_usable_where_it_was_built() -> None:
-    assert [info.unusable_because for info in list_backends()] == [None, None]
+def test_libraries_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(focdepthformer, "NETWORK_LIBRARIES", ("numpy", "torch_of_no_kind"))
+    words = "torch_of_no_kind is not installed; install focdepth_ros\\[torch\\]"
+    with pytest.raises(BackendUnavailableError, match=words):
+        create_backend("focdepthformer", weights="some.safetensors")
+    assert choose_backend() == "graph_cut"
+
+
+def test_what_needs_no_torch_is_usable_where_it_was_built() -> None:
+    reasons = {info.name: info.unusable_because for info in list_backends()}
+    assert (reasons["graph_cut"], reasons["argmax"]) == (None, None)

@@ -1,0 +1,367 @@
+"""Speed and memory of FocDepthFormer: per frame, after the last frame, whole sweeps, training.
+
+Run ``python benchmarks/focdepthformer_speed.py``. The shipped weights are measured through the
+backend, its all-in-focus image included; presets, with weights drawn at random, as networks alone.
+What needs CUDA is skipped by name where there is no such device. Every case runs in a process of
+its own, and times are medians of some runs after the first ones. Memory is what torch took of the
+GPU at most, or the largest resident memory of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from focdepth_ros.backends.base import SweepSpec
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.errors import WeightsError
+from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
+from focdepth_ros.models.focdepthformer.config import PRESETS, preset
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.models.inference import SweepRunner
+from focdepth_ros.stack import Slice
+from focdepth_ros.weights_index import choose_weights
+
+_THREADS = 2
+_WARM_UPS = 2
+_NEAREST, _FARTHEST = 3.0, 0.2  # 1/m
+_CUDA_SWEEP = (10, 384, 384)
+_CPU_SWEEP = (10, 640, 480)
+_BATCHES = (1, 2, 4, 8, 16, 32)
+_TRAINING_SHAPE = (8, 224, 224)  # slices, height, width
+_TRAINING_STEPS = 10
+_MEGABYTE = 2**20
+
+#: Times in milliseconds that were aimed at, by network, device, and column of the table.
+_TARGETS = {
+    ("small", "cuda"): {"whole": 6.0, "finish": 1.5},
+    ("base", "cuda"): {"whole": 12.0},
+    ("shipped", "cpu"): {"finish": 700.0},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured in one process.
+
+    Parameters
+    ----------
+    network : str
+        A preset; or ``shipped`` for the weights of the package, through the backend.
+    device, precision, compilation : str
+        As the backend calls them.
+    slices, width, height : int
+    runs : int
+    batch : int
+        Stacks of a training step; 0: no training.
+    weights : str
+        Other weights instead of those shipped.
+    """
+
+    network: str
+    device: str
+    precision: str
+    compilation: str
+    slices: int
+    width: int
+    height: int
+    runs: int
+    batch: int = 0
+    weights: str = ""
+
+    @property
+    def where(self) -> str:
+        """Device, precision and how it is compiled."""
+        how = "" if self.compilation == "none" else f", {self.compilation.replace('_', ' ')}"
+        return f"{self.device}, {self.precision}{how}"
+
+
+def sweep_of(case: Case) -> list[Slice]:
+    """Slices of noise, near to far: what they show makes no difference."""
+    rng = np.random.default_rng(0)
+    size = (case.slices, case.height, case.width, 3)
+    images = rng.integers(0, 256, size, dtype=np.uint8)
+    dioptres = np.linspace(_NEAREST, _FARTHEST, case.slices)
+    return [
+        Slice(image, float(1 / dioptre)) for image, dioptre in zip(images, dioptres, strict=True)
+    ]
+
+
+def seconds_of(work: Callable[[], Any], device: str) -> float:
+    """How long something takes, to the end of what it gave the GPU to do."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+class BackendSweeps:
+    """Sweeps through the backend `focdepthformer`."""
+
+    def __init__(self, case: Case) -> None:
+        self._backend = create_backend(
+            "focdepthformer",
+            weights=case.weights,
+            device=case.device,
+            precision=case.precision,
+            compile=case.compilation,
+        )
+        self._spec = SweepSpec(height=case.height, width=case.width)
+        self._slices = sweep_of(case)
+        self.begin()
+
+    def begin(self) -> None:
+        self._accumulator = self._backend.start(self._spec)
+        # As new objects they are not known from the sweep before.
+        self.slices = [Slice(item.image, item.focus_distance) for item in self._slices]
+
+    def add(self, item: Slice) -> None:
+        self._accumulator.add(item)
+
+    def finish(self) -> None:
+        self._accumulator.finish()
+
+    def at_once(self) -> None:
+        """Nothing: the backend takes frames one by one."""
+
+
+class NetworkSweeps:
+    """Sweeps through a network with weights drawn at random."""
+
+    def __init__(self, case: Case) -> None:
+        torch.manual_seed(0)
+        self._device, self._is_mixed = case.device, case.precision == "bf16"
+        network = FocDepthFormer(preset(case.network))
+        self._runner = SweepRunner(network, case.device, case.precision, case.compilation)
+        self.slices = sweep_of(case)
+        self._images = torch.from_numpy(np.stack([item.image for item in self.slices]))
+        self._images = self._images.permute(0, 3, 1, 2)[None].contiguous().to(case.device)
+        dioptres = [item.dioptre for item in self.slices]
+        self._dioptres = torch.tensor([dioptres], device=case.device)
+        self._forward: Callable[..., Any] = network
+        if case.compilation == "cuda_graphs":
+            self._forward = CapturedFunction(network.forward, record_cuda_graph)
+        self.begin()
+
+    def begin(self) -> None:
+        self._state: Any = None
+
+    def add(self, item: Slice) -> None:
+        self._state = self._runner.step(self._state, self._runner.encode(item, item.dioptre))
+
+    def finish(self) -> None:
+        self._runner.decode(self._state, list(range(len(self.slices))))
+
+    def at_once(self) -> None:
+        """The whole stack in one call, from images that are on the device."""
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device, torch.bfloat16, self._is_mixed, cache_enabled=False),
+        ):
+            self._forward(self._images, self._dioptres)
+
+
+def run_sweeps(case: Case) -> dict[str, float]:
+    """Milliseconds per frame, after the last one, for it and what follows, and for a stack."""
+    sweeps: BackendSweeps | NetworkSweeps
+    sweeps = BackendSweeps(case) if case.network == "shipped" else NetworkSweeps(case)
+    rows: list[dict[str, float]] = []
+    for _ in range(_WARM_UPS + case.runs):
+        sweeps.begin()
+        frames = [
+            seconds_of(lambda item=item: sweeps.add(item), case.device) for item in sweeps.slices
+        ]
+        finish = seconds_of(sweeps.finish, case.device)
+        rows.append(
+            {
+                "frame": statistics.median(frames),
+                "finish": finish,
+                "latency": frames[-1] + finish,
+                "streamed": sum(frames) + finish,
+                "whole": seconds_of(sweeps.at_once, case.device),
+            }
+        )
+    kept = rows[_WARM_UPS:]
+    found = {key: 1e3 * statistics.median(row[key] for row in kept) for key in kept[0]}
+    if case.network == "shipped":
+        found["whole"] = found["streamed"]
+    return found
+
+
+def run_training(case: Case) -> dict[str, float]:
+    """Stacks per second of training steps on batches that are on the GPU."""
+    from focdepth_ros.training.batch_stream import NoiseSource
+    from focdepth_ros.training.config import LossSettings, OptimiserSettings, RunSettings
+    from focdepth_ros.training.engine import Objective, create_fabric
+    from focdepth_ros.training.optimisation import create_optimiser
+
+    torch.manual_seed(0)
+    fabric = create_fabric(RunSettings(accelerator="cuda", precision="bf16"))
+    network = FocDepthFormer(preset(case.network))
+    objective, optimiser = fabric.setup(
+        Objective(network, LossSettings()), create_optimiser(network, OptimiserSettings())
+    )
+    source = NoiseSource((case.batch, case.slices, case.height, case.width))
+    batch = source.batch(torch.Generator().manual_seed(0), case.slices).to("cuda")
+
+    def step() -> None:
+        losses = objective(batch.images, batch.dioptres, batch.inverse_depth, None)
+        fabric.backward(losses["total"])
+        optimiser.step()
+        optimiser.zero_grad()
+
+    seconds = [seconds_of(step, "cuda") for _ in range(_WARM_UPS + _TRAINING_STEPS)][_WARM_UPS:]
+    return {"stacks_per_s": case.batch / statistics.median(seconds)}
+
+
+def run_case(case: Case) -> dict[str, float]:
+    """Measure a case in this process; without figures if the GPU has too little memory."""
+    torch.set_num_threads(_THREADS)
+    cv2.setNumThreads(_THREADS)
+    try:
+        found = run_training(case) if case.batch else run_sweeps(case)
+    except torch.cuda.OutOfMemoryError:
+        return {}
+    if case.device == "cuda":
+        found["memory"] = torch.cuda.max_memory_reserved() / _MEGABYTE
+    else:
+        found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEGABYTE
+    return found
+
+
+def measured(case: Case) -> dict[str, float]:
+    """Measure a case in a new process."""
+    command = [sys.executable, __file__, "--case", json.dumps(asdict(case))]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, float] = json.loads(answer.splitlines()[-1])
+    return result
+
+
+def sweep_cases(arguments: argparse.Namespace, console: Console) -> list[Case]:
+    """The sweeps that this machine can run."""
+    networks = list(arguments.networks)
+    if "shipped" in networks:
+        try:
+            choose_weights(arguments.weights, "focdepthformer")
+        except WeightsError as error:
+            console.print(f"shipped: skipped, {error}")
+            networks.remove("shipped")
+    cases = []
+    for network in networks:
+        weights = arguments.weights if network == "shipped" else ""
+        if network in (*arguments.cpu_networks, "shipped"):
+            slices, width, height = _CPU_SWEEP
+            cases.append(
+                Case(
+                    network, "cpu", "fp32", "none", slices, width, height, arguments.cpu_runs,
+                    weights=weights,
+                )
+            )  # fmt: skip
+        slices, width, height = _CUDA_SWEEP
+        for compilation in ("none", "cuda_graphs"):
+            case = Case(
+                network, "cuda", "bf16", compilation, slices, width, height, arguments.runs,
+                weights=weights,
+            )  # fmt: skip
+            if torch.cuda.is_available():
+                cases.append(case)
+            else:
+                console.print(f"{network}, {case.where}: skipped, there is no CUDA device")
+    return cases
+
+
+def sweep_table(cases: list[Case]) -> Table:
+    """Measure sweeps."""
+    columns = {
+        "frame": "per frame", "finish": "after the last", "latency": "last frame to answer",
+        "streamed": "all, streamed", "whole": "stack at once",
+    }  # fmt: skip
+    table = Table(
+        "network", "on", "sweep", *(f"{name} [ms]" for name in columns.values()), "memory [MB]",
+        "targets [ms]", title="focus sweeps",
+    )  # fmt: skip
+    for case in track(cases, description="sweeps"):
+        found = measured(case)
+        targets = _TARGETS.get((case.network, case.device), {})
+        told = [
+            f"{columns[key]} {limit:g}: {'met' if found.get(key, np.inf) <= limit else 'missed'}"
+            for key, limit in targets.items()
+        ]
+        cells = [f"{found[key]:.2f}" if found else "out of memory" for key in columns]
+        memory = f"{found['memory']:.0f}" if found else ""
+        sweep = f"{case.slices} x {case.width}x{case.height}"
+        table.add_row(case.network, case.where, sweep, *cells, memory, "\n".join(told))
+    return table
+
+
+def training_table(presets: list[str], batches: list[int]) -> Table:
+    """Measure training steps."""
+    slices, height, width = _TRAINING_SHAPE
+    table = Table(
+        "network", "batch", "stacks per s", "memory [MB]",
+        title=f"training, bf16, {slices} slices of {width}x{height}",
+    )  # fmt: skip
+    cases = [
+        Case(name, "cuda", "bf16", "none", slices, width, height, _TRAINING_STEPS, batch)
+        for name in presets
+        for batch in batches
+    ]
+    for case in track(cases, description="training"):
+        found = measured(case)
+        speed = f"{found['stacks_per_s']:.1f}" if found else "out of memory"
+        memory = f"{found['memory']:.0f}" if found else ""
+        table.add_row(case.network, str(case.batch), speed, memory)
+    return table
+
+
+def _listed(text: str) -> list[str]:
+    return [item for item in text.split(",") if item]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    every = ",".join(["shipped", *PRESETS])
+    parser.add_argument("--networks", type=_listed, default=every, metavar="NAME,...")
+    parser.add_argument("--cpu-networks", type=_listed, default="tiny", metavar="NAME,...")
+    parser.add_argument("--weights", default="", help="instead of the shipped ones")
+    parser.add_argument("--runs", type=int, default=50, help="on a GPU")
+    parser.add_argument("--cpu-runs", type=int, default=5)
+    parser.add_argument("--training", type=_listed, default="tiny,small,base", metavar="NAME,...")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(run_case(Case(**json.loads(arguments.case)))))
+        return
+
+    console = Console(width=180)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    console.print(f"torch {torch.__version__}, {device}; on the CPU {_THREADS} threads")
+    cases = sweep_cases(arguments, console)
+    if cases:
+        console.print(sweep_table(cases))
+    if not torch.cuda.is_available():
+        console.print("training: skipped, there is no CUDA device")
+    elif arguments.training:
+        console.print(training_table(arguments.training, list(_BATCHES)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Make the pictures of focdepthformer.md.
+
+Run ``python docs/make_focdepthformer_pictures.py --stacks DIR``. DIR holds folders of photographs
+that are not the project's (see `real_stacks.REAL_STACKS`). What is written to ``docs/images``
+therefore shows only what was computed from them. With ``--sheets DIR`` sheets with the photographs
+are written there, of `graph_cut` and of `focdepthformer`, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from classical_stages import aligned
+from focdepthformer_looks import Looks, look_at
+from picture_files import (
+    HEAT,
+    Panels,
+    masked_positions,
+    position_colours,
+    position_limits,
+    write_panels,
+)
+from real_stacks import REAL_STACKS, Answer, answer_of
+
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.image_io import write_image
+from focdepth_ros.models.checkpoint import read_weights
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.stack import FocalStack
+from focdepth_ros.visualization import colour_confidence, colour_values
+from focdepth_ros.weights_index import choose_weights
+
+LOOKED_AT = "pixel6pro/desk"
+
+_LOOK_SIZE = 640  # px, longest side: about that of the training data
+_SLICES = 5  # in the pictures
+_DOUBLINGS = 3.0  # of the norm over or under the threshold that take the ends of the colours
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stacks", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="of the names of the stacks")
+    parser.add_argument("--look", default=LOOKED_AT, metavar="NAME", help="stack to look into")
+    parser.add_argument("--weights", default="", help="name of shipped weights, or a file")
+    parser.add_argument("--max-size", type=int, default=1280, help="longest side of the images")
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="write sheets with photographs")
+    arguments = parser.parse_args()
+
+    chosen = choose_weights(arguments.weights, "focdepthformer")
+    network = read_weights(chosen.path, sha256=chosen.sha256).network_as(FocDepthFormer)
+    for real in REAL_STACKS:
+        if real.name == arguments.look:
+            stack = on_one_grid(real.load(arguments.stacks, _LOOK_SIZE))
+            panels = look_panels(look_at(network, stack.slices), stack)
+            write_panels("focdepthformer_looks", panels, columns=_SLICES)
+
+    backends = {
+        "graph_cut": create_backend("graph_cut"),
+        "focdepthformer": create_backend("focdepthformer", weights=arguments.weights),
+    }
+    answers: dict[str, dict[str, Answer]] = {}
+    for real in REAL_STACKS:
+        if real.name.startswith(arguments.only):
+            stack = on_one_grid(real.load(arguments.stacks, arguments.max_size))
+            answers[real.name] = {
+                name: answer_of(stack, backend, AlignmentConfig("none"))
+                for name, backend in backends.items()
+            }
+            print_row(real.name, answers[real.name])
+            if arguments.sheets:
+                write_sheets(arguments.sheets / real.name, answers[real.name])
+    write_panels("focdepthformer_stacks", stacks_panels(answers), columns=4, width=300)
+
+
+def on_one_grid(stack: FocalStack) -> FocalStack:
+    """The stack as the pipeline aligns it."""
+    return replace(stack, slices=aligned(stack).slices, reference=0)
+
+
+def look_panels(looks: Looks, stack: FocalStack) -> Panels:
+    """Activation, change of the LSTM and attention of some slices; whose answer was the largest."""
+    count = len(stack)
+    numbers = np.linspace(0, count - 1, _SLICES).round().astype(int)
+    panels: Panels = []
+    with np.errstate(divide="ignore"):
+        doublings = np.log2(looks.norms)
+    for number in numbers:
+        activated = float(np.mean(looks.norms[number] >= 1.0))
+        panels.append(
+            (
+                f"slice {number + 1}: {100 * activated:.0f} % activated",
+                colour_values(doublings[number], -_DOUBLINGS, _DOUBLINGS, cv2.COLORMAP_TWILIGHT),
+            )
+        )
+    highest = float(np.percentile(looks.changes, 99.0))
+    for number in numbers:
+        mean = float(looks.changes[number].mean())
+        picture = colour_values(looks.changes[number], 0.0, highest, HEAT)
+        panels.append((f"change of the LSTM: {mean:.2f}", picture))
+    for number in numbers:
+        largest = float(looks.attention[number].max())
+        picture = colour_values(looks.attention[number], 0.0, largest, HEAT)
+        panels.append((f"global attention, 0-{largest:.1f}", picture))
+    panels.append(("slice of the largest answers", position_colours(looks.winner, count)))
+    share = np.mean(looks.norms >= 1.0, axis=0).astype(np.float32)
+    panels += [
+        ("slices activated, 0-100 %", colour_confidence(share)),
+        ("position", colour_values(looks.position, 0.0, 1.0)),
+        ("confidence, 0-1", colour_confidence(looks.confidence)),
+    ]
+    return panels
+
+
+def stacks_panels(answers: dict[str, dict[str, Answer]]) -> Panels:
+    """Positions by both backends in the same colours, darker where the confidence is too low."""
+    panels: Panels = []
+    for name, by_backend in answers.items():
+        limits = position_limits(by_backend["graph_cut"].estimate)
+        for backend, answer in by_backend.items():
+            caption = f"{name.split('/')[-1]}: {backend}, {100 * answer.coverage:.0f} %"
+            panels.append((caption, masked_positions(answer.estimate, limits)))
+    return panels
+
+
+def print_row(name: str, by_backend: dict[str, Answer]) -> None:
+    """Print what was answered of a stack, as a row of a table in Markdown."""
+    stack = next(iter(by_backend.values())).stack
+    height, width = stack.size
+    cells = [f"{100 * one.coverage:.0f} %, {one.seconds:.3f} s" for one in by_backend.values()]
+    print(f"| {name} | {len(stack)} of {width}x{height} | {' | '.join(cells)} |", flush=True)
+
+
+def write_sheets(folder: Path, by_backend: dict[str, Answer]) -> None:
+    """Write each backend's sheet and all-in-focus image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, answer in by_backend.items():
+        write_image(
+            folder / f"{name}.jpg", picture_sheet(answer.stack, answer.estimate, title=name)
+        )
+        assert answer.estimate.all_in_focus is not None
+        write_image(folder / f"{name}_all_in_focus.png", answer.estimate.all_in_focus)
+
+
+if __name__ == "__main__":
+    main()

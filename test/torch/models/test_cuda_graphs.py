@@ -1,0 +1,102 @@
+"""Functions that are recorded once and played back, with a recorder that needs no GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from small_network import noise_sweep, small_network
+from torch import Tensor
+
+from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
+from focdepth_ros.models.focdepthformer.latent_lstm import PoolState
+from focdepth_ros.models.focdepthformer.model import SliceFeatures
+
+
+class Recorder:
+    """Does what a CUDA graph does: reads and writes the same places again and again."""
+
+    def __init__(self) -> None:
+        self.recordings = 0
+
+    def __call__(self, function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        self.recordings += 1
+        found = function()
+
+        def replay() -> None:
+            for old, new in zip(tensors_of(found), tensors_of(function()), strict=True):
+                old.copy_(new)
+
+        return found, replay
+
+
+def tensors_of(tree: Any) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, tuple):
+        return [tensor for item in tree for tensor in tensors_of(item)]
+    fields = getattr(tree, "__dataclass_fields__", {})
+    return [tensor for name in fields for tensor in tensors_of(getattr(tree, name))]
+
+
+def doubled(pool: PoolState | None, values: Tensor, *, offset: Tensor) -> PoolState:
+    before = torch.zeros_like(values) if pool is None else pool.total
+    return PoolState(2.0 * values + offset, before + values, values[..., :1])
+
+
+def test_played_back_it_answers_the_same_in_memory_of_its_own() -> None:
+    record = Recorder()
+    captured = CapturedFunction(doubled, record)
+    pool, answers = None, []
+    for number in range(1, 5):
+        given = (pool, torch.full((2, 3), float(number)))
+        offset = torch.tensor(0.5 * number)
+        expected = doubled(*given, offset=offset)
+        pool = captured(*given, offset=offset)
+        answers.append((pool, expected))
+    for found, expected in answers:
+        assert isinstance(found, PoolState)
+        for one, other in zip(tensors_of(found), tensors_of(expected), strict=True):
+            assert torch.equal(one, other)
+    assert record.recordings == 2  # without a pool, and with one
+
+
+def test_other_shapes_are_recorded_anew_and_old_ones_make_room() -> None:
+    record = Recorder()
+    captured = CapturedFunction(lambda values: values + 1.0, record, limit=2)
+    for size in (1, 2, 1, 3, 1, 2):
+        assert torch.equal(captured(torch.zeros(size)), torch.ones(size))
+    assert record.recordings == 4
+    transposed = torch.arange(6.0).reshape(2, 3).T
+    assert torch.equal(captured(transposed), transposed + 1.0)
+
+
+def test_a_whole_sweep_played_back() -> None:
+    network = small_network()
+    record = Recorder()
+    encode = CapturedFunction(network.encode, record)
+    decode = CapturedFunction(network.decode, record)
+    with torch.inference_mode():
+        for seed in (0, 1):
+            images, dioptres = noise_sweep(3, seed=seed)
+            state = None
+            for image, dioptre in zip(images[0], dioptres[0], strict=True):
+                features = encode(image[None], dioptre[None], None)
+                assert isinstance(features, SliceFeatures)
+                assert features.size == (64, 96)
+                state = network.step(state, features)
+            assert state is not None
+            found, expected = decode(state), network(images, dioptres)
+            torch.testing.assert_close(found.position, expected.position, atol=1e-5, rtol=0.0)
+    assert record.recordings == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_real_cuda_graph() -> None:
+    captured = CapturedFunction(lambda values: values.square() + 1.0, record_cuda_graph)
+    for number in range(3):
+        values = torch.full((4,), float(number), device="cuda")
+        assert torch.equal(captured(values).cpu(), torch.full((4,), number**2 + 1.0))
