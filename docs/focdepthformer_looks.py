@@ -60,7 +60,8 @@ def look_at(network: FocDepthFormer, slices: Sequence[Slice]) -> Looks:
     for number, item in enumerate(slices):
         image = torch.from_numpy(np.ascontiguousarray(as_colour(item.image))).permute(2, 0, 1)
         seen = _GlobalAttention(network)
-        features = network.encode(image[None], torch.tensor([item.dioptre]))
+        mask = None if item.valid_mask is None else torch.from_numpy(item.valid_mask)[None]
+        features = network.encode(image[None], torch.tensor([item.dioptre]), mask)
         attention.append(seen.weights())
         values = lstm.project_in(features.tokens[-1])
         activated = is_activated(values, lstm.threshold)[0]

@@ -12,7 +12,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from classical_stages import aligned
 from focdepthformer_looks import Looks, look_at
@@ -96,10 +95,10 @@ def look_panels(looks: Looks, stack: FocalStack) -> Panels:
         panels.append(
             (
                 f"slice {number + 1}: {100 * activated:.0f} % activated",
-                colour_values(doublings[number], -_DOUBLINGS, _DOUBLINGS, cv2.COLORMAP_TWILIGHT),
+                colour_values(doublings[number], -_DOUBLINGS, _DOUBLINGS),
             )
         )
-    highest = float(np.percentile(looks.changes, 99.0))
+    highest = float(np.percentile(looks.changes[1:], 99.0))  # the first begins from nothing
     for number in numbers:
         mean = float(looks.changes[number].mean())
         picture = colour_values(looks.changes[number], 0.0, highest, HEAT)

@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for suite in ("unit", "ros", "system", "torch/training", "torch/models"):
+for suite in ("unit", "ros", "system", "torch/training", "torch/models", "torch/backends"):
     sys.path.insert(0, str(Path(__file__).parent / suite))

@@ -71,6 +71,8 @@ class SweepRunner:
     ------
     OptionError
         If the device cannot do that.
+    DeviceError
+        If it fails, or has too little memory for the weights.
     """
 
     def __init__(
@@ -81,7 +83,8 @@ class SweepRunner:
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.network = network.eval().requires_grad_(False)
-        self.network.to(self.device, memory_format=torch.channels_last)
+        with self.failures_named():
+            self.network.to(self.device, memory_format=torch.channels_last)
         self._needs_warm_up = self.device.type != "cpu" or compilation != "none"
         self._warm: set[tuple[int, int]] = set()
         self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode

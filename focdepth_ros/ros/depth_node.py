@@ -35,6 +35,7 @@ from focdepth_ros.backends.registry import (
 from focdepth_ros.backends.unavailable import UnavailableBackend
 from focdepth_ros.errors import (
     BackendUnavailableError,
+    DeviceError,
     MessageError,
     OptionError,
     WeightsError,
@@ -168,7 +169,7 @@ class DepthNode:
         """The backend, or what lets a simpler one answer: a robot needs depth all the same."""
         try:
             return create_backend(name, **options)
-        except (BackendUnavailableError, WeightsError) as error:
+        except (BackendUnavailableError, DeviceError, WeightsError) as error:
             self._health.condition(
                 "backend", f"a simpler backend answers instead of '{name}': {error}", Level.ERROR
             )

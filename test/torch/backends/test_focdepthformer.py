@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from small_network import small_network
+from streamed import SPEC, stream
 from synthetic_sweeps import DIOPTRES, SIZE, same_image, texture, two_surfaces
 
 from focdepth_ros.backends.base import Backend, SweepSpec
-from focdepth_ros.backends.focdepthformer import FocDepthFormerBackend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.errors import (
-    BackendError,
-    BackendUnavailableError,
-    DeviceError,
     OptionError,
     SliceError,
     StackError,
-    WeightsError,
 )
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.models import inference
-from focdepth_ros.models.checkpoint import save_weights
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
-from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
-
-SPEC = SweepSpec(height=SIZE[0], width=SIZE[1])
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(path, small_network())
-    return str(path)
-
-
-@pytest.fixture
-def create(weights: str, device: str) -> Callable[..., Backend]:
-    def make(**options: Any) -> Backend:
-        return create_backend("focdepthformer", **{"weights": weights, "device": device, **options})
-
-    return make
-
-
-@pytest.fixture
-def backend(create: Callable[..., Backend]) -> Backend:
-    return create(precision="fp32")
-
-
-def stream(backend: Backend, slices: Sequence[Slice], spec: SweepSpec = SPEC) -> DepthEstimate:
-    accumulator = backend.start(spec)
-    for item in slices:
-        accumulator.add(item)
-    return accumulator.finish()
 
 
 def assert_close(one: DepthEstimate, other: DepthEstimate) -> None:
@@ -362,95 +325,6 @@ def test_every_size_is_warmed_up_once_where_that_helps(
     for _ in range(2):
         backend.start(SPEC)
     assert len(seen) == (0 if device == "cpu" else 3)
-
-
-def broken(error: Exception) -> Callable[..., Any]:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return fail
-
-
-ERRORS = [
-    (RuntimeError("CUDA error: unspecified launch failure\nmore"), "failed: CUDA error: unspec"),
-    (torch.cuda.OutOfMemoryError("Tried to allocate 2.00 GiB."), "too little memory: Tried to"),
-]
-
-
-@pytest.mark.parametrize(("error", "words"), ERRORS, ids=["lost", "memory"])
-@pytest.mark.parametrize("step", ["encode", "step", "decode"])
-def test_what_fails_on_the_device_is_named_and_another_backend_answers(
-    create: Callable[..., Backend],
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    error: Exception,
-    words: str,
-) -> None:
-    backend = create()
-    slices = two_surfaces()
-    with monkeypatch.context() as patch:
-        patch.setattr(backend._runner, f"_{step}", broken(error))  # type: ignore[attr-defined]
-        with pytest.raises(DeviceError, match=words) as raised:
-            stream(backend, slices)
-        assert "more" not in str(raised.value)
-        pipeline = DepthPipeline(backend, min_confidence=0.0, cooldown_s=1000.0)
-        first = pipeline.estimate(FocalStack(slices))
-    assert first.backend == "graph_cut"
-    (warning,) = first.warnings
-    assert warning.startswith("backend 'focdepthformer' failed: ")
-    assert words in warning
-    # The device is whole again, but is left alone for a while.
-    second = pipeline.estimate(FocalStack(slices))
-    assert second.backend == "graph_cut"
-    assert "is not tried for another" in second.warnings[0]
-    pipeline.cooldown.seconds = 0.0
-    pipeline.cooldown.begin("over")
-    assert pipeline.estimate(FocalStack(slices)).backend == "focdepthformer"
-
-
-def test_an_answer_that_is_not_finite_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = small_network()
-    with torch.no_grad():
-        network.refine.confidence.bias.fill_(torch.inf)  # type: ignore[union-attr]
-        network.refine.confidence.weight.fill_(-torch.inf)  # type: ignore[union-attr]
-    runner = inference.SweepRunner(network, "cpu", "fp32", "none")
-    monkeypatch.setattr(inference, "load_runner", lambda *_, **__: runner)
-    backend = FocDepthFormerBackend(
-        FocDepthFormerBackend.config_class(weights=str(tmp_path / "any.safetensors"))
-    )
-    with pytest.raises(BackendError, match="answered NaN for .* at fp32; use precision fp32"):
-        stream(backend, two_surfaces())
-
-
-def test_weights_that_tell_no_confidence(tmp_path: Path) -> None:
-    path = tmp_path / "plain.safetensors"
-    paper = {"output": "metres", "refinement": False, "confidence": False}
-    save_weights(path, small_network(**paper))
-    backend = create_backend("focdepthformer", weights=str(path), device="cpu")
-    estimate = backend.estimate(FocalStack(two_surfaces()))
-    np.testing.assert_array_equal(estimate.confidence, 1.0)
-    assert estimate.warnings == ("these weights tell no confidence: every pixel counts as sure",)
-
-
-def test_weights_that_cannot_be_used_are_named(weights: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no weights at .*absent.safetensors"):
-        create_backend("focdepthformer", weights=str(tmp_path / "absent.safetensors"))
-    with pytest.raises(WeightsError, match="no weights 'huge' of 'focdepthformer'"):
-        create_backend("focdepthformer", weights="huge")
-    cut = tmp_path / "cut.safetensors"
-    cut.write_bytes(Path(weights).read_bytes()[:5000])
-    with pytest.raises(WeightsError, match="is not a whole safetensors file"):
-        create_backend("focdepthformer", weights=str(cut))
-
-
-def test_without_weights_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("focdepth_ros.weights_index.shipped_weights", lambda: ())
-    words = "no weights of 'focdepthformer' are shipped"
-    assert words in str(FocDepthFormerBackend.unusable_because())
-    with pytest.raises(BackendUnavailableError, match=words):
-        create_backend("focdepthformer")
 
 
 def test_a_relative_stack_whose_first_slices_are_left_out_has_places_of_its_own(

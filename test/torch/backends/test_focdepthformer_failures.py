@@ -1,0 +1,126 @@
+"""What fails, and weights that cannot be used, are named, and another backend answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_network import small_network
+from streamed import stream
+from synthetic_sweeps import two_surfaces
+
+from focdepth_ros.backends.base import Backend
+from focdepth_ros.backends.focdepthformer import FocDepthFormerBackend
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.errors import (
+    BackendError,
+    BackendUnavailableError,
+    DeviceError,
+    WeightsError,
+)
+from focdepth_ros.models import inference
+from focdepth_ros.models.checkpoint import save_weights
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.stack import FocalStack
+
+
+def broken(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+ERRORS = [
+    (RuntimeError("CUDA error: unspecified launch failure\nmore"), "failed: CUDA error: unspec"),
+    (torch.cuda.OutOfMemoryError("Tried to allocate 2.00 GiB."), "too little memory: Tried to"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), ERRORS, ids=["lost", "memory"])
+@pytest.mark.parametrize("step", ["encode", "step", "decode"])
+def test_what_fails_on_the_device_is_named_and_another_backend_answers(
+    create: Callable[..., Backend],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: Exception,
+    words: str,
+) -> None:
+    backend = create()
+    slices = two_surfaces()
+    with monkeypatch.context() as patch:
+        patch.setattr(backend._runner, f"_{step}", broken(error))  # type: ignore[attr-defined]
+        with pytest.raises(DeviceError, match=words) as raised:
+            stream(backend, slices)
+        assert "more" not in str(raised.value)
+        pipeline = DepthPipeline(backend, min_confidence=0.0, cooldown_s=1000.0)
+        first = pipeline.estimate(FocalStack(slices))
+    assert first.backend == "graph_cut"
+    (warning,) = first.warnings
+    assert warning.startswith("backend 'focdepthformer' failed: ")
+    assert words in warning
+    # The device is whole again, but is left alone for a while.
+    second = pipeline.estimate(FocalStack(slices))
+    assert second.backend == "graph_cut"
+    assert "is not tried for another" in second.warnings[0]
+    pipeline.cooldown.seconds = 0.0
+    pipeline.cooldown.begin("over")
+    assert pipeline.estimate(FocalStack(slices)).backend == "focdepthformer"
+
+
+def test_an_answer_that_is_not_finite_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = small_network()
+    with torch.no_grad():
+        network.refine.confidence.bias.fill_(torch.inf)  # type: ignore[union-attr]
+        network.refine.confidence.weight.fill_(-torch.inf)  # type: ignore[union-attr]
+    runner = inference.SweepRunner(network, "cpu", "fp32", "none")
+    monkeypatch.setattr(inference, "load_runner", lambda *_, **__: runner)
+    backend = FocDepthFormerBackend(
+        FocDepthFormerBackend.config_class(weights=str(tmp_path / "any.safetensors"))
+    )
+    with pytest.raises(BackendError, match="answered NaN for .* at fp32; use precision fp32"):
+        stream(backend, two_surfaces())
+
+
+def test_weights_that_tell_no_confidence(tmp_path: Path) -> None:
+    path = tmp_path / "plain.safetensors"
+    paper = {"output": "metres", "refinement": False, "confidence": False}
+    save_weights(path, small_network(**paper))
+    backend = create_backend("focdepthformer", weights=str(path), device="cpu")
+    estimate = backend.estimate(FocalStack(two_surfaces()))
+    np.testing.assert_array_equal(estimate.confidence, 1.0)
+    assert estimate.warnings == ("these weights tell no confidence: every pixel counts as sure",)
+
+
+def test_weights_that_cannot_be_used_are_named(weights: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights at .*absent.safetensors"):
+        create_backend("focdepthformer", weights=str(tmp_path / "absent.safetensors"))
+    with pytest.raises(WeightsError, match="no weights 'huge' of 'focdepthformer'"):
+        create_backend("focdepthformer", weights="huge")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(Path(weights).read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="is not a whole safetensors file"):
+        create_backend("focdepthformer", weights=str(cut))
+
+
+def test_without_weights_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("focdepth_ros.weights_index.shipped_weights", lambda: ())
+    words = "no weights of 'focdepthformer' are shipped"
+    assert words in str(FocDepthFormerBackend.unusable_because())
+    with pytest.raises(BackendUnavailableError, match=words):
+        create_backend("focdepthformer")
+
+
+def test_a_device_that_fails_at_once_is_named(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FocDepthFormer, "to", broken(torch.cuda.OutOfMemoryError("2.00 GiB")))
+    with pytest.raises(DeviceError, match=r"the GPU has too little memory: 2.00 GiB; use smaller"):
+        create()
