@@ -1,7 +1,7 @@
 """What each option of FocDepthFormer is worth: the tiny preset, trained with and without it.
 
 Run ``python benchmarks/focdepthformer_ablation.py --pool DIR``, DIR a pool of rendered stacks, or
-several with commas, as `focdepth_ros.training.render_pool` makes them. Every variant is trained as
+several with commas, as `focdepth pool` makes them. Every variant is trained as
 ``config/train/tiny.yaml`` says, but for the number of steps and the size of the crops: from the
 same seed, on the same crops, all of the network from the first step on. The running average of its
 weights is then measured over all pixels of simulated scenes that no pool may contain.

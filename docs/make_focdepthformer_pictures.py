@@ -19,7 +19,6 @@ from picture_files import (
     HEAT,
     Panels,
     masked_positions,
-    position_colours,
     position_limits,
     write_panels,
 )
@@ -31,7 +30,7 @@ from focdepth_ros.image_io import write_image
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.picture_sheet import picture_sheet
-from focdepth_ros.stack import FocalStack
+from focdepth_ros.stack import FloatImage, FocalStack
 from focdepth_ros.visualization import colour_confidence, colour_values
 from focdepth_ros.weights_index import choose_weights
 
@@ -39,7 +38,6 @@ LOOKED_AT = "pixel6pro/desk"
 
 _LOOK_SIZE = 640  # px, longest side: about that of the training data
 _SLICES = 5  # in the pictures
-_DOUBLINGS = 3.0  # of the norm over or under the threshold that take the ends of the colours
 
 
 def main() -> None:
@@ -85,36 +83,39 @@ def on_one_grid(stack: FocalStack) -> FocalStack:
 
 def look_panels(looks: Looks, stack: FocalStack) -> Panels:
     """Activation, change of the LSTM and attention of some slices; whose answer was the largest."""
-    count = len(stack)
-    numbers = np.linspace(0, count - 1, _SLICES).round().astype(int)
+    numbers = np.linspace(0, len(stack) - 1, _SLICES).round().astype(int)
     panels: Panels = []
-    with np.errstate(divide="ignore"):
-        doublings = np.log2(looks.norms)
+    low, high = percentiles(looks.norms)
     for number in numbers:
-        activated = float(np.mean(looks.norms[number] >= 1.0))
-        panels.append(
-            (
-                f"slice {number + 1}: {100 * activated:.0f} % activated",
-                colour_values(doublings[number], -_DOUBLINGS, _DOUBLINGS),
-            )
-        )
-    highest = float(np.percentile(looks.changes[1:], 99.0))  # the first begins from nothing
+        share = 100 * float(np.mean(looks.norms[number] >= 1.0))
+        caption = f"slice {number + 1}, {share:.0f} %: norm {low:.1f}-{high:.1f}"
+        panels.append((caption, colour_values(looks.norms[number], low, high)))
+    low, high = percentiles(looks.changes[1:])  # the first begins from nothing
     for number in numbers:
-        mean = float(looks.changes[number].mean())
-        picture = colour_values(looks.changes[number], 0.0, highest, HEAT)
-        panels.append((f"change of the LSTM: {mean:.2f}", picture))
+        caption = f"change of the LSTM, {low:.2f}-{high:.2f}"
+        panels.append((caption, colour_values(looks.changes[number], low, high, HEAT)))
     for number in numbers:
-        largest = float(looks.attention[number].max())
-        picture = colour_values(looks.attention[number], 0.0, largest, HEAT)
-        panels.append((f"global attention, 0-{largest:.1f}", picture))
-    panels.append(("slice of the largest answers", position_colours(looks.winner, count)))
-    share = np.mean(looks.norms >= 1.0, axis=0).astype(np.float32)
-    panels += [
-        ("slices activated, 0-100 %", colour_confidence(share)),
+        low, high = percentiles(looks.attention[number])
+        caption = f"global attention, {low:.2f}-{high:.2f}"
+        panels.append((caption, colour_values(looks.attention[number], low, high, HEAT)))
+    low, high = percentiles(looks.winner)
+    share_activated = np.mean(looks.norms >= 1.0, axis=0).astype(np.float32)
+    return [
+        *panels,
+        (
+            f"largest answers: slice {low + 1:.1f}-{high + 1:.1f}",
+            colour_values(-looks.winner, -high, -low),
+        ),
+        ("slices activated, 0-100 %", colour_confidence(share_activated)),
         ("position", colour_values(looks.position, 0.0, 1.0)),
         ("confidence, 0-1", colour_confidence(looks.confidence)),
     ]
-    return panels
+
+
+def percentiles(values: FloatImage) -> tuple[float, float]:
+    """The ends of a colour map: nearly the least and the largest value."""
+    low, high = np.nanpercentile(values, (1.0, 99.0))
+    return float(low), float(high)
 
 
 def stacks_panels(answers: dict[str, dict[str, Answer]]) -> Panels:

@@ -16,6 +16,7 @@ import focdepth_ros
 from focdepth_ros.cli.backends import backends
 from focdepth_ros.cli.estimate import estimate
 from focdepth_ros.cli.export import export
+from focdepth_ros.cli.pool import pool
 from focdepth_ros.cli.simulate import simulate
 from focdepth_ros.cli.train import train
 from focdepth_ros.cli.weights import weights
@@ -29,7 +30,7 @@ _INTERRUPTED = 130
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
-for _command in (estimate, backends, simulate, train, export):
+for _command in (estimate, backends, simulate, pool, train, export):
     _app.command()(_command)
 _app.add_typer(weights, name="weights")
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from focdepth_ros.errors import StackFileError
 
 _LOCAL_HEADER = 30  # bytes, before the name and the extra field of a zip member
-_UNPACKED = "save it with numpy.savez, as render_pool does"
+_UNPACKED = "save it with numpy.savez, as `focdepth pool` does"
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def find_pool(folder: Path | str) -> tuple[PoolStack, ...]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StackFileError(f"pool folder '{folder}' does not exist; make one with render_pool")
+        raise StackFileError(f"pool folder '{folder}' does not exist; make one with `focdepth pool`")
     paths = sorted(folder.glob("*.npz"))
     if not paths:
-        raise StackFileError(f"pool folder '{folder}' holds no .npz; fill it with render_pool")
+        raise StackFileError(f"pool folder '{folder}' holds no .npz; fill it with `focdepth pool`")
     return tuple(_read_stack(path) for path in paths)
 
 

@@ -10,7 +10,7 @@ from focdepth_ros.models.focdepthformer.focus_guide import MEASURES, refined_pea
 #: Positions that `Evidence` reads from a curve: its soft maximum, and the vertex of its peak.
 READINGS = 2
 
-_REACHES = (1, 2, 4, 8)  # cells between neighbours, one round of sharing after the other
+_REACHES = (1, 2, 4, 8, 16)  # cells between neighbours, one round of sharing after the other
 _NEIGHBOURS = 9
 _FARTHEST = 4.0  # steps; the prior punishes no slice more than one so far away
 
@@ -19,7 +19,7 @@ class Evidence(nn.Module):
     """A curve over the sweep for every cell, made of all measures and of its neighbours' curves.
 
     The features say how much each focus measure counts at a cell, how far it goes along with
-    which of its neighbours (weights that sum to 1, at four distances, as affinities in spatial
+    which of its neighbours (weights that sum to 1, at five distances, as affinities in spatial
     propagation networks), where depth is to be expected and how strongly. So a plain surface is
     told by its edges, and an edge is not washed out by a wide window.
 

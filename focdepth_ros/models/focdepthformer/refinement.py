@@ -71,7 +71,11 @@ class GuideEncoder(nn.Module):
         self.reduce = nn.ModuleList(
             nn.Conv2d(width, decoder_channels, 3, stride=2, padding=1) for width in widths
         )
-        self.units = nn.ModuleList(ResidualUnit(decoder_channels) for _ in widths)
+        # Two at every scale: what is plain is told by what lies around it, and that is far away.
+        self.units = nn.ModuleList(
+            nn.Sequential(ResidualUnit(decoder_channels), ResidualUnit(decoder_channels))
+            for _ in widths
+        )
 
     def forward(self, energies: Tensor, positions: Tensor, pictures: Tensor) -> Guide:
         """Look at a whole sweep, near to far.

@@ -1,0 +1,66 @@
+"""``focdepth pool``: focal stacks rendered beforehand, to train networks from."""
+
+# ruff: noqa: B008, UP045
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from focdepth_ros.cli.parameters import image_size
+from focdepth_ros.cli.progress import progress
+
+
+class Scenes(str, Enum):
+    """What the stacks show."""
+
+    ROOMS = "rooms"
+    LAYERS = "layers"
+
+
+def pool(
+    out: Path = typer.Argument(..., metavar="OUT", help="Folder to fill."),
+    stacks: int = typer.Option(400, min=1, help="How many the folder is to hold in the end."),
+    scenes: Scenes = typer.Option(
+        Scenes.LAYERS, help="Random shapes covered with photographs, or ray-traced rooms."
+    ),
+    textures: list[Path] = typer.Option(
+        [], metavar="DIR", help="Folder of photographs to texture with; may be repeated."
+    ),
+    size: str = typer.Option("480x360", metavar="WxH", help="Width and height in pixels."),
+    least: int = typer.Option(6, min=2, help="Fewest slices of a stack."),
+    most: int = typer.Option(14, min=2, help="Most slices of a stack."),
+    seed: int = typer.Option(0, min=0, help="The same seed makes the same pool."),
+    processes: Optional[int] = typer.Option(
+        None, min=1, help="How many render at a time; by default one per processor."
+    ),
+) -> None:
+    """Render focal stacks with ground truth to the folder OUT, to train from.
+
+    Without a GPU rendering takes longer than training does; from a pool every
+    batch takes other crops, slices, colours and noise. Stacks that are there
+    are kept: what was interrupted is gone on with, a pool can grow.
+    """
+    from focdepth_ros.errors import BackendUnavailableError, OptionError
+    from focdepth_ros.libraries import missing_because
+
+    width, height = image_size(size, "--size")
+    if least > most:
+        raise OptionError(f"--least is {least}, above --most {most}")
+    missing = missing_because(("torch",), "training")
+    if missing:
+        raise BackendUnavailableError(missing)
+    from focdepth_ros.training.pool_rendering import PoolRendering, render_pool
+
+    rendering = PoolRendering(
+        scenes=scenes.value,
+        size=(height, width),
+        slices=(least, most),
+        textures=tuple(map(str, textures)),
+        seed=seed,
+    )
+    rendered = render_pool(out, stacks, rendering, processes=processes, progress=progress)
+    typer.echo(f"{rendered} of {stacks} stacks rendered to {out}, the others were there")
