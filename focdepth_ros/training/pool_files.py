@@ -76,7 +76,9 @@ def find_pool(folder: Path | str) -> tuple[PoolStack, ...]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StackFileError(f"pool folder '{folder}' does not exist; make one with `focdepth pool`")
+        raise StackFileError(
+            f"pool folder '{folder}' does not exist; make one with `focdepth pool`"
+        )
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         raise StackFileError(f"pool folder '{folder}' holds no .npz; fill it with `focdepth pool`")

@@ -51,6 +51,11 @@ class SurfaceClass(IntEnum):
     """Surfaces that show a mirror image of something else."""
 
 
+_FIELDS = (1, 20)
+_FIELD_SIDE = (4.0, 120.0)  # px
+_RULED = 0.3
+
+
 @dataclass(frozen=True)
 class LayerConfig:
     """What random scenes are made of.
@@ -63,6 +68,9 @@ class LayerConfig:
         Probability that a surface has no detail at all.
     faint : float
         Probability that one has little.
+    printed : float
+        Probability that plain fields and lines are printed on one: they look like things, and
+        are none.
     reflective : float
         Probability that one surface of a scene reflects.
     reflected : range
@@ -82,6 +90,7 @@ class LayerConfig:
     thin: tuple[int, int] = (0, 3)
     textureless: float = 0.15
     faint: float = 0.15
+    printed: float = 0.4
     reflective: float = 0.25
     reflected: Range = (0.08, 0.6)
     slant: Range = (0.0, 0.5)
@@ -91,7 +100,7 @@ class LayerConfig:
 
     def __post_init__(self) -> None:
         owner = "random layers option"
-        for name in ("textureless", "faint", "reflective"):
+        for name in ("textureless", "faint", "printed", "reflective"):
             check_probability(owner, name, getattr(self, name))
         for name in ("solids", "thin"):
             check_range(owner, name, getattr(self, name), 0, 100)
@@ -307,7 +316,21 @@ class _Painter:
         if kind < config.textureless + config.faint:
             mean = light.mean(dim=(1, 2), keepdim=True)
             light = torch.lerp(mean, light, log_uniform(generator, (0.03, 0.4)))
+        if chance(generator, config.printed):
+            self._print_on(light)
         return light
+
+    def _print_on(self, light: Tensor) -> None:
+        """Plain rectangles, some of them ruled, on a surface (3, h, w)."""
+        generator = self._generator
+        for _ in range(integer(generator, *_FIELDS)):
+            top, left = (integer(generator, 0, side - 1) for side in light.shape[1:])
+            height, width = (round(log_uniform(generator, _FIELD_SIDE)) for _ in range(2))
+            field = light[:, top : top + height, left : left + width]
+            field[:] = torch.rand((3, 1, 1), generator=generator).to(field.device)
+            if chance(generator, _RULED):
+                ink = torch.rand((3, 1, 1), generator=generator).to(field.device)
+                field[:, :: integer(generator, 3, 9)] = ink
 
     def _draw(
         self,

@@ -125,3 +125,21 @@ class TestShapes:
             # Nothing is left of them 4 px inside.
             inside = -torch.nn.functional.max_pool2d(-coverage[None], 9, stride=1)
             assert float(inside.max()) < 0.5
+
+
+def plain_share(printed: float) -> float:
+    """Pixels that are exactly as their neighbours to the right and below."""
+    config = LayerConfig(
+        solids=(0, 0), thin=(0, 0), textureless=0.0, faint=0.0, reflective=0.0, printed=printed
+    )
+    shares = []
+    for seed in range(6):
+        light = scene(seed, config=config).view.front
+        here = light[:, :-1, :-1]
+        plain = (here == light[:, :-1, 1:]) & (here == light[:, 1:, :-1])
+        shares.append(float(plain.all(dim=0).float().mean()))
+    return sum(shares) / len(shares)
+
+
+def test_plain_fields_are_printed_on_surfaces() -> None:
+    assert plain_share(1.0) > plain_share(0.0) + 0.1
