@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig
 from focdepth_ros.models.focdepthformer.decoder import Decoder, DepthHead
 from focdepth_ros.models.focdepthformer.encoder import PATCH, SIZE_MULTIPLE, SliceEncoder
@@ -200,7 +201,16 @@ class FocDepthFormer(nn.Module):
             Inverse focus distances, 1/m.
         transformer : bool
             See `encode`: training begins without, since that is several times as fast.
+
+        Raises
+        ------
+        SliceError
+            If the images are not RGB in 8 bits.
+        StackError
+            If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
         """
+        if not torch.compiler.is_compiling():  # neither compiled nor exported
+            check_stacks(images, dioptres)
         batch, count = images.shape[:2]
         every = self.encode(images.flatten(0, 1), dioptres.flatten(), transformer=transformer)
         state = None
@@ -250,6 +260,29 @@ class FocDepthFormer(nn.Module):
                 self.label_head(fused), scale_factor=2.0, mode="bilinear"
             )
         return Prediction(position, confidence, labels)
+
+
+def check_stacks(images: Tensor, dioptres: Tensor) -> None:
+    """Refuse what is no batch of focal stacks; see `FocDepthFormer.forward`."""
+    if images.ndim != 5 or images.shape[2] != 3 or images.dtype != torch.uint8:
+        raise SliceError(
+            f"images are {images.dtype} {tuple(images.shape)}; give uint8 RGB (B, N, 3, H, W)"
+        )
+    if dioptres.shape != images.shape[:2] or not images.shape[1]:
+        raise StackError(
+            f"dioptres have shape {tuple(dioptres.shape)}, images {tuple(images.shape)}; give one "
+            "inverse focus distance per slice, and at least one slice"
+        )
+    if not (torch.isfinite(dioptres) & (dioptres >= 0.0)).all():
+        raise StackError(
+            f"dioptres are {dioptres.tolist()}; give inverse focus distances in 1/m, finite and "
+            "0 or more"
+        )
+    if (dioptres.sort(dim=1).values.diff(dim=1) == 0.0).any():
+        raise StackError(
+            f"dioptres are {dioptres.tolist()}, two of a stack are equal; give each focus distance "
+            "once"
+        )
 
 
 def normalised_dioptres(values: Tensor, dioptres: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from small_network import noise_sweep, small_config, small_network
 from torch import Tensor, nn
 
-from focdepth_ros.errors import OptionError
+from focdepth_ros.errors import OptionError, SliceError, StackError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
 from focdepth_ros.models.focdepthformer.focus_guide import focus_statistics, known_energies
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer, Prediction, SweepState
@@ -223,6 +224,37 @@ def test_configurations_of_no_use(changes: dict[str, Any], words: str) -> None:
 def test_backbones_of_no_use(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         FocDepthFormer(small_config(**changes))
+
+
+@pytest.mark.parametrize(
+    ("images", "dioptres", "error", "words"),
+    [
+        (
+            torch.zeros(1, 2, 4, 8, 8, dtype=torch.uint8),
+            [[2.0, 1.0]],
+            SliceError,
+            "(1, 2, 4, 8, 8)",
+        ),
+        (torch.zeros(1, 2, 3, 8, 8), [[2.0, 1.0]], SliceError, "float32"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [[2.0, 1.0]], SliceError, "(2, 3, 8, 8)"),
+        (None, [[2.0, 1.0, 0.5]], StackError, "(1, 3)"),
+        (None, [[2.0, 2.0]], StackError, "two of a stack are equal"),
+        (None, [[0.0, 0.0]], StackError, "two of a stack are equal"),  # all at infinity
+        (None, [[2.0, float("nan")]], StackError, "finite"),
+        (None, [[2.0, -1.0]], StackError, "0 or more"),
+    ],
+)
+def test_stacks_of_no_use(
+    network: FocDepthFormer,
+    images: Tensor | None,
+    dioptres: list[list[float]],
+    error: type[Exception],
+    words: str,
+) -> None:
+    if images is None:
+        images = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(error, match=re.escape(words)):
+        network(images, torch.tensor(dioptres))
 
 
 def test_a_preset_that_does_not_exist_is_named() -> None:
