@@ -9,11 +9,10 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("focdepth_ros.msg")
 
+from live_run import SEED
 from ros_harness import own_domain
 
 from focdepth_ros.simulation import SimulatedStack, render_random_sweep
-
-SEED = 1003  # held out: nothing was tuned on it
 
 
 @pytest.fixture(scope="session", autouse=True)
