@@ -225,7 +225,7 @@ def sharpness_loss(position: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     ``|2 p - left - right| + |2 p - up - down|`` averaged over a window of 7 pixels. In contrast
     to the gradient term an edge that is off by a pixel or two costs little, but one that is
     smeared, or noise on a surface that is smooth, costs all of its height. The paper's term
-    also asks for edges as sharp as the truth's; its exact form is not published as code.
+    also asks for edges as sharp as the truth's; its exact form is not known to us, this is ours.
     """
     padding = _SHARPNESS_WINDOW // 2
 
