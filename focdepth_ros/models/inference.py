@@ -20,6 +20,7 @@ from focdepth_ros.classical.torch_focus import upload
 from focdepth_ros.errors import BackendError, DeviceError, OptionError
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
+from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
 from focdepth_ros.models.focdepthformer.focus_guide import known_energies, slice_coordinates
 from focdepth_ros.models.focdepthformer.model import (
     FocDepthFormer,
@@ -60,7 +61,7 @@ class SweepRunner:
     Parameters
     ----------
     network : FocDepthFormer
-        It is moved to the device.
+        It is moved to the device and made ready: it cannot be trained any more.
     device : str
         As torch calls it, such as ``cuda``.
     precision : {"auto", "fp32", "bf16", "fp16"}
@@ -83,6 +84,9 @@ class SweepRunner:
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.network = network.eval().requires_grad_(False)
+        for part in network.modules():
+            if isinstance(part, ResidualUnit):
+                part.fold()
         with self.failures_named():
             self.network.to(self.device, memory_format=torch.channels_last)
         self._needs_warm_up = self.device.type != "cpu" or compilation != "none"

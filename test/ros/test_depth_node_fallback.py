@@ -80,8 +80,7 @@ def test_no_backend_can_answer(peer: Peer, tmp_path: Path) -> None:
 def test_a_network_without_weights_is_answered_for(
     peer: Peer, tmp_path: Path, weights: str, reason: str
 ) -> None:
-    if missing_because(NETWORK_LIBRARIES, "torch") is not None:
-        reason = "is not installed; install focdepth_ros[torch]"
+    reason = missing_because(NETWORK_LIBRARIES, "torch") or reason
     parameters = {"backend": "focdepthformer", "focdepthformer.weights": weights}
     with failing_node(tmp_path / "log", parameters=parameters) as process:
         diagnostics, driver = Diagnostics(peer), CameraDriver(peer)

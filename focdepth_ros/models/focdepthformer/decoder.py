@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class ResidualUnit(nn.Module):
     """Two 3x3 convolutions that add to what they are given.
 
     They are normalised over the batch, as DPT has it as an option: that needs no time when the
-    network is used, and does not depend on what else is in the image.
+    network is used, see `fold`, and does not depend on what else is in the image.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(channels)
+        self.first_norm: nn.Module = nn.BatchNorm2d(channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(channels)
+        self.second_norm: nn.Module = nn.BatchNorm2d(channels)
+
+    def fold(self) -> None:
+        """Make the normalisations, whose statistics are final, part of the convolutions."""
+        if isinstance(self.first_norm, nn.BatchNorm2d):
+            self.first = fuse_conv_bn_eval(self.first, self.first_norm)
+            self.first_norm = nn.Identity()
+        if isinstance(self.second_norm, nn.BatchNorm2d):
+            self.second = fuse_conv_bn_eval(self.second, self.second_norm)
+            self.second_norm = nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""

@@ -66,8 +66,7 @@ class Evidence(nn.Module):
             Positions.
         """
         weight = nn.functional.softplus(self.weigh(features).float())
-        heights = energies - energies.amax(dim=1, keepdim=True)
-        curves = torch.einsum("bnkhw,bkhw->bnhw", heights, weight[:, :MEASURES])
+        curves = weighed(energies, weight[:, :MEASURES])
         shares = self.share(features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
         for number, reach in enumerate(_REACHES):
             curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
@@ -83,13 +82,24 @@ class Evidence(nn.Module):
         return stacked, torch.cat([soft, vertex], dim=1)
 
 
+def weighed(energies: Tensor, weights: Tensor) -> Tensor:
+    """Sum of the log energies (B, N, K, h, w) below their peaks, by weights (B, K, h, w)."""
+    peak = (energies.amax(dim=1) * weights).sum(dim=1, keepdim=True)
+    total = -peak.expand(-1, energies.shape[1], -1, -1)
+    for number in range(energies.shape[2]):  # faster than any product of matrices
+        total = torch.addcmul(total, energies[:, :, number], weights[:, number, None])
+    return total
+
+
 def shared(curves: Tensor, weights: Tensor, reach: int) -> Tensor:
     """Mean of the curves (B, N, h, w) of the 3x3 cells `reach` apart, by weights (B, 9, h, w)."""
     height, width = curves.shape[-2:]
     padded = nn.functional.pad(curves, (reach,) * 4, mode="replicate")
-    mean = torch.zeros_like(curves)
+    mean: Tensor | None = None
     for number in range(_NEIGHBOURS):
         top, left = reach * (number // 3), reach * (number % 3)
         window = padded[..., top : top + height, left : left + width]
-        mean = mean + weights[:, number, None] * window
+        weight = weights[:, number, None]
+        mean = weight * window if mean is None else mean.addcmul_(weight, window)
+    assert mean is not None
     return mean

@@ -14,6 +14,7 @@ STATISTIC_CHANNELS = MEASURES * STATISTICS
 
 _LUMA = (0.299, 0.587, 0.114)
 _REACH = 4  # px of the operator's kernel
+_BLOCK = 4  # px; one channel is a poor load for a convolution, 16 of a quarter of the sides are not
 # Variance of the noise [grey levels²] below which nothing is told apart; an octave averages it.
 _FLOORS = (1.0, 1.0, 0.3, 0.1, 0.1)
 _SHARPNESS = 3.0  # of the soft maximum over the slices
@@ -33,7 +34,8 @@ class FocusEnergies(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         kernel = _laplacian_of_gaussian()
-        self.register_buffer("operator", kernel / kernel.square().sum().sqrt(), persistent=False)
+        kernel = _of_blocks(kernel / kernel.square().sum().sqrt())
+        self.register_buffer("operator", kernel, persistent=False)
         for name, sigma in (("fine", 0.75), ("middle", 1.5), ("wide", 2.5), ("widest", 5.0)):
             self.register_buffer(name, _gaussian(sigma), persistent=False)
         floors = torch.tensor(_FLOORS).reshape(1, MEASURES, 1, 1)
@@ -42,7 +44,7 @@ class FocusEnergies(nn.Module):
         self.register_buffer("luma", luma, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 255], sides multiples of 4, to (B, `MEASURES`, H / 2, W / 2)."""
+        """(B, 3, H, W) in [0, 255], sides multiples of 16, to (B, `MEASURES`, H / 2, W / 2)."""
         pool = nn.functional.avg_pool2d
         grey = (images * self.luma).sum(dim=1, keepdim=True)
         half = pool(grey, 2)
@@ -64,7 +66,23 @@ class FocusEnergies(nn.Module):
 
     def _energy(self, grey: Tensor) -> Tensor:
         padded = nn.functional.pad(grey, (_REACH,) * 4, mode="replicate")
-        return nn.functional.conv2d(padded, self.operator).square()
+        blocks = nn.functional.pixel_unshuffle(padded, _BLOCK)
+        found = nn.functional.conv2d(blocks, self.operator).square()
+        return nn.functional.pixel_shuffle(found, _BLOCK)
+
+
+def _of_blocks(kernel: Tensor) -> Tensor:
+    """The convolution (1, 1, K, K) as one of blocks of pixels, (16, 16, K', K').
+
+    Applied to `pixel_unshuffle` of an image it gives that of the result.
+    """
+    size = kernel.shape[-1]
+    blocks = (size + _BLOCK - 2) // _BLOCK + 1
+    spread = kernel.new_zeros(_BLOCK, _BLOCK, blocks * _BLOCK, blocks * _BLOCK)
+    for y in range(_BLOCK):
+        for x in range(_BLOCK):
+            spread[y, x, y : y + size, x : x + size] = kernel[0, 0]
+    return nn.functional.pixel_unshuffle(spread.flatten(0, 1)[:, None], _BLOCK)
 
 
 def known_energies(energies: Tensor, known: Tensor) -> Tensor:
@@ -172,33 +190,37 @@ def slice_coordinates(location: Tensor, positions: Tensor) -> Tensor:
     return coordinate
 
 
-def sampled_curves(energies: Tensor, coordinate: Tensor, offsets: tuple[float, ...]) -> Tensor:
+def sampled_curves(
+    volumes: tuple[Tensor, ...], coordinate: Tensor, offsets: tuple[float, ...]
+) -> Tensor:
     """Log energies around a slice coordinate, below the peak of each curve.
 
     Parameters
     ----------
-    energies : (B, N, K, h, w)
+    volumes : tuple of (B, N, K, h, w)
+        K may differ.
     coordinate : (B, h, w)
     offsets : tuple of float
         In steps, a step being a slice, or a ninth of a sweep that is denser than that.
 
     Returns
     -------
-    (B, len(offsets) * K, h, w)
+    (B, len(offsets) * sum of K, h, w)
     """
-    last = energies.shape[1] - 1
+    last = volumes[0].shape[1] - 1
     step = max(1.0, last / USUAL_STEPS)
-    measures = energies.shape[2]
-    peak = energies.amax(dim=1)
+    peaks = [energies.amax(dim=1) for energies in volumes]
     found = []
     for offset in offsets:
         place = (coordinate + offset * step).clamp(0.0, float(last))
         low = place.floor().clamp(max=float(max(last - 1, 0)))
         share = (place - low)[:, None]
-        index = low.long()[:, None, None].expand(-1, 1, measures, -1, -1)
-        near = energies.gather(1, index)[:, 0]
-        far = energies.gather(1, (index + 1).clamp(max=last))[:, 0]
-        found.append(near + share * (far - near) - peak)
+        number = low.long()[:, None, None]
+        for energies, peak in zip(volumes, peaks, strict=True):
+            index = number.expand(-1, -1, energies.shape[2], -1, -1)
+            near = energies.gather(1, index)[:, 0]
+            far = energies.gather(1, (index + 1).clamp(max=last))[:, 0]
+            found.append(torch.lerp(near, far, share) - peak)
     return torch.cat(found, dim=1)
 
 

@@ -229,7 +229,7 @@ class FocDepthFormer(nn.Module):
         order = dioptres.argsort(dim=1, descending=True)
         with torch.autocast(dioptres.device.type, enabled=False):
             energies = _sorted_rows([item.energies for item in state.slices], order)
-            pictures = _sorted_rows([item.picture for item in state.slices], order)
+            pictures = _stacked([item.picture for item in state.slices])
             if any(item.known is not None for item in state.slices):
                 masks = [
                     torch.ones_like(item.energies[:, :1], dtype=torch.bool)  # type: ignore[index]
@@ -239,7 +239,7 @@ class FocDepthFormer(nn.Module):
                 ]
                 energies = known_energies(energies, _sorted_rows(masks, order))
             positions = normalised_dioptres(dioptres.gather(1, order), dioptres)
-        guide = self.guide(energies, positions, pictures)
+        guide = self.guide(energies, positions, pictures, order)
         refined = self.refine(self.decoder(tokens, grid, guide.laterals), guide)
         return Prediction(
             refined.position, refined.confidence_logits, refined.labels, refined.coarse_positions
@@ -340,11 +340,14 @@ def _one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> Sli
     )
 
 
+def _stacked(values: list[Tensor | None]) -> Tensor:
+    """Slices (B, C, h, w) as (B, N, C, h, w)."""
+    return torch.stack([item for item in values if item is not None], dim=1)
+
+
 def _sorted_rows(values: list[Tensor | None], order: Tensor) -> Tensor:
-    """Stack slices (B, C, h, w) into (B, N, C, h, w), in the order (B, N)."""
-    stacked = torch.stack([item for item in values if item is not None], dim=1)
-    index = order[:, :, None, None, None].expand(-1, -1, *stacked.shape[2:])
-    return stacked.gather(1, index)
+    """Slices (B, C, h, w) as (B, N, C, h, w), in the order (B, N)."""
+    return _stacked(values)[torch.arange(len(order), device=order.device)[:, None], order]
 
 
 def _cropped(found: Prediction, height: int, width: int) -> Prediction:

@@ -77,16 +77,24 @@ class GuideEncoder(nn.Module):
             for _ in widths
         )
 
-    def forward(self, energies: Tensor, positions: Tensor, pictures: Tensor) -> Guide:
-        """Look at a whole sweep, near to far.
+    def forward(
+        self, energies: Tensor, positions: Tensor, pictures: Tensor, order: Tensor
+    ) -> Guide:
+        """Look at a whole sweep.
 
         Parameters
         ----------
         energies : (B, N, K, h, w) float32
+            Near to far.
         positions : (B, N) float32
+            Near to far.
         pictures : (B, N, 12, h, w) uint8
+            In the order of exposure.
+        order : (B, N) int64
+            Numbers of the pictures, near to far.
         """
         statistics, candidates, sharpest = focus_statistics(energies, positions)
+        sharpest = order.gather(1, sharpest.flatten(1)).reshape(sharpest.shape)
         index = sharpest[:, :, None].expand(-1, -1, PICTURE_CHANNELS, -1, -1)
         picture = pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
         spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
@@ -151,8 +159,8 @@ class RefinementHead(nn.Module):
         chosen = (weight * candidates).sum(dim=1)
 
         at = chosen.detach()
-        every = torch.cat([guide.energies, evidence], dim=2)
-        curves = sampled_curves(every, slice_coordinates(at, guide.positions), _OFFSETS)
+        volumes = (guide.energies, evidence)
+        curves = sampled_curves(volumes, slice_coordinates(at, guide.positions), _OFFSETS)
         apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
         found = self.look(torch.cat([features, curves, apart], dim=1))
         found = nn.functional.relu(self.third(self.second(found)))

@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from small_network import noise_sweep, small_config, small_network
 from torch import Tensor, nn
 
 from focdepth_ros.errors import OptionError, SliceError, StackError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
-from focdepth_ros.models.focdepthformer.focus_guide import focus_statistics, known_energies
+from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
+from focdepth_ros.models.focdepthformer.focus_guide import (
+    FocusEnergies,
+    focus_statistics,
+    known_energies,
+)
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer, Prediction, SweepState
 
 PAPER: dict[str, Any] = {
@@ -149,6 +156,40 @@ def test_a_slice_that_is_not_activated_leaves_the_memory_alone() -> None:
     one = answer(network, images, dioptres).position
     other = answer(network, images[:, order], dioptres[:, order]).position
     torch.testing.assert_close(one, other, atol=1e-5, rtol=0.0)
+
+
+def test_the_finest_energy_is_that_of_a_laplacian_of_gaussian() -> None:
+    images = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 255.0
+    found = FocusEnergies()(images)[0, 0].exp() - 1.0
+    grey = np.tensordot([0.299, 0.587, 0.114], images[0].numpy(), 1)
+    x = np.arange(-4.0, 5.0)
+    square = x[:, None] ** 2 + x**2
+    kernel = (square - 2.0) * np.exp(-0.5 * square)
+    kernel -= kernel.mean()
+    kernel /= np.linalg.norm(kernel)
+    energy = ndimage.correlate(grey, kernel, mode="nearest") ** 2
+    cells = energy.reshape(16, 2, 24, 2).mean(axis=(1, 3))
+    window = np.exp(-0.5 * (np.arange(-3.0, 4.0) / 0.75) ** 2)
+    window /= window.sum()
+    for axis in (0, 1):
+        cells = ndimage.correlate1d(cells, window, axis, mode="nearest")
+    np.testing.assert_allclose(found.numpy(), cells, rtol=1e-4)
+
+
+def test_folded_normalisations_change_nothing() -> None:
+    network = small_network()
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_()  # type: ignore[union-attr]
+            part.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+    images, dioptres = noise_sweep(3)
+    with torch.inference_mode():
+        expected = network(images, dioptres).position
+        for part in network.modules():
+            if isinstance(part, ResidualUnit):
+                part.fold()
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+        torch.testing.assert_close(network(images, dioptres).position, expected)
 
 
 def test_what_a_slice_does_not_show_is_not_its_sharpest(network: FocDepthFormer) -> None:
