@@ -35,8 +35,8 @@ class LabelledStack:
         Ground truth, metres along the optical axis, NaN where it is not known. None: there is
         none.
     is_metric : bool
-        Whether the truth is in metres; otherwise it is right but for a scale and a shift of its
-        inverse.
+        Whether the truth is in the unit of the focus distances; otherwise it is right but for a
+        scale and a shift of its inverse.
     all_in_focus : (H, W, 3) uint8 or None
         RGB, sharp everywhere.
     labels : (H, W) int32 or None

@@ -137,10 +137,10 @@ def read_mat(path: Path) -> dict[str, Any]:
     """
     from scipy.io import loadmat
 
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; the dataset is not complete")
     try:
         values: dict[str, Any] = loadmat(path)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file; the dataset is not complete") from error
     except Exception as error:  # a damaged file makes SciPy raise whatever its parser does
         raise DatasetError(f"{path}: cannot be read as a .mat file: {error}") from error
     return values

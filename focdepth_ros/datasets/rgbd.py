@@ -33,8 +33,16 @@ class Photograph:
     principal_point : (float, float), optional
         In pixels; the middle of the picture by default.
     is_metric : bool
-        See `LabelledStack`.
+        Whether the depth is that of the scene. Otherwise it is right but for a scale and a shift
+        of its inverse; a focal stack made from it goes with it all the same.
     labels : (H, W) int32, optional
+    focal_px_down : float, optional
+        Focal length along the columns, where it is another one.
+
+    Raises
+    ------
+    DatasetError
+        If picture, depth and labels are of different sizes.
     """
 
     image: ImageArray
@@ -43,12 +51,22 @@ class Photograph:
     principal_point: tuple[float, float] | None = None
     is_metric: bool = True
     labels: NDArray[np.int32] | None = None
+    focal_px_down: float | None = None
+
+    def __post_init__(self) -> None:
+        for what, values in (("depth", self.depth), ("labels", self.labels)):
+            if values is not None and values.shape != self.image.shape[:2]:
+                raise DatasetError(
+                    f"{what} is of shape {values.shape}, the picture of {self.image.shape[:2]}; "
+                    "they must be of one size"
+                )
 
     def intrinsics(self) -> CameraIntrinsics:
         """Of the camera, looking straight on."""
         height, width = self.depth.shape
         cx, cy = self.principal_point or ((width - 1) / 2, (height - 1) / 2)
-        return CameraIntrinsics(width, height, self.focal_px, self.focal_px, cx, cy)
+        fy = self.focal_px if self.focal_px_down is None else self.focal_px_down
+        return CameraIntrinsics(width, height, self.focal_px, fy, cx, cy)
 
 
 @dataclass(frozen=True)
@@ -148,8 +166,8 @@ class RgbdDataset(Dataset):
     def _find_scenes(self) -> Sequence[str]: ...
 
     def _load(self, scene: str) -> LabelledStack:
-        photograph = self.photograph(scene)
         try:
+            photograph = self.photograph(scene)
             sweep = self.sweep.of(photograph)
         except DatasetError as error:
             raise DatasetError(f"{self.root}: scene '{scene}': {error}") from error
@@ -165,7 +183,6 @@ class RgbdDataset(Dataset):
             name=scene,
             stack=rendered.stack,
             depth=rendered.depth,
-            is_metric=photograph.is_metric,
             all_in_focus=rendered.all_in_focus,
             labels=photograph.labels,
         )
