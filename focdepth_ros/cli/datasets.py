@@ -27,8 +27,8 @@ def datasets(
 ) -> None:
     """List the datasets, what was measured, where to get them, and their licences.
 
-    With a NAME: also the files that are looked for. With --path: how many scenes of
-    each split are there, or why there are none. Nothing is downloaded.
+    With a NAME: also the files that are looked for. With --path: how many
+    scenes of each split are there, or why there are none.
     """
     from focdepth_ros.datasets.registry import dataset_class, dataset_names
     from focdepth_ros.errors import DatasetError

@@ -56,6 +56,12 @@ def evaluate(
     exit status 1.
     """
     from focdepth_ros.backends.registry import backend_config, list_backends
+    from focdepth_ros.errors import EvaluationError
+    from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
+
+    missing = missing_because(REPORT_LIBRARIES, "evaluation")
+    if missing is not None:
+        raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
     from focdepth_ros.evaluation.job import EvaluationJob
     from focdepth_ros.evaluation.report import write_report

@@ -17,6 +17,7 @@ from focdepth_ros.libraries import missing_because
 from focdepth_ros.stack import FloatImage, ImageArray
 
 HDF5_LIBRARIES = ("h5py",)
+MAT_LIBRARIES = ("scipy",)
 
 
 def read_rgb(path: Path) -> ImageArray:
@@ -35,7 +36,7 @@ def read_rgb(path: Path) -> ImageArray:
 
 
 def read_raw(path: Path) -> NDArray[Any]:
-    """A picture of one channel with its values as stored, (H, W): PNG, PGM, PFM, TIFF or EXR.
+    """A picture of one channel with its values as stored, (H, W): PNG, PGM, PFM or TIFF.
 
     Raises
     ------
@@ -133,8 +134,11 @@ def read_mat(path: Path) -> dict[str, Any]:
     Raises
     ------
     DatasetError
-        If it is missing or of another kind.
+        If SciPy is not installed, or the file is missing or of another kind.
     """
+    missing = missing_because(MAT_LIBRARIES, "datasets")
+    if missing is not None:
+        raise DatasetError(f"{path} cannot be read here: {missing}")
     from scipy.io import loadmat
 
     if not path.is_file():

@@ -21,8 +21,8 @@ class IclNuim(RgbdDataset):
     - the augmented dataset of Choi et al., JPEG pictures and depths in millimetres, in the folders
       ``<name>-color`` and ``<name>-depth-clean`` or in ``rgb`` and ``depth``.
 
-    Their focal lengths differ. That of the authors is 481.2 px across and 480 px down (with a
-    minus sign, for their y points up); the first is taken for both.
+    Their focal lengths differ; that of the authors down the picture has a minus sign with them, for
+    their y points up.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ class IclNuim(RgbdDataset):
             image=read_rgb(picture),
             depth=read_depth_png(depth, per_metre=release.per_metre),
             focal_px=release.focal_px,
+            focal_px_down=release.focal_px_down,
         )
 
     def _find_scenes(self) -> list[str]:
@@ -78,16 +79,17 @@ class _Release:
     suffix: str  # of the pictures
     per_metre: float
     focal_px: float
+    focal_px_down: float
 
 
-_ORIGINAL = _Release(".png", 5000.0, 481.2)
-_AUGMENTED = _Release(".jpg", 1000.0, 525.0)
+_ORIGINAL = _Release(".png", 5000.0, 481.2, 480.0)
+_AUGMENTED = _Release(".jpg", 1000.0, 525.0, 525.0)
 
 
 def _trajectories(root: Path) -> Iterator[tuple[Path, Path, Path]]:
     """Name of each trajectory, as a path, and the folders of its pictures and depths."""
     for pictures in sorted((*root.glob("rgb"), *root.glob("*/rgb"))):
         yield pictures.parent.relative_to(root), pictures, pictures.with_name("depth")
-    for pictures in sorted(path for path in root.glob("*-color") if path.is_dir()):
+    for pictures in sorted(root.glob("*-color")):
         name = pictures.name.removesuffix("-color")
         yield Path(name), pictures, root / f"{name}-depth-clean"

@@ -36,7 +36,7 @@ class Inria3dMovie(RgbdDataset):
     horizontal component is ``x_right - x_left = s - f b / Z``. Focal length, baseline and shift
     of the frames against each other are not known: inverse depth is right but for a scale and a
     shift, and here such that it goes from 1/10 m to 1/1 m. The focal length in the intrinsics is
-    as good as a guess, the width of the frame.
+    a guess, the width of the frame.
 
     In the split ``segmentation`` labels are 1 on people and 0 elsewhere.
     """

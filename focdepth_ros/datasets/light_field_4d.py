@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.datasets.files import read_raw, read_rgb
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.stack import CameraIntrinsics, FocalStack, ImageArray, Lens, Slice
+from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Lens, Slice
 
 _PARAMETERS, _DISPARITY = "parameters.cfg", "gt_disp_lowres.pfm"
 _SLICES = 10
+_LOBES = 4  # of Lanczos' interpolation on either side
 
 
 class LightField4d(Dataset):
@@ -88,33 +90,17 @@ class _Cameras:
     """Cameras side by side and on top of each other, all looking the same way.
 
     Their sensors are shifted so that what is at `focus_distance` has disparity 0.
-
-    Parameters
-    ----------
-    rows, columns : int
-    width, height : int
-        Of a view in pixels.
-    focal_length : float
-        Metres from the pinhole to the sensor.
-    sensor_size : float
-        Metres, of the longer side.
-    baseline : float
-        Metres from one camera to the next.
-    focus_distance : float
-        Metres.
-    disparity_range : (float, float)
-        Least and greatest in the scene, pixels from one camera to the next.
     """
 
     rows: int
     columns: int
-    width: int
-    height: int
-    focal_length: float
-    sensor_size: float
-    baseline: float
-    focus_distance: float
-    disparity_range: tuple[float, float]
+    width: int  # px, of a view
+    height: int  # px
+    focal_length: float  # m, from the pinhole to the sensor
+    sensor_size: float  # m, of the longer side
+    baseline: float  # m, from one camera to the next
+    focus_distance: float  # m
+    disparity_range: tuple[float, float]  # px from one camera to the next, the least first
 
     @classmethod
     def read(cls, path: Path) -> _Cameras:
@@ -147,18 +133,16 @@ class _Cameras:
     def _check(self, path: Path) -> None:
         sizes = (self.rows, self.columns, self.width, self.height, self.focal_length,
                  self.sensor_size, self.baseline, self.focus_distance)  # fmt: skip
+        low, high = self.disparity_range
         if not all(size > 0 for size in sizes):
-            raise DatasetError(f"{path}: a size or distance is not above 0; get the file once more")
-        if not self.disparity_range[0] < self.disparity_range[1]:
-            raise DatasetError(
-                f"{path}: disparities from {self.disparity_range[0]} to {self.disparity_range[1]} "
-                "px; the second must be greater"
-            )
-        if not np.all(self.depth(self.disparity_range) > 0.0):
-            raise DatasetError(
-                f"{path}: disparity {self.disparity_range[0]} px lies beyond infinity; get the "
-                "file once more"
-            )
+            wrong = f"a size or distance among {', '.join(map(str, sizes))} is not above 0"
+        elif not low < high:
+            wrong = f"disp_max {high} px is not above disp_min {low} px"
+        elif not self.depth(low) > 0.0:
+            wrong = f"disp_min {low} px lies beyond infinity"
+        else:
+            return
+        raise DatasetError(f"{path}: {wrong}; get the file once more")
 
     @property
     def pixel_pitch(self) -> float:
@@ -213,13 +197,33 @@ def _refocused(views: list[ImageArray], cameras: _Cameras, disparity: float) -> 
         row, column = divmod(number, cameras.columns)
         right = ((cameras.columns - 1) / 2 - column) * disparity
         down = ((cameras.rows - 1) / 2 - row) * disparity
-        # Interpolated finely: blur by interpolation would be that of a slice out of focus.
-        shifted = cv2.warpAffine(
-            view,
-            np.array([[1.0, 0.0, right], [0.0, 1.0, down]]),
-            (cameras.width, cameras.height),
-            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        cv2.accumulate(shifted, total)
-    return np.rint(total / len(views)).astype(np.uint8)
+        total += _seen_from(view, right, down)
+    return np.clip(np.rint(total / len(views)), 0, 255).astype(np.uint8)
+
+
+def _seen_from(view: ImageArray, right: float, down: float) -> FloatImage:
+    """Values of a view at ``(x + right, y + down)`` for all x and y, (H, W, 3).
+
+    Linear interpolation would blur, and each slice otherwise; Lanczos' hardly does.
+    """
+    x, y = math.floor(right), math.floor(down)
+    margin = max(abs(x), abs(y))
+    wider = cv2.copyMakeBorder(view, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    moved = cv2.sepFilter2D(
+        wider,
+        cv2.CV_32F,
+        _lanczos(right - x),
+        _lanczos(down - y),
+        anchor=(_LOBES - 1, _LOBES - 1),
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    height, width = view.shape[:2]
+    top, left = margin + y, margin + x
+    return np.asarray(moved[top : top + height, left : left + width])
+
+
+def _lanczos(fraction: float) -> NDArray[np.float64]:
+    """Weights of the 8 values around a place that is a fraction of a pixel after the fourth."""
+    distance = np.arange(1 - _LOBES, _LOBES + 1) - fraction
+    weights = np.sinc(distance) * np.sinc(distance / _LOBES)
+    return np.asarray(weights / weights.sum())

@@ -108,7 +108,7 @@ class Middlebury(RgbdDataset):
     def _find_scenes(self) -> list[str]:
         files = {name for layout in _LAYOUTS for name in layout}
         paths = (*self.root.glob("*/*"), *self.root.glob("*/*/*"))
-        folders = sorted({path.parent for path in paths if path.name in files} - {self.root})
+        folders = sorted({path.parent for path in paths if path.name in files})
         return [
             folder.relative_to(self.root).as_posix()
             for folder in folders

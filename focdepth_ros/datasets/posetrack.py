@@ -43,8 +43,8 @@ class PoseTrack(RgbdDataset):
 
     PoseTrack has neither focal stacks nor depth, and none can be had from it. What is given is
     what a camera records that sweeps its focus over a print of the frame, 2 m away: all of it is
-    sharp in the third of five slices. `depth` is None, as nothing is known of the people's, and
-    `is_metric` is False. It may teach a network to tell people from the rest, in and out of
+    sharp in the third of five slices. The truth is None, for nothing is known of the depth of
+    what the frame shows. It may teach a network to tell people from the rest, in and out of
     focus; depth it can neither teach nor measure.
 
     Labels are 1 on the limbs and bodies between annotated joints, 0 outside the boxes of people

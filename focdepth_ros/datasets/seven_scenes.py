@@ -74,8 +74,7 @@ class SevenScenes(RgbdDataset):
         return scenes
 
     def _folders(self) -> list[Path]:
-        # The sequences are distributed as archives, which may lie beside what was in them.
-        sequences = [path for path in sorted(self.root.glob("*/seq-*")) if path.is_dir()]
+        sequences = sorted(self.root.glob("*/seq-*"))
         if self.split == ALL:
             return [self.root, *sequences]
         rooms = sorted({path.parent for path in sequences})

@@ -13,12 +13,12 @@ from focdepth_ros.errors import DatasetError
 _PER_METRE = 5000.0
 _LARGEST_GAP = 0.02  # s, between a picture and its depths; that of the authors' associate.py
 
-# Focal length across and principal point in pixels of the colour cameras, by which the folders
-# of the sequences are named.
+# Focal lengths across and down, and principal point, of the colour cameras in pixels. The folders
+# of the sequences are named after the cameras.
 _CAMERAS = {
-    "freiburg1": (517.3, (318.6, 255.3)),
-    "freiburg2": (520.9, (325.1, 249.7)),
-    "freiburg3": (535.4, (320.1, 247.6)),
+    "freiburg1": (517.3, 516.5, (318.6, 255.3)),
+    "freiburg2": (520.9, 521.0, (325.1, 249.7)),
+    "freiburg3": (535.4, 539.2, (320.1, 247.6)),
 }
 
 
@@ -29,9 +29,8 @@ class TumRgbd(RgbdDataset):
     stamp of the picture, as ``rgbd_dataset_freiburg1_xyz/1305031102.175304``. The root is a
     folder of sequences, or of one.
 
-    The depths are registered to the pictures. Focal lengths down differ by up to 0.7 % from those
-    across, which are taken for both; the pictures of freiburg1 and freiburg2 are distorted by the
-    lens, which is left as it is.
+    The depths are registered to the pictures. Those of freiburg1 and freiburg2 are distorted by
+    the lens, which is left as it is.
 
     Parameters
     ----------
@@ -61,11 +60,12 @@ class TumRgbd(RgbdDataset):
     def photograph(self, scene: str) -> Photograph:
         """A frame."""
         folder, picture, depth = self._frames[scene]
-        focal_px, principal_point = _camera(folder)
+        focal_px, focal_px_down, principal_point = _camera(folder)
         return Photograph(
             image=read_rgb(folder / picture),
             depth=read_depth_png(folder / depth, per_metre=_PER_METRE),
             focal_px=focal_px,
+            focal_px_down=focal_px_down,
             principal_point=principal_point,
         )
 
@@ -108,7 +108,7 @@ def _stamped(path: Path) -> list[tuple[float, str]]:
     return sorted(entries)
 
 
-def _camera(folder: Path) -> tuple[float, tuple[float, float]]:
+def _camera(folder: Path) -> tuple[float, float, tuple[float, float]]:
     name = folder.resolve().name  # the root may be given as "."
     for camera, intrinsics in _CAMERAS.items():
         if camera in name:

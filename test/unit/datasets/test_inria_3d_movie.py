@@ -82,7 +82,6 @@ def test_what_moves_to_the_left_is_near(root: Path) -> None:
 
 def test_the_stack_spans_the_range(root: Path) -> None:
     sample = Inria3dMovie(root).load("5/00009243")
-    assert not sample.is_metric
     assert len(sample.stack) == 10
     assert sample.stack.dioptres[0] == pytest.approx(1.045)
     assert sample.stack.dioptres[-1] == pytest.approx(0.055)
@@ -108,7 +107,7 @@ def test_people_are_labelled(root: Path) -> None:
 
 def test_a_missing_disparity_is_named(root: Path) -> None:
     dataset = Inria3dMovie(root, "poseestimation_train")
-    with pytest.raises(DatasetError, match=r"00026449\.jpg_disparity\.mat: (no such file|cannot)"):
+    with pytest.raises(DatasetError, match=r"00026449\.jpg_disparity\.mat: no such file"):
         dataset.load("00026449")
 
 

@@ -40,14 +40,15 @@ disp_max = 2.0
 # With a pixel pitch of 1 mm, f = 0.1 m and b = 0.01 m a pixel of disparity is 1 dioptre.
 
 
-def plane(disparity: int) -> list[np.ndarray]:
-    """The 81 views of a wall of noise, by rows from the top left."""
-    middle = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    return [
-        np.roll(middle, ((4 - row) * disparity, (4 - column) * disparity), axis=(0, 1))
-        for row in range(9)
-        for column in range(9)
-    ]
+def wall(x: float, y: float) -> np.ndarray:
+    """A picture of sums of waves, from `x` pixels further right and `y` further down."""
+    rng = np.random.default_rng(0)
+    down, right = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    image = np.zeros((HEIGHT, WIDTH, 3))
+    for _ in range(8):
+        a, b, start = rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5), rng.uniform(0, 6, 3)
+        image += np.sin((a * (right + x) + b * (down + y))[..., None] + start)
+    return np.rint(127 + 15 * image).astype(np.uint8)
 
 
 def write_pfm(path: Path, values: np.ndarray) -> None:
@@ -57,16 +58,17 @@ def write_pfm(path: Path, values: np.ndarray) -> None:
     path.write_bytes(f"Pf\n{width} {height}\n-1\n".encode() + data)
 
 
-def write_scene(folder: Path, disparity: int = 0) -> None:
+def write_scene(folder: Path, disparity: float = 0.0) -> None:
+    """A wall seen by 9 x 9 cameras, by rows from the top left, and holes in its truth."""
     folder.mkdir(parents=True)
-    views = plane(disparity)
-    for number, view in enumerate(views):
+    first = folder / "input_Cam000.png"
+    for number in range(81):
         path = folder / f"input_Cam{number:03d}.png"
-        first = folder / "input_Cam000.png"
-        if disparity == 0 and number > 0:  # all views are the same
-            os.link(first, path)
+        if disparity == 0.0 and path != first:
+            os.link(first, path)  # all views are the same
         else:
-            write_image(path, view)
+            row, column = divmod(number, 9)
+            write_image(path, wall((column - 4) * disparity, (row - 4) * disparity))
     (folder / "parameters.cfg").write_text(PARAMETERS)
     truth = np.full((HEIGHT, WIDTH), disparity, np.float32)
     truth[0, 0], truth[1, 0], truth[2, 0] = 1.75, np.nan, -0.25  # 2 m, unknown, infinity
@@ -120,28 +122,29 @@ def test_depth_is_metres(boxes: LabelledStack) -> None:
 
 def test_disparity_0_is_sharp_where_it_is_focused(boxes: LabelledStack) -> None:
     assert boxes.all_in_focus is not None
-    assert np.array_equal(boxes.all_in_focus, plane(0)[40])
+    assert np.array_equal(boxes.all_in_focus, wall(0, 0))
     contrast = [s.image.std() for s in boxes.stack.slices]
     # Disparities 2, 1.756, ... 0.044, -0.2.
     assert int(np.argmax(contrast)) == 8
 
 
-def test_a_wall_is_sharp_at_its_own_disparity(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("disparity", "sharp"), [(1.0, 2), (0.5, 3), (-1.5, 7)])
+def test_a_wall_is_sharp_at_its_own_disparity(tmp_path: Path, disparity: float, sharp: int) -> None:
     folder = tmp_path / "additional/wall"
-    write_scene(folder, disparity=1)
+    write_scene(folder, disparity)
     parameters = PARAMETERS.replace("= 4.0", "= 0.25").replace("= -0.2", "= -2.5")
     (folder / "parameters.cfg").write_text(parameters)
     sample = LightField4d(tmp_path, "additional").load("wall")
-    inner = (slice(8, -8), slice(8, -8))  # np.roll comes in at the other side
-    sharp = sample.stack.slices[2]  # of 2, 1.5, 1, ... -2.5
-    assert sharp.focus_distance == pytest.approx(1 / (4 + 1))
-    assert np.array_equal(sharp.image[inner], plane(1)[40][inner])
+    # Slices are focused at disparities 2, 1.5, 1, ... -2.5.
+    assert sample.stack.slices[sharp].focus_distance == pytest.approx(1 / (4 + disparity))
     assert sample.all_in_focus is not None
-    assert np.array_equal(sample.all_in_focus, plane(1)[40])
-    contrast = [s.image[inner].std() for s in sample.stack.slices]
-    assert int(np.argmax(contrast)) == 2
-    # Seen from the wrong side, as with views in the wrong order, it would be sharp here.
-    assert contrast[6] < 0.5 * contrast[2]
+    assert np.array_equal(sample.all_in_focus, wall(0, 0))
+    inner = (slice(9, -9), slice(9, -9))  # the views show not all of what is further out
+    images = [s.image[inner].astype(int) for s in sample.stack.slices]
+    assert np.abs(images[sharp] - wall(0, 0)[inner]).max() <= 1
+    contrast = [image.std() for image in images]
+    assert int(np.argmax(contrast)) == sharp
+    assert sorted(contrast)[-2] < 0.8 * contrast[sharp]
 
 
 def test_camera(boxes: LabelledStack) -> None:
@@ -193,10 +196,10 @@ def test_truth_of_another_size(root: Path) -> None:
         ("baseline_mm = 10.0\n", "", "parameters.cfg: has no 'baseline_mm'"),
         ("[meta]", "[other]", "has no 'meta'"),
         ("= 32.0", "= wide", "could not convert string to float: 'wide'"),
-        ("focus_distance_m = 4.0", "focus_distance_m = 0", "a size or distance is not above 0"),
-        ("disp_max = 2.0", "disp_max = -3", "disparities from -0.2 to -3.0 px"),
+        ("m = 4.0", "m = 0", "a size or distance among .*, 0.0 is not above 0"),
+        ("disp_max = 2.0", "disp_max = -3", "disp_max -3.0 px is not above disp_min -0.2 px"),
         ("fstop", "[intrinsics]\nfstop", "section 'intrinsics' already exists"),
-        ("= -0.2", "= -2.5", "disparity -2.5 px lies beyond infinity"),
+        ("= -0.2", "= -2.5", "disp_min -2.5 px lies beyond infinity"),
     ],
 )
 def test_bad_parameters_are_named(root: Path, old: str, new: str, message: str) -> None:

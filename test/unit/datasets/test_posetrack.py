@@ -97,9 +97,10 @@ def test_annotations_may_lie_beside_the_images(root: Path) -> None:
 
 
 def test_a_frame_becomes_a_sweep_over_its_print_without_depth(root: Path) -> None:
-    sample = PoseTrack(root, "val").load("000342_mpii_test/000000")
+    dataset = PoseTrack(root, "val")
+    assert not dataset.photograph("000342_mpii_test/000000").is_metric
+    sample = dataset.load("000342_mpii_test/000000")
     assert sample.depth is None
-    assert not sample.is_metric
     assert not sample.valid_mask.any()
     np.testing.assert_allclose(sample.stack.dioptres, [1.0, 0.75, 0.5, 0.25, 0.0])
     contrast = [float(item.image[..., 0].std()) for item in sample.stack.slices]

@@ -15,6 +15,7 @@ from focdepth_ros.errors import DatasetError
 from focdepth_ros.image_io import write_image
 
 NAMES = dataset_names()
+PAGE = Path(__file__).parents[3] / "docs/datasets.md"
 FACTS = ("name", "title", "homepage", "licence", "layout", "measured")
 
 
@@ -56,12 +57,23 @@ class TestEveryDataset:
                 open_dataset(name, tmp_path, split)
             message = str(caught.value)
             assert str(tmp_path) in message
-            reasons = ("looked for", "no such file", "cannot be read", "not installed")
+            reasons = ("looked for", "no such file", "not installed")
             assert any(reason in message for reason in reasons)
 
     def test_names_its_splits_where_one_is_wrong(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=f"'{name}' has no split 'nightly'; choose one of"):
             open_dataset(name, tmp_path, "nightly")
+
+
+def test_the_page_on_datasets_tells_the_facts() -> None:
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    for name in NAMES:
+        found = dataset_class(name)
+        (row,) = (row for row in rows if f"`{name}`" in row.split("|")[1])
+        link = found.homepage.split()[0]
+        assert not link.startswith("http") or f"({link})" in row
+        in_order = " ".join(f"`{split}`" for split in found.splits)
+        assert in_order in row
 
 
 def test_opens_a_dataset_by_its_name(tmp_path: Path) -> None:
