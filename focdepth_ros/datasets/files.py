@@ -45,12 +45,29 @@ def read_raw(path: Path) -> NDArray[Any]:
     """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; the dataset is not complete")
+    if path.suffix.lower() == ".pfm":
+        return _read_pfm(path)
     values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise DatasetError(f"{path}: cannot be read as an image; get the file once more")
     if values.ndim != 2:
         raise DatasetError(f"{path}: has shape {values.shape}; expected one channel")
     return np.asarray(values)
+
+
+def _read_pfm(path: Path) -> FloatImage:
+    # OpenCV would apply the scale of the header, which here is the sign of the byte order and
+    # else means nothing: some files have 1/255 there.
+    try:
+        kind, size, scale, data = path.read_bytes().split(b"\n", 3)
+        width, height = map(int, size.split())
+        values = np.frombuffer(data, "<f4" if float(scale) < 0 else ">f4")
+        rows = values.reshape(height, width)
+    except ValueError as error:
+        raise DatasetError(f"{path}: is no PFM file, or a damaged one; get it once more") from error
+    if kind.strip() != b"Pf":
+        raise DatasetError(f"{path}: is of the kind {kind!r}; expected b'Pf', one channel")
+    return rows[::-1].astype(np.float32)  # from the bottom to the top
 
 
 def read_depth_png(
@@ -69,9 +86,11 @@ def read_depth_png(
     Raises
     ------
     DatasetError
-        As `read_raw`.
+        As `read_raw`, or if it has not 16 bits: it is a preview then.
     """
     stored = read_raw(path)
+    if stored.dtype != np.uint16:
+        raise DatasetError(f"{path}: holds {stored.dtype} values; expected depths in 16 bits")
     depth = stored.astype(np.float32) / np.float32(per_metre)
     depth[np.isin(stored, unknown)] = np.nan
     return depth

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from focdepth_ros.datasets.files import read_depth_png, read_rgb
-from focdepth_ros.datasets.rgbd import Photograph, RgbdDataset
-from focdepth_ros.errors import DatasetError
+from focdepth_ros.datasets.rgbd import Photograph, RgbdVideo
 
 
-class IclNuim(RgbdDataset):
+class IclNuim(RgbdVideo):
     """Synthetic RGB-D frames, 640 x 480, with depth at every pixel.
 
     A scene is one frame, as ``living_room_traj0_frei_png/0``. Two layouts are read, below a
@@ -22,14 +21,8 @@ class IclNuim(RgbdDataset):
       ``<name>-color`` and ``<name>-depth-clean`` or in ``rgb`` and ``depth``.
 
     Their focal lengths differ; that of the authors down the picture has a minus sign with them, for
-    their y points up.
-
-    Parameters
-    ----------
-    root, split
-        As for `Dataset`.
-    every : int
-        Take one of so many frames of each trajectory; neighbours show nearly the same.
+    their y points up. Depths are taken to be along the optical axis, as other readers of the PNG
+    files do; only for the raw ``.depth`` files do the authors say that they are along the ray.
 
     References
     ----------
@@ -43,12 +36,6 @@ class IclNuim(RgbdDataset):
     licence = "Creative Commons Attribution 3.0"
     layout = "rgb/*.png with depth/*.png\n*/rgb/*.png\n*-color/*.jpg with *-depth-clean/*.png"
     measured = "depth by ray tracing of modelled rooms, stacks rendered"
-
-    def __init__(self, root: Path | str, split: str | None = None, *, every: int = 1) -> None:
-        if every < 1:
-            raise DatasetError(f"every is {every}; it must be 1 or more frames")
-        self._every = every
-        super().__init__(root, split)
 
     def photograph(self, scene: str) -> Photograph:
         """A frame."""

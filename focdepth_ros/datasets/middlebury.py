@@ -190,22 +190,5 @@ def _numbers(text: str, count: int, path: Path) -> list[float]:
 
 def _read_disparity(path: Path) -> FloatImage:
     """Disparities, (H, W) in pixels of the file's own scale, NaN where not known."""
-    stored = _read_pfm(path) if path.suffix == ".pfm" else read_raw(path)
+    stored = read_raw(path)
     return np.where(np.isfinite(stored) & (stored > 0), stored, np.nan).astype(np.float32)
-
-
-def _read_pfm(path: Path) -> FloatImage:
-    # OpenCV would apply the scale of the header, which here is the sign of the byte order and
-    # else means nothing: some files have 1/255 there.
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such file; the dataset is not complete")
-    try:
-        kind, size, scale, data = path.read_bytes().split(b"\n", 3)
-        width, height = map(int, size.split())
-        values = np.frombuffer(data, "<f4" if float(scale) < 0 else ">f4")
-        rows = values.reshape(height, width)
-    except ValueError as error:
-        raise DatasetError(f"{path}: is no PFM file, or a damaged one; get it once more") from error
-    if kind.strip() != b"Pf":
-        raise DatasetError(f"{path}: is of the kind {kind!r}; expected b'Pf', one channel")
-    return rows[::-1].astype(np.float32)  # from the bottom to the top

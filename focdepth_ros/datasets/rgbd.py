@@ -6,6 +6,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -132,7 +133,7 @@ class FittedSweep:
         DatasetError
             If all of it is at one depth, or none is known.
         """
-        dioptre = 1.0 / photograph.depth[photograph.depth > 0.0]
+        dioptre = 1.0 / photograph.depth[photograph.depth > 0.0].astype(np.float64)
         if not dioptre.size:
             raise DatasetError("the depth is known of no pixel; leave the scene out")
         low, high = np.percentile(dioptre, (self.outliers, 100.0 - self.outliers))
@@ -170,6 +171,8 @@ class RgbdDataset(Dataset):
             photograph = self.photograph(scene)
             sweep = self.sweep.of(photograph)
         except DatasetError as error:
+            if str(error).startswith(str(self.root)):
+                raise
             raise DatasetError(f"{self.root}: scene '{scene}': {error}") from error
         rendered = render_rgbd(
             photograph.image,
@@ -186,3 +189,26 @@ class RgbdDataset(Dataset):
             all_in_focus=rendered.all_in_focus,
             labels=photograph.labels,
         )
+
+
+class RgbdVideo(RgbdDataset):
+    """Videos, whose neighbouring frames show nearly the same.
+
+    Parameters
+    ----------
+    root, split
+        As for `Dataset`.
+    every : int
+        Take one of so many frames of each video.
+
+    Raises
+    ------
+    DatasetError
+        As `Dataset` does, or if `every` is not 1 or more.
+    """
+
+    def __init__(self, root: Path | str, split: str | None = None, *, every: int = 1) -> None:
+        if every < 1:
+            raise DatasetError(f"every is {every}; it must be 1 or more frames")
+        self._every = every
+        super().__init__(root, split)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from focdepth_ros.datasets.base import ALL
 from focdepth_ros.datasets.files import read_depth_png, read_lines, read_rgb
-from focdepth_ros.datasets.rgbd import Photograph, RgbdDataset
+from focdepth_ros.datasets.rgbd import Photograph, RgbdVideo
 from focdepth_ros.errors import DatasetError
 
 _SPLIT_FILES = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
@@ -15,7 +15,7 @@ _PER_METRE = 1000.0
 _UNKNOWN = (0.0, 65535.0)
 
 
-class SevenScenes(RgbdDataset):
+class SevenScenes(RgbdVideo):
     """RGB-D frames of 7 rooms, 640 x 480.
 
     A scene is one frame, as ``chess/seq-01/frame-000000``. A folder of frames alone is read too,
@@ -25,13 +25,6 @@ class SevenScenes(RgbdDataset):
     camera, and many depths are missing, most of them at edges. The cameras were not calibrated:
     the focal length is what the authors give, the principal point the middle (they give (320,
     240)).
-
-    Parameters
-    ----------
-    root, split
-        As for `Dataset`.
-    every : int
-        Take one of so many frames of each sequence; neighbours show nearly the same.
 
     References
     ----------
@@ -46,12 +39,6 @@ class SevenScenes(RgbdDataset):
     layout = "*/seq-*/frame-*.color.png\nframe-*.color.png or .jpg"
     measured = "depth by a Kinect (structured light), stacks rendered"
     splits = (ALL, *_SPLIT_FILES)
-
-    def __init__(self, root: Path | str, split: str | None = None, *, every: int = 1) -> None:
-        if every < 1:
-            raise DatasetError(f"every is {every}; it must be 1 or more frames")
-        self._every = every
-        super().__init__(root, split)
 
     def photograph(self, scene: str) -> Photograph:
         """A frame."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from focdepth_ros.datasets.files import read_depth_png, read_lines, read_rgb
-from focdepth_ros.datasets.rgbd import Photograph, RgbdDataset
+from focdepth_ros.datasets.rgbd import Photograph, RgbdVideo
 from focdepth_ros.errors import DatasetError
 
 _PER_METRE = 5000.0
@@ -22,7 +22,7 @@ _CAMERAS = {
 }
 
 
-class TumRgbd(RgbdDataset):
+class TumRgbd(RgbdVideo):
     """RGB-D frames, 640 x 480, of the sequences ``rgbd_dataset_freiburg*``.
 
     A scene is a picture with the depths nearest in time, at most 0.02 s away; it is named by the
@@ -31,13 +31,6 @@ class TumRgbd(RgbdDataset):
 
     The depths are registered to the pictures. Those of freiburg1 and freiburg2 are distorted by
     the lens, which is left as it is.
-
-    Parameters
-    ----------
-    root, split
-        As for `Dataset`.
-    every : int
-        Take one of so many frames of each sequence; neighbours show nearly the same.
 
     References
     ----------
@@ -50,12 +43,6 @@ class TumRgbd(RgbdDataset):
     licence = "Creative Commons Attribution 4.0"
     layout = "rgb.txt with depth.txt\n*/rgb.txt"
     measured = "depth by a structured-light camera, stacks rendered"
-
-    def __init__(self, root: Path | str, split: str | None = None, *, every: int = 1) -> None:
-        if every < 1:
-            raise DatasetError(f"every is {every}; it must be 1 or more frames")
-        self._every = every
-        super().__init__(root, split)
 
     def photograph(self, scene: str) -> Photograph:
         """A frame."""

@@ -110,7 +110,7 @@ class TestBadInput:
     def test_disparity_that_is_cut_off(self, root: Path) -> None:
         path = root / "disparity/TRAIN/A/0001/left/0006.pfm"
         path.write_bytes(path.read_bytes()[:-40])
-        with pytest.raises(DatasetError, match=r"0006\.pfm: cannot be read as an image"):
+        with pytest.raises(DatasetError, match=r"0006\.pfm: is no PFM file"):
             FlyingThings3d(root).load("A/0001/0006")
 
     def test_disparity_of_another_size(self, root: Path) -> None:
