@@ -106,7 +106,7 @@ def test_frame_with_a_missing_file_is_listed_and_names_it(augmented: Path, folde
     path.unlink()
     dataset = IclNuim(augmented)
     assert len(dataset) == 2
-    with pytest.raises(DatasetError, match=rf"scene 'office1/00001': {path}: .*[Nn]o such file"):
+    with pytest.raises(DatasetError, match=rf"{path}: .*[Nn]o such file"):
         dataset.load("office1/00001")
 
 
