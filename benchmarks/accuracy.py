@@ -27,6 +27,7 @@ from rich.table import Table
 from focdepth_ros.backends.registry import create_backend, list_backends
 from focdepth_ros.classical.focus_measure import grey_image
 from focdepth_ros.classical.graph_cut import alpha_expansion
+from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.estimate import depth_from_slice_index
 from focdepth_ros.evaluation.metrics import depth_metrics
@@ -58,7 +59,7 @@ def simulated_stacks(count: int, first_seed: int) -> Iterator[tuple[str, Simulat
         )
 
 
-def middlebury_stacks(folder: Path) -> Iterator[tuple[str, SimulatedStack]]:
+def middlebury_stacks(folder: Path) -> Iterator[tuple[str, LabelledStack]]:
     """Set and stack of the Middlebury scenes."""
     for held_out, kind in ((False, "Middlebury 2001/03"), (True, "Middlebury 2005/06")):
         for scene in track(list(middlebury_scenes(folder, held_out=held_out)), description=kind):
@@ -106,7 +107,9 @@ def main() -> None:
 
     methods = {name: method_of(name) for name in (*usable, _CLASSIC)}
     scores: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
-    stacks = [simulated_stacks(arguments.scenes, arguments.first_seed)]
+    stacks: list[Iterator[tuple[str, SimulatedStack | LabelledStack]]] = [
+        simulated_stacks(arguments.scenes, arguments.first_seed)
+    ]
     if arguments.middlebury:
         stacks.append(middlebury_stacks(arguments.middlebury))
     for source in stacks:

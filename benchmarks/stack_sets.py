@@ -26,6 +26,7 @@ from rgbd_stacks import (
     seven_scenes,
 )
 
+from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.simulation import (
     DEFAULT_FOCUS_DISTANCES,
@@ -60,7 +61,7 @@ class StackCase:
 
     kind: str
     name: str
-    render: Callable[[], SimulatedStack]
+    render: Callable[[], SimulatedStack | LabelledStack]
 
     def load(self, cache: Path | None = None) -> tuple[FocalStack, FloatImage]:
         """The stack and its depth in metres, from the cache if it is there.

@@ -75,6 +75,10 @@ class MessageError(FocdepthError, ValueError):
         self.reason = reason
 
 
+class DatasetError(FocdepthError):
+    """A dataset that is not there, or a file of it that holds something else."""
+
+
 class EvaluationError(FocdepthError, ValueError):
     """A prediction and a ground truth that cannot be compared."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 
 NETWORK_LIBRARIES = ("torch", "timm", "safetensors")
+REPORT_LIBRARIES = ("jinja2",)
 EXPORT_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
 

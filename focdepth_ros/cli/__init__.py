@@ -14,7 +14,9 @@ import typer
 
 import focdepth_ros
 from focdepth_ros.cli.backends import backends
+from focdepth_ros.cli.datasets import datasets
 from focdepth_ros.cli.estimate import estimate
+from focdepth_ros.cli.evaluate import evaluate
 from focdepth_ros.cli.export import export
 from focdepth_ros.cli.pool import pool
 from focdepth_ros.cli.simulate import simulate
@@ -30,7 +32,7 @@ _INTERRUPTED = 130
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
-for _command in (estimate, backends, simulate, pool, train, export):
+for _command in (estimate, backends, datasets, simulate, evaluate, pool, train, export):
     _app.command()(_command)
 _app.add_typer(weights, name="weights")
 

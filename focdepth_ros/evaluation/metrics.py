@@ -2,7 +2,7 @@
 
 All measures are means over the pixels of a mask and NaN where the mask is empty. They are
 those of Eigen et al., "Depth Map Prediction from a Single Image using a Multi-Scale Deep
-Network", NeurIPS 2014, with natural logarithms.
+Network", NeurIPS 2014, with natural logarithms; and the bumpiness of depth from focus.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ DepthImage = NDArray[np.floating[Any]]
 _Values = NDArray[np.float64]
 
 _DELTA_BASE = 1.25
+_MOST_BUMPY = 0.05  # a pixel that is bumpier counts as that
+_SCHARR = 1.0 / 16.0  # with which the weights of a side sum to 1
 
 
 def valid_mask(truth: DepthImage, prediction: DepthImage | None = None) -> Mask:
@@ -62,9 +65,14 @@ def mae(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
     return _mean(lambda p, t: np.abs(p - t), prediction, truth, mask)
 
 
+def mse(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
+    """Mean squared error ``mean (p - t)²`` in square metres; arguments as `mae`."""
+    return _mean(lambda p, t: (p - t) ** 2, prediction, truth, mask)
+
+
 def rmse(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
     """Root of the mean squared error ``sqrt(mean (p - t)²)`` in metres; arguments as `mae`."""
-    return float(np.sqrt(_mean(lambda p, t: (p - t) ** 2, prediction, truth, mask)))
+    return float(np.sqrt(mse(prediction, truth, mask)))
 
 
 def rmse_log(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
@@ -97,9 +105,37 @@ def delta3(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
     return _share_within(_DELTA_BASE**3, prediction, truth, mask)
 
 
+def bumpiness(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
+    """How uneven the error is: mean of the norm of its second derivatives, times 100.
+
+    ``100 mean min(0.05, |H(p - t)|)`` with the Frobenius norm of the Hessian, by Scharr filters
+    applied twice, which make 2 of a slope of 1 per pixel, as everybody who reports it does. A
+    pixel counts where its neighbours, two pixels around, are in the mask, too.
+
+    Parameters
+    ----------
+    prediction, truth, mask
+        As `mae`.
+
+    References
+    ----------
+    Hazirbas et al., "Deep Depth From Focus", ACCV 2018, section 5.1, arXiv 1704.01085; there of
+    disparities, here of depths in metres.
+    """
+    _check_shapes(prediction, truth, mask)
+    error = np.where(mask, prediction.astype(np.float64) - truth, 0.0)
+    first = [cv2.Scharr(error, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for x in (1, 0)]
+    second = [cv2.Scharr(d, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for d in first for x in (1, 0)]
+    uneven = np.sqrt(np.sum(np.square(second), axis=0))
+    whole = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if not whole.any():
+        return float("nan")
+    return float(100.0 * np.minimum(uneven[whole], _MOST_BUMPY).mean())
+
+
 METRICS: dict[str, Callable[[DepthImage, DepthImage, Mask], float]] = {
     metric.__name__: metric
-    for metric in (mae, rmse, rmse_log, abs_rel, sq_rel, delta1, delta2, delta3)
+    for metric in (mae, mse, rmse, rmse_log, abs_rel, sq_rel, delta1, delta2, delta3, bumpiness)
 }
 
 

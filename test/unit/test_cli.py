@@ -17,7 +17,16 @@ from focdepth_ros.image_io import write_image
 from focdepth_ros.stack_io import load_ground_truth, load_stack
 
 CLASSICAL = ("graph_cut", "argmax")
-COMMANDS = ("estimate", "backends", "simulate", "train", "weights", "export")
+COMMANDS = (
+    "estimate",
+    "backends",
+    "datasets",
+    "simulate",
+    "evaluate",
+    "train",
+    "weights",
+    "export",
+)
 ALL_FILES = {
     "depth.npy",
     "depth.png",

@@ -1,0 +1,162 @@
+"""``focdepth evaluate``: backends on a dataset, with a report."""
+
+# ruff: noqa: B008, UP045
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import typer
+
+from focdepth_ros.cli.parameters import settings
+from focdepth_ros.cli.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from focdepth_ros.evaluation.scores import SceneScore
+
+_LEFT_OUT = 1
+
+
+def evaluate(
+    dataset: str = typer.Option(..., "--dataset", "-d", help="See `focdepth datasets`."),
+    path: Path = typer.Option(..., "--path", "-p", metavar="DIR", help="Where it lies."),
+    split: Optional[str] = typer.Option(None, help="[default: the first of the dataset]"),
+    backend: list[str] = typer.Option(
+        [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
+    ),
+    option: list[str] = typer.Option(
+        [],
+        metavar="BACKEND.KEY=VALUE",
+        help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
+    ),
+    scenes: Optional[int] = typer.Option(
+        None, min=1, help="So many scenes, evenly spread. [default: all]"
+    ),
+    output: Optional[Path] = typer.Option(
+        None, "--output", "-o", help="Folder of the results. [default: evaluation/DATASET]"
+    ),
+    resume: bool = typer.Option(
+        False, "--resume", help="Go on with what is in the folder of the results."
+    ),
+    workers: int = typer.Option(1, min=1, help="Processes that share the scenes."),
+    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
+    min_confidence: float = typer.Option(
+        0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
+    ),
+    pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
+) -> None:
+    """Measure backends on a dataset whose depth is known.
+
+    Leaves scores of every scene (scenes.csv), means (summary.json) and a page
+    with tables, pictures, error maps and curves (report.html), which opens
+    without a network. A scene that fails is left out, named, and makes the
+    exit status 1.
+    """
+    from focdepth_ros.backends.registry import backend_config, list_backends
+    from focdepth_ros.errors import EvaluationError
+    from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
+
+    missing = missing_because(REPORT_LIBRARIES, "evaluation")
+    if missing is not None:
+        raise EvaluationError(f"no report can be written here: {missing}")
+    from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
+    from focdepth_ros.evaluation.job import EvaluationJob
+    from focdepth_ros.evaluation.report import write_report
+    from focdepth_ros.evaluation.score_file import ScoreFile
+    from focdepth_ros.evaluation.summary import (
+        SCENES_CSV,
+        SUMMARY_JSON,
+        summarise,
+        write_csv,
+        write_json,
+    )
+
+    usable = [info.name for info in list_backends() if info.unusable_because is None]
+    names = list(dict.fromkeys(backend)) or usable
+    options = _options_by_backend(option, names)
+    job = EvaluationJob(
+        dataset=dataset,
+        root=str(path),
+        split=split,
+        backends={
+            name: settings(options[name], backend_config(name), "--option") for name in names
+        },
+        align=align,
+        min_confidence=min_confidence,
+    )
+    opened = job.open_dataset()
+    job.make_pipelines()  # what is wrong with a backend is said before the work begins
+    chosen = _spread(opened.scenes, scenes)
+    about = {
+        "dataset": opened.title,
+        "path": str(path),
+        "split": opened.split,
+        "scenes": len(chosen),
+        "backends": job.backends,
+        "align": align,
+        "min_confidence": min_confidence,
+    }
+    folder = output or Path("evaluation") / dataset
+    file = ScoreFile(folder, about, resume=resume)
+    with progress(f"Evaluating {len(chosen)} scenes", len(chosen)) as advance:
+        scores = evaluate_dataset(
+            job, chosen, file, pictures=pictures, workers=workers, advance=advance
+        )
+    write_csv(folder / SCENES_CSV, scores)
+    write_json(folder / SUMMARY_JSON, summarise(scores), about)
+    shown = {**about, "backends": ", ".join(names), "scenes": f"{len(chosen)} of {len(opened)}"}
+    report = write_report(folder, f"{opened.title}: depth against the truth", shown, scores)
+    for line in _table(scores):
+        typer.echo(line)
+    typer.echo(f"report: {report}")
+    failed = [score for score in scores if score.error]
+    if failed:
+        typer.echo(f"{len(failed)} of {len(scores)} could not be measured:", err=True)
+        for score in failed:
+            typer.echo(f"  {score.scene}, {score.backend}: {score.error}", err=True)
+        raise typer.Exit(_LEFT_OUT)
+
+
+def _options_by_backend(texts: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for text in texts:
+        name, dot, rest = text.partition(".")
+        if not dot or name not in found:
+            raise typer.BadParameter(
+                f"'{text}' does not begin with a backend that is evaluated and a dot; write it "
+                f"like {names[0]}.KEY=VALUE",
+                param_hint="--option",
+            )
+        found[name].append(rest)
+    return found
+
+
+def _spread(scenes: Sequence[str], count: int | None) -> list[str]:
+    """So many of the scenes, from the first to the last at even distances."""
+    if count is None or count >= len(scenes):
+        return list(scenes)
+    if count == 1:
+        return [scenes[0]]
+    return [scenes[round(i * (len(scenes) - 1) / (count - 1))] for i in range(count)]
+
+
+def _table(scores: Sequence[SceneScore]) -> list[str]:
+    """Lines of the means; no wider than a terminal."""
+    from focdepth_ros.evaluation.summary import summarise
+
+    figures = ("abs_rel", "rmse", "delta1", "coverage", "ause")
+    summaries = summarise(scores)
+    first = max(len("backend"), *(len(item.backend) for item in summaries))
+    names = (*figures, "s/stack", "s after last")
+    lines = [f"{'backend':<{first}}  scenes  " + "  ".join(f"{name:>8}" for name in names)]
+    for item in summaries:
+        values = [*(item.figures[name] for name in figures), item.seconds, item.finish_seconds]
+        numbers = "  ".join(
+            f"{'–' if value != value else format(value, '.4f'):>{max(len(name), 8)}}"
+            for name, value in zip(names, values, strict=True)
+        )
+        lines.append(f"{item.backend:<{first}}  {item.scenes:>6}  {numbers}")
+    return lines

@@ -1,0 +1,1 @@
+"""Focal stacks with ground truth: one file per dataset, one registry."""

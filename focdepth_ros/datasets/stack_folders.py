@@ -1,0 +1,77 @@
+"""Focal stack folders of one's own, as ``focdepth simulate`` and `save_stack` write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from focdepth_ros.datasets.base import Dataset, LabelledStack
+from focdepth_ros.errors import DatasetError, StackFileError
+from focdepth_ros.image_io import IMAGE_SUFFIXES
+from focdepth_ros.slice_files import natural_order
+from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_yaml import STACK_YAML
+
+_MOST_LEVELS = 3  # below the root
+
+
+class StackFolders(Dataset):
+    """A focal stack folder, or a folder of such, up to three levels deep.
+
+    A scene is a folder with a ``stack.yaml`` or at least two images with a number in their
+    names; what lies within it is not looked at. Its name is its path below the root. Lens,
+    intrinsics, focus distances and ground truth are those of its ``stack.yaml``: without focus
+    distances the stack is relative, without ``depth:`` there is no truth.
+    """
+
+    name = "stack_folders"
+    title = "Focal stack folders"
+    homepage = "your own camera, or `focdepth simulate`"
+    licence = "your own, or that of who made them"
+    layout = "\n".join(
+        (
+            "[GROUP/[GROUP/]][STACK/]stack.yaml",
+            "[GROUP/[GROUP/]][STACK/]NUMBER.png (or another image format)",
+        )
+    )
+    measured = "whatever camera made them"
+
+    def _find_scenes(self) -> Sequence[str]:
+        folders = _stack_folders(self.root, _MOST_LEVELS) if self.root.is_dir() else ()
+        self._folders = {_name_below(self.root, folder): folder for folder in folders}
+        return tuple(self._folders)
+
+    def _load(self, scene: str) -> LabelledStack:
+        try:
+            folder = StackFolder.open(self._folders[scene])
+            return LabelledStack(scene, folder.load(), folder.ground_truth())
+        except StackFileError as error:
+            raise DatasetError(str(error)) from error
+
+
+def _stack_folders(folder: Path, levels: int) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        is_folder = {entry.name: entry.is_dir() for entry in entries}
+    if STACK_YAML in is_folder or _has_slices(name for name in is_folder if not is_folder[name]):
+        yield folder
+    elif levels > 0:
+        for name in sorted(is_folder, key=natural_order):
+            if is_folder[name] and not name.startswith("."):
+                yield from _stack_folders(folder / name, levels - 1)
+
+
+def _has_slices(names: Iterable[str]) -> bool:
+    """Whether at least two of the files are images with a number in their names."""
+    numbered = (
+        name
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES
+        and not name.startswith(".")
+        and any(letter.isdigit() for letter in Path(name).stem)
+    )
+    return len(list(numbered)) >= 2
+
+
+def _name_below(root: Path, folder: Path) -> str:
+    return folder.relative_to(root).as_posix() if folder != root else root.resolve().name

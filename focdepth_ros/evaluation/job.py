@@ -1,0 +1,65 @@
+"""What is to be evaluated, as plain values: it can go to other processes and be made there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.datasets.base import Dataset
+from focdepth_ros.datasets.registry import open_dataset
+from focdepth_ros.pipeline import DepthPipeline
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Backends and the dataset that they are evaluated on.
+
+    Parameters
+    ----------
+    dataset : str
+        Name in the registry.
+    root : str
+        Where it lies.
+    split : str or None
+        None: its first one.
+    backends : dict of str to dict
+        Settings by the name of the backend.
+    align : str
+        Method of the alignment.
+    min_confidence : float
+        Pixels of lower confidence count as not answered.
+    """
+
+    dataset: str
+    root: str
+    split: str | None
+    backends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    align: str = "auto"
+    min_confidence: float = 0.0
+
+    def open_dataset(self) -> Dataset:
+        """The dataset.
+
+        Raises
+        ------
+        DatasetError
+        """
+        return open_dataset(self.dataset, self.root, self.split)
+
+    def make_pipelines(self) -> dict[str, DepthPipeline]:
+        """A pipeline for every backend, by its name.
+
+        Raises
+        ------
+        BackendUnavailableError, OptionError
+        """
+        return {
+            name: DepthPipeline(
+                create_backend(name, **options),
+                alignment=AlignmentConfig(method=self.align),
+                min_confidence=self.min_confidence,
+            )
+            for name, options in self.backends.items()
+        }

@@ -1,0 +1,164 @@
+"""Backends on a dataset, scores on disk, and what of it goes on after a failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.datasets.base import LabelledStack
+from focdepth_ros.errors import EvaluationError
+from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
+from focdepth_ros.evaluation.job import EvaluationJob
+from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.evaluation.score_file import SCORES, ScoreFile
+from focdepth_ros.evaluation.scores import SceneScore, score_estimate
+from focdepth_ros.evaluation.summary import summarise
+from focdepth_ros.stack_io import load_ground_truth, load_stack
+
+SCENES = ("a/far", "a/near", "b")
+
+
+def job(root: Path, **changes: object) -> EvaluationJob:
+    plain = EvaluationJob("stack_folders", str(root), None, {"argmax": {}}, align="none")
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def score_file(folder: Path, *, resume: bool = False, **settings: object) -> ScoreFile:
+    return ScoreFile(folder, {"dataset": "stack_folders", **settings}, resume=resume)
+
+
+def test_scores_are_those_of_the_backend_itself(stack_folders: Path, tmp_path: Path) -> None:
+    scores = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path))
+    assert [score.scene for score in scores] == list(SCENES)
+    for score in scores:
+        answer = create_backend("argmax").estimate(load_stack(stack_folders / score.scene))
+        truth = load_ground_truth(stack_folders / score.scene)
+        assert truth is not None
+        expected = depth_metrics(answer.depth, truth)
+        assert {name: score.figures[name] for name in expected} == pytest.approx(
+            expected, abs=1e-12
+        )
+        assert (score.slices, score.height, score.width) == (4, 48, 64)
+        assert score.seconds >= score.finish_seconds > 0.0
+        assert not score.error
+    files = {path.name for path in (tmp_path / "pictures").rglob("*.jpg")}
+    assert files == {"image.jpg", "truth.jpg", "argmax-depth.jpg", "argmax-error.jpg"}
+
+
+def test_what_fails_is_named_and_the_rest_goes_on(stack_folders: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(stack_folders, tmp_path / "stacks"))
+    broken = next((root / "a/near").glob("*.png"))
+    broken.write_bytes(b"no picture")
+    scores = evaluate_dataset(job(root), SCENES, score_file(tmp_path / "out"))
+    errors = {score.scene: score.error for score in scores}
+    assert broken.name in errors["a/near"]
+    assert errors["a/far"] == errors["b"] == ""
+    (summary,) = summarise(scores)
+    assert (summary.scenes, summary.failed) == (2, 1)
+
+
+def test_an_evaluation_goes_on_where_it_ended(stack_folders: Path, tmp_path: Path) -> None:
+    whole = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path), pictures=False)
+    lines = (tmp_path / SCORES).read_text().splitlines(keepends=True)
+    # As if it had been killed while it wrote the last one.
+    (tmp_path / SCORES).write_text("".join(lines[:2]) + lines[2][:40])
+    file = score_file(tmp_path, resume=True)
+    assert [score.scene for score in file.scores] == ["a/far", "a/near"]
+    steps: list[int] = []
+    again = evaluate_dataset(
+        job(stack_folders), SCENES, file, pictures=False, advance=lambda: steps.append(1)
+    )
+    assert len(steps) == len(SCENES)
+    # Not measured again: even the seconds are the same.
+    assert [score.seconds for score in again[:2]] == [score.seconds for score in whole[:2]]
+    assert again[2].seconds != whole[2].seconds
+    np.testing.assert_equal(again[2].figures, whole[2].figures)
+    assert len((tmp_path / SCORES).read_text().splitlines()) == 3
+
+
+def test_scores_of_something_else_are_kept(tmp_path: Path) -> None:
+    score_file(tmp_path, split="all").add(SceneScore("a", "argmax", error="why"))
+    with pytest.raises(EvaluationError, match="go on with it by --resume"):
+        score_file(tmp_path, split="all")
+    with pytest.raises(EvaluationError, match="has scores with split 'all', now it is 'test'"):
+        score_file(tmp_path, resume=True, split="test")
+    assert score_file(tmp_path, resume=True, split="all").has("a", "argmax")
+    (tmp_path / SCORES).write_text('{"scene": 1}\n{"scene": 2}\n')
+    with pytest.raises(EvaluationError, match="line 1: is no score"):
+        score_file(tmp_path, resume=True, split="all")
+
+
+def test_scores_survive_being_written_down() -> None:
+    score = SceneScore("s", "b", {"mae": 1.5, "ause": math.nan}, (0.5, math.nan), 1.0, 0.5, 3)
+    again = SceneScore.from_dict(json.loads(json.dumps(score.to_dict())))
+    assert dataclasses.replace(again, figures={}, curve=()) == dataclasses.replace(
+        score, figures={}, curve=()
+    )
+    np.testing.assert_equal((again.figures, again.curve), (score.figures, score.curve))
+
+
+def test_workers_give_the_same_scores(stack_folders: Path, tmp_path: Path) -> None:
+    alone = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path / "1"), pictures=False)
+    shared = evaluate_dataset(
+        job(stack_folders), SCENES, score_file(tmp_path / "2"), pictures=False, workers=2
+    )
+    np.testing.assert_equal(
+        [(s.scene, s.figures) for s in shared], [(s.scene, s.figures) for s in alone]
+    )
+
+
+def test_a_relative_truth_is_fitted(stack_folders: Path) -> None:
+    stack = load_stack(stack_folders / "b")
+    truth = load_ground_truth(stack_folders / "b")
+    assert truth is not None
+    estimate = create_backend("argmax").estimate(stack)
+
+    def score(depth: np.ndarray, *, is_metric: bool) -> SceneScore:
+        sample = LabelledStack("b", stack, depth, is_metric=is_metric)
+        return score_estimate(sample, "argmax", estimate, seconds=1.0, finish_seconds=0.5)
+
+    # In another unit and with another zero of the inverse depth: the order and shape are left.
+    other = (1.0 / (3.0 / truth + 2.0)).astype(np.float32)
+    fitted = score(other, is_metric=False)
+    assert fitted.aligned
+    assert fitted.figures["abs_rel"] < 0.2 < score(other, is_metric=True).figures["abs_rel"]
+    assert not score(truth, is_metric=True).aligned
+
+
+def test_without_a_truth_there_is_no_score(stack_folders: Path) -> None:
+    stack = load_stack(stack_folders / "b")
+    estimate = create_backend("argmax").estimate(stack)
+    with pytest.raises(EvaluationError, match="depth is not known"):
+        score_estimate(
+            LabelledStack("b", stack), "argmax", estimate, seconds=1.0, finish_seconds=0.5
+        )
+
+
+def test_means_are_of_the_scenes_that_all_answered() -> None:
+    def score(scene: str, backend: str, value: float) -> SceneScore:
+        figures = dict.fromkeys(
+            ("mae", "mse", "rmse", "rmse_log", "abs_rel", "sq_rel", "delta1", "delta2", "delta3"),
+            value,
+        )
+        figures.update(dict.fromkeys(("bumpiness", "coverage", "ause", "psnr", "ssim"), value))
+        return SceneScore(scene, backend, figures, (value, value), value, value, 3)
+
+    scores = [
+        score("1", "x", 1.0),
+        score("2", "x", 2.0),
+        score("3", "x", 30.0),
+        score("1", "y", 3.0),
+        score("2", "y", 5.0),
+        SceneScore("3", "y", error="out of memory"),
+    ]
+    x, y = summarise(scores)
+    assert (x.scenes, x.failed, y.scenes, y.failed) == (2, 0, 2, 1)
+    assert (x.figures["mae"], y.figures["mae"]) == (1.5, 4.0)
+    assert x.curve == (1.5, 1.5)
