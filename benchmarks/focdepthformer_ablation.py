@@ -32,6 +32,7 @@ from focdepth_ros.training.config import (
     SourceSettings,
     TrainingConfig,
     ValidationSettings,
+    changed_settings,
     load_training_config,
 )
 from focdepth_ros.training.loop import train
@@ -125,8 +126,14 @@ def trained(
     config = training_config(variant, folder, arguments)
     checkpoint = folder / CHECKPOINT_NAME
     begun = checkpoint.is_file()
-    if begun and torch.load(checkpoint, weights_only=True)["config"] != config.to_dict():
-        raise SystemExit(f"{folder} was trained with other settings; choose another --output")
+    if begun:
+        before = torch.load(checkpoint, weights_only=True)["config"]
+        changes = changed_settings(before, config.to_dict())
+        if changes:
+            told = ", ".join(f"{key}: {change}" for key, change in changes.items())
+            raise SystemExit(
+                f"{folder} was trained with other settings ({told}); choose another --output"
+            )
 
     def say(line: str) -> None:
         console.print(f"{name}: {line}", markup=False, highlight=False)

@@ -12,7 +12,8 @@ depth that rgbd_stacks.py describes; what is missing is left out with a message.
   cameras than the default one.
 
 ``--stackmff-code`` and ``--stackmff-weights`` add the official StackMFF-V2, as it is and with its
-pictures blurred first (see stackmff_official.py). During development ``--sets
+pictures blurred first (see stackmff_official.py). Where ``--stackmff-scenes`` gives it the first
+stacks of each set only, a table of its own has all methods on these. During development ``--sets
 val_sim,val_middlebury`` keeps away from what is held out.
 """
 
@@ -21,11 +22,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -55,6 +57,7 @@ Scores = dict[str, dict[str, list[Score]]]
 _BASELINE = "graph_cut"
 _HALF = KEPT_SHARES.index(0.5)
 _ERRORS = ("abs_rel", "rmse")
+_AUSE_SHARES = (np.arange(100) + 0.5) / 100
 
 console = Console(width=160)
 
@@ -123,21 +126,43 @@ def score(method: Method, stack: FocalStack, depth: FloatImage) -> Score:
     row["curve_abs_rel"] = sparsification_curve(relative, sure)
     row["curve_rmse"] = np.sqrt(sparsification_curve(squared, sure))
     row["ause_abs_rel"] = area_under_sparsification_error(relative, sure)
-    row["ause_rmse"] = area_under_sparsification_error(squared, sure)
+    row["ause_rmse"] = rooted_ause(squared, sure)
     return row
 
 
+def rooted_ause(squared: NDArray[np.float64], sure: FloatImage) -> float:
+    """AUSE of the rmse: as of the mean, but of the roots of the curves, which are tabulated."""
+    ours, best = (
+        np.sqrt(sparsification_curve(squared, order, _AUSE_SHARES)) for order in (sure, -squared)
+    )
+    everything = float(np.sqrt(squared.mean())) if squared.size else 0.0
+    return float((ours - best).mean() / everything) if everything > 0.0 else float("nan")
+
+
 def score_set(
-    kind: str, cases: list[StackCase], methods: dict[str, Method], cache: Path | None
+    kind: str,
+    cases: list[StackCase],
+    methods: dict[str, Method],
+    cache: Path | None,
+    most: Mapping[str, int],
 ) -> dict[str, list[Score]]:
-    """Figures of all methods on the stacks of a set."""
+    """Figures of all methods on the stacks of a set, or on the first of them as `most` says."""
     rows: dict[str, list[Score]] = {name: [] for name in methods}
     silent = not console.is_terminal
     for case in track(cases, description=kind, console=console, disable=silent):
         stack, depth = case.load(cache)
         for name, method in methods.items():
-            rows[name].append({"stack": case.name, **score(method, stack, depth)})
+            if len(rows[name]) < most.get(name, len(cases)):
+                rows[name].append({"stack": case.name, **score(method, stack, depth)})
     return rows
+
+
+def first_stacks(scores: Scores, names: Iterable[str], most: int | None = None) -> Scores:
+    """Some of the methods, on at most so many stacks of each set: the same for all of them."""
+    names = list(names)
+    return {
+        kind: {name: by_method[name][:most] for name in names} for kind, by_method in scores.items()
+    }
 
 
 def mean(rows: list[Score], key: str) -> Any:
@@ -219,6 +244,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--stackmff-code", type=Path, metavar="DIR", help="checkout of its code")
     parser.add_argument("--stackmff-weights", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--stackmff-scenes", type=int, metavar="N", help="most stacks of each set that it is given"
+    )
     parser.add_argument("--slices", default="", help="numbers of slices, like 3,5,10,20,40")
     parser.add_argument("--sizes", default="", help="image sizes, like 320x240,640x480,1920x1080")
     parser.add_argument("--ranges", action="store_true", help="other ranges and spacings too")
@@ -228,8 +256,9 @@ def parse_arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures here too")
     arguments = parser.parse_args()
-    if min(arguments.scenes, arguments.sweep_scenes) < 1:
-        parser.error("--scenes and --sweep-scenes must be at least 1")
+    counts = (arguments.scenes, arguments.sweep_scenes, arguments.stackmff_scenes)
+    if any(count is not None and count < 1 for count in counts):
+        parser.error("--scenes, --sweep-scenes and --stackmff-scenes must be at least 1")
     for name in ("sets", "backends", "slices", "sizes"):
         parts = [part.strip() for part in getattr(arguments, name).split(",")]
         setattr(arguments, name, [part for part in parts if part])
@@ -252,7 +281,11 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     methods = backend_methods(arguments.backends, arguments.settings)
-    methods |= stackmff_methods(arguments.stackmff_code, arguments.stackmff_weights)
+    most: dict[str, int] = {}
+    official = stackmff_methods(arguments.stackmff_code, arguments.stackmff_weights)
+    if arguments.stackmff_scenes:
+        most = dict.fromkeys(official, arguments.stackmff_scenes)
+    methods |= official
     if not methods:
         raise SystemExit("no method is left to be measured")
 
@@ -263,10 +296,18 @@ def main() -> None:
         except FileNotFoundError as error:
             console.print(f"{kind} is left out: {error}")
             continue
-        scores[kind] = score_set(kind, cases, methods, arguments.cache)
-    if scores:
-        console.print(accuracy_table(scores, "over all pixels, means of the stacks", total=True))
-        console.print(sparsification_table(scores))
+        if not cases:
+            console.print(f"{kind} is left out: there is no stack of it in {arguments.rgbd}")
+            continue
+        scores[kind] = score_set(kind, cases, methods, arguments.cache, most)
+    on_all = first_stacks(scores, [name for name in methods if name not in most])
+    if any(on_all.values()):
+        console.print(accuracy_table(on_all, "over all pixels, means of the stacks", total=True))
+        console.print(sparsification_table(on_all))
+    if scores and most:
+        title = f"over all pixels, means of the first {arguments.stackmff_scenes} stacks of a set"
+        shared = first_stacks(scores, methods, arguments.stackmff_scenes)
+        console.print(accuracy_table(shared, title, total=True))
 
     cameras = sweep_sets(
         arguments.slices,
@@ -275,7 +316,8 @@ def main() -> None:
         scenes=arguments.sweep_scenes,
     )
     others = {
-        kind: score_set(kind, cases, methods, arguments.cache) for kind, cases in cameras.items()
+        kind: score_set(kind, cases, methods, arguments.cache, {})
+        for kind, cases in cameras.items()
     }
     if others:
         console.print(accuracy_table(others, "simulated scenes, other cameras", total=False))

@@ -47,11 +47,12 @@ _TRAINING_SHAPE = (8, 224, 224)  # slices, height, width
 _TRAINING_STEPS = 10
 _MEGABYTE = 2**20
 
-#: Times in milliseconds that were aimed at, by network, device, and column of the table.
+#: Times in milliseconds that were aimed at, by network, device, and column of the table. On a CPU
+#: whoever waits for the answer waits for the encoding of the last frame, too.
 _TARGETS = {
     ("small", "cuda"): {"whole": 6.0, "finish": 1.5},
     ("base", "cuda"): {"whole": 12.0},
-    ("shipped", "cpu"): {"finish": 700.0},
+    ("shipped", "cpu"): {"latency": 700.0},
 }
 
 
@@ -291,7 +292,7 @@ def sweep_cases(arguments: argparse.Namespace, console: Console) -> list[Case]:
 def sweep_table(cases: list[Case]) -> Table:
     """Measure sweeps."""
     columns = {
-        "frame": "per frame", "finish": "after the last", "latency": "last frame to answer",
+        "frame": "per frame", "finish": "finish alone", "latency": "last frame to answer",
         "streamed": "all, streamed", "whole": "stack at once",
     }  # fmt: skip
     table = Table(

@@ -36,13 +36,12 @@ from focdepth_ros.simulation import (
     render_random_sweep,
     render_stack,
 )
-from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
+from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED, FIRST_VALIDATION_SEED
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, Lens, Slice
 
 HELD_OUT_SETS = ("sim", "middlebury", "7scenes", "icl")
 VALIDATION_SETS = ("val_sim", "val_middlebury")
 
-_FIRST_VALIDATION_SEED = 900
 _SWEEP_SLICES = 10
 _NEAR, _FAR = 0.4, 4.0  # m
 _BEHIND_FOCUS = 1.05  # of the nearest thing, over the first focus distance
@@ -102,7 +101,7 @@ def stack_set(kind: str, rgbd: Path | None, scenes: int) -> Iterator[StackCase]:
         If the photographs of the set are not there.
     """
     if kind in ("sim", "val_sim"):
-        first = FIRST_HELD_OUT_SEED if kind == "sim" else _FIRST_VALIDATION_SEED
+        first = FIRST_HELD_OUT_SEED if kind == "sim" else FIRST_VALIDATION_SEED
         for seed in range(first, first + scenes):
             yield StackCase(kind, str(seed), partial(_default_sweep, seed))
         return

@@ -46,7 +46,10 @@ class BackendError(FocdepthError):
 
 
 class DeviceError(BackendError):
-    """A GPU, or another device, that failed a backend and may need some time to recover."""
+    """A device, such as a GPU, that failed a backend or answered what is no number.
+
+    It may need some time to recover.
+    """
 
 
 class WeightsError(FocdepthError):

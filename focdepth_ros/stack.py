@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,12 @@ class Slice:
         if self.focus_distance is None:
             raise RelativeStackError("slice has no focus distance; give one in metres")
         return 1.0 / self.focus_distance
+
+    @property
+    def rounded_dioptre(self) -> np.float32:
+        """`dioptre` in the precision of the backends, in which two distances may be the same."""
+        with np.errstate(over="ignore"):
+            return np.float32(self.dioptre)
 
 
 @dataclass(frozen=True)
@@ -213,11 +220,11 @@ class FocalStack:
             reference = order.index(reference)
             slices = tuple(slices[i] for i in order)
             dioptres = np.array([item.dioptre for item in slices])
-            if np.any(np.diff(dioptres) == 0.0):
-                i = int(np.argmin(np.abs(np.diff(dioptres))))
-                raise StackError(
-                    f"two slices share the focus distance {slices[i].focus_distance} m; keep one"
-                )
+            for near, far in pairwise(slices):
+                if near.rounded_dioptre == far.rounded_dioptre:
+                    raise StackError(
+                        f"two slices share the focus distance {near.focus_distance} m; keep one"
+                    )
         if intrinsics is not None and slices[0].size != (intrinsics.height, intrinsics.width):
             raise StackError(
                 f"slices are {slices[0].size[1]}x{slices[0].size[0]} px, camera intrinsics are "

@@ -74,10 +74,10 @@ class SweepSpec:
         if not self.metric:
             return False
         # Of distances that differ by a rounding error the dioptres can be equal.
-        dioptres = [taken.dioptre for taken in before]
-        if item.dioptre not in dioptres:
+        dioptres = [taken.rounded_dioptre for taken in before]
+        if item.rounded_dioptre not in dioptres:
             return False
-        if item.dioptre != dioptres[-1]:
+        if item.rounded_dioptre != dioptres[-1]:
             raise SliceError(
                 f"the sweep already has a slice at {item.focus_distance} m; give each focus "
                 "distance once"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_i
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.classical.torch_device import choose_device, cuda_missing_because
-from focdepth_ros.errors import WeightsError
+from focdepth_ros.errors import BackendUnavailableError, WeightsError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
 from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
 from focdepth_ros.options import check_options, option
@@ -32,7 +31,6 @@ _NAME = "focdepthformer"
 _RELATIVE_START = 3.0
 _RELATIVE_STEP = 0.25
 
-_MAX_CACHED_PIXELS = 64_000_000  # of the slices whose features are kept; at 64 bytes each or so
 _AIF_MEDIAN = 5  # px of half the resolution
 
 
@@ -91,12 +89,18 @@ class FocDepthFormerBackend(Backend):
         self._config = config = config or FocDepthFormerSettings()
         file = choose_weights(config.weights, _NAME)
         device = choose_device(config.device)
-        from focdepth_ros.models.inference import load_runner
+        try:
+            from focdepth_ros.models.inference import load_runner
+        except (ImportError, OSError, RuntimeError) as error:  # such as of a broken torchvision
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BackendUnavailableError(
+                f"backend '{_NAME}' cannot be used here: its libraries cannot be imported: "
+                f"{reason}; install focdepth_ros[torch] again"
+            ) from error
 
         self._runner = load_runner(
             file, device, precision=config.precision, compilation=config.compile
         )
-        self._seen = _FeatureCache()
 
     @classmethod
     def unusable_because(cls, config: FocDepthFormerSettings | None = None) -> str | None:
@@ -112,22 +116,17 @@ class FocDepthFormerBackend(Backend):
     def start(self, spec: SweepSpec) -> FocDepthFormerAccumulator:
         with self._runner.failures_named():
             self._runner.warm_up(spec.height, spec.width)
-        return FocDepthFormerAccumulator(spec, self._runner, self._seen, self._config)
+        return FocDepthFormerAccumulator(spec, self._runner, self._config)
 
 
 class FocDepthFormerAccumulator(Accumulator):
     """A sweep on its way through the `focdepthformer` backend."""
 
     def __init__(
-        self,
-        spec: SweepSpec,
-        runner: SweepRunner,
-        seen: _FeatureCache,
-        config: FocDepthFormerSettings,
+        self, spec: SweepSpec, runner: SweepRunner, config: FocDepthFormerSettings
     ) -> None:
         self._spec = spec
         self._runner = runner
-        self._seen = seen
         self._config = config
         self._slices: list[Slice] = []
         self._state: SweepState | None = None
@@ -148,7 +147,11 @@ class FocDepthFormerAccumulator(Accumulator):
         order, positions = near_to_far(self._slices, metric=self._spec.metric)
         assert self._state is not None
         with self._runner.failures_named():
-            answer = self._runner.decode(self._state, order)
+            answer = self._runner.decode(
+                self._state,
+                order,
+                wants_sharpest=self._spec.all_in_focus and self._config.all_in_focus == "sharpness",
+            )
         solved = time.perf_counter()
         slice_index = answer.slice_index
         images = [self._slices[number] for number in order]
@@ -180,15 +183,15 @@ class FocDepthFormerAccumulator(Accumulator):
         if not self._spec.metric:  # its dioptre is that of its place in this sweep
             dioptre = _RELATIVE_START - _RELATIVE_STEP * len(self._slices)
             return self._runner.encode(item, dioptre)
-        features = self._seen.get(item)
+        features = self._runner.seen.get(item)
         if features is None:
             features = self._runner.encode(item, item.dioptre)
-            self._seen.keep(item, features)
+            self._runner.seen.keep(item, features)
         return features
 
     def _picture(self, answer: Answer, slices: list[Slice]) -> ImageArray:
         positions: FloatImage = answer.slice_index
-        if self._config.all_in_focus == "sharpness" and answer.sharpest is not None:
+        if answer.sharpest is not None:
             sharpest = cv2.medianBlur(answer.sharpest, _AIF_MEDIAN)
             positions = enlarge(np.asarray(sharpest, np.float32), positions.shape)
         images = [item.image for item in slices]
@@ -198,24 +201,11 @@ class FocDepthFormerAccumulator(Accumulator):
         return sample_all_in_focus(images, positions, masks)
 
 
-class _FeatureCache:
-    """What the network saw in slices that are still in use, so far as there is room for it."""
-
-    def __init__(self) -> None:
-        self._features: WeakKeyDictionary[Slice, SliceFeatures] = WeakKeyDictionary()
-
-    def get(self, item: Slice) -> SliceFeatures | None:
-        return self._features.get(item)
-
-    def keep(self, item: Slice, features: SliceFeatures) -> None:
-        height, width = item.size
-        if (len(self._features) + 1) * height * width <= _MAX_CACHED_PIXELS:
-            self._features[item] = features
-
-
 def _weights_missing_because() -> str | None:
     try:
-        choose_weights("", _NAME)
+        path = choose_weights("", _NAME).path
     except WeightsError as error:
         return str(error)
+    if not path.is_file():
+        return f"its weights {path} are missing; install the package again"
     return None

@@ -103,6 +103,8 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
         If it is a network whose weights are missing, damaged, or of another network.
     OptionError
         If the backend has no such option, or the value is out of range.
+    DeviceError
+        If the device fails at once, or has too little memory for the weights.
     """
     backend_class = _backend_class(choose_backend(name))
     known = [item.name for item in fields(backend_class.config_class)]

@@ -25,14 +25,17 @@ def pool(
     out: Path = typer.Argument(..., metavar="OUT", help="Folder to fill."),
     stacks: int = typer.Option(400, min=1, help="How many the folder is to hold in the end."),
     scenes: Scenes = typer.Option(
-        Scenes.LAYERS, help="Random shapes covered with photographs, or ray-traced rooms."
+        Scenes.LAYERS, help="Random shapes covered with textures, or ray-traced rooms."
     ),
     textures: list[Path] = typer.Option(
-        [], metavar="DIR", help="Folder of photographs to texture with; may be repeated."
+        [],
+        metavar="DIR",
+        help="Folder of photographs to texture with; may be repeated. Without it there are "
+        "patterns only: the pictures of scikit-image are kept for the scenes of the evaluation.",
     ),
     size: str = typer.Option("480x360", metavar="WxH", help="Width and height in pixels."),
     least: int = typer.Option(6, min=2, help="Fewest slices of a stack."),
-    most: int = typer.Option(14, min=2, help="Most slices of a stack."),
+    most: int = typer.Option(20, min=2, help="Most slices of a stack."),
     seed: int = typer.Option(0, min=0, help="The same seed makes the same pool."),
     processes: Optional[int] = typer.Option(
         None, min=1, help="How many render at a time; by default one per processor."
@@ -42,7 +45,8 @@ def pool(
 
     Without a GPU rendering takes longer than training does; from a pool every
     batch takes other crops, slices, colours and noise. Stacks that are there
-    are kept: what was interrupted is gone on with, a pool can grow.
+    are kept: what was interrupted is gone on with, a pool can grow. They are
+    all of one kind, which pool.yaml in the folder tells.
     """
     from focdepth_ros.errors import BackendUnavailableError, OptionError
     from focdepth_ros.libraries import missing_because

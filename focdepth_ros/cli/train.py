@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Optional
 
@@ -31,32 +32,22 @@ def train(
     """Train a network as the file CONFIG says.
 
     Ctrl-C ends the current step, writes a checkpoint and stops; --resume
-    goes on from there as if nothing had happened.
+    goes on from there as if nothing had happened, on a GPU exactly so with
+    run.deterministic.
     """
+    from focdepth_ros.errors import BackendUnavailableError
+    from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
     from focdepth_ros.training.config import load_training_config
 
     changes = list(set_)
     if steps is not None:
         changes.append(f"schedule.steps={steps}")
     if output is not None:
-        changes.append(f"run.output='{output}'")
+        changes.append(f"run.output={json.dumps(str(output), ensure_ascii=False)}")
     settings = load_training_config(config, changes)
-    _check_torch()
-
+    missing = missing_because((*NETWORK_LIBRARIES, "lightning_fabric"), "training")
+    if missing:
+        raise BackendUnavailableError(missing)
     from focdepth_ros.training.loop import train as run_training
 
     run_training(settings, resume=resume, bar=progress, say=typer.echo)
-
-
-def _check_torch() -> None:
-    """Say what to install where the packages for training are missing."""
-    from importlib.util import find_spec
-
-    from focdepth_ros.errors import BackendUnavailableError
-
-    missing = [name for name in ("torch", "timm", "lightning_fabric") if find_spec(name) is None]
-    if missing:
-        raise BackendUnavailableError(
-            f"training needs {', '.join(missing)}, which is not installed; "
-            "pip install 'focdepth_ros[training]'"
-        )

@@ -42,6 +42,7 @@ def verify(
     ),
 ) -> None:
     """Check the checksums, and that the weights fit their network."""
+    from focdepth_ros.errors import WeightsError
     from focdepth_ros.weights_index import SUFFIX, WeightsFile, find_weights, shipped_weights
 
     if name is not None and name.endswith(SUFFIX):
@@ -50,8 +51,14 @@ def verify(
     entries = shipped_weights() if name is None else (find_weights(name),)
     if not entries:
         typer.echo("no weights come with this package")
+    faults = []
     for entry in entries:
-        _verify(entry.name, WeightsFile(entry.path, entry.sha256), entry)
+        try:
+            _verify(entry.name, WeightsFile(entry.path, entry.sha256), entry)
+        except WeightsError as error:
+            faults.append(str(error))
+    if faults:
+        raise WeightsError("; ".join(faults))
 
 
 @weights.command()

@@ -20,10 +20,14 @@ _Found = TypeVar("_Found")
 Recorder = Callable[[Callable[[], Any]], tuple[Any, Callable[[], None]]]
 
 _WARM_UPS = 3
+_SEEN_ONCE = 64  # shapes that are remembered until they come again
 
 
 class CapturedFunction(Generic[_Given, _Found]):
     """A function that is recorded for every shape of what it is given, and then played back.
+
+    Recording takes several calls' time, and many shapes come only once. So the first call with
+    one is just made, and the second is recorded.
 
     Parameters
     ----------
@@ -43,6 +47,7 @@ class CapturedFunction(Generic[_Given, _Found]):
         self._record = record
         self._limit = limit
         self._recordings: OrderedDict[Hashable, _Recording] = OrderedDict()
+        self._seen_once: OrderedDict[Hashable, None] = OrderedDict()
 
     def __call__(self, *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
         """What the function answers, in memory of its own."""
@@ -50,26 +55,37 @@ class CapturedFunction(Generic[_Given, _Found]):
         key = _signature(given)
         recording = self._recordings.pop(key, None)
         if recording is None:
+            if key not in self._seen_once:
+                self._seen_once[key] = None
+                if len(self._seen_once) > _SEEN_ONCE:
+                    self._seen_once.popitem(last=False)
+                return self._function(*args, **kwargs)
             recording = _Recording(self._function, given, self._record)
+            del self._seen_once[key]
         self._recordings[key] = recording
         if len(self._recordings) > self._limit:
             self._recordings.popitem(last=False)
         return cast(_Found, recording.play(given))
+
+    def clear(self) -> None:
+        """Forget the recordings, and what they hold of the device's memory."""
+        self._recordings.clear()
+        self._seen_once.clear()
 
 
 class _Recording:
     """A function at one place in memory, where its arguments are copied to."""
 
     def __init__(self, function: Callable[..., Any], given: Any, record: Recorder) -> None:
-        self._given = [tensor.clone() for tensor in _tensors(given)]
+        self._given = [tensor.clone() for tensor in tensors_in(given)]
         args, kwargs = _rebuilt(given, iter(self._given))
         self._found, self._replay = record(lambda: function(*args, **dict(kwargs)))
 
     def play(self, given: Any) -> Any:
-        for place, tensor in zip(self._given, _tensors(given), strict=True):
+        for place, tensor in zip(self._given, tensors_in(given), strict=True):
             place.copy_(tensor)
         self._replay()
-        return _rebuilt(self._found, (tensor.clone() for tensor in _tensors(self._found)))
+        return _rebuilt(self._found, (tensor.clone() for tensor in tensors_in(self._found)))
 
 
 def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
@@ -88,16 +104,16 @@ def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], No
     return found, graph.replay
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    """The tensors in tuples, dataclasses and dicts, in order."""
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """The tensors in tuples and dataclasses, in order."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, tuple):
         for item in tree:
-            yield from _tensors(item)
+            yield from tensors_in(item)
     elif is_dataclass(tree):
         for field in fields(tree):
-            yield from _tensors(getattr(tree, field.name))
+            yield from tensors_in(getattr(tree, field.name))
 
 
 def _rebuilt(tree: Any, tensors: Iterator[Tensor]) -> Any:
@@ -115,7 +131,9 @@ def _rebuilt(tree: Any, tensors: Iterator[Tensor]) -> Any:
 def _signature(tree: Any) -> Hashable:
     """What must be the same for a recording to fit."""
     if isinstance(tree, Tensor):
-        return (tree.shape, tree.dtype, tree.stride())
+        # The stride of a single row or channel says nothing, and differs.
+        strides = zip(tree.shape, tree.stride(), strict=True)
+        return (tree.shape, tree.dtype, tuple(stride for size, stride in strides if size > 1))
     if isinstance(tree, tuple):
         return tuple(map(_signature, tree))
     if is_dataclass(tree):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ INPUTS = ("images", "dioptres")
 OUTPUTS = ("position", "confidence")
 
 _NEAREST = 3.0  # 1/m, of the sweep on which both are compared
+_LARGEST_DIFFERENCE = 1e-2  # both answers go from 0 to 1; rounding alone makes far less
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def export_onnx(
     *,
     opset: int = DEFAULT_OPSET,
 ) -> float:
-    """Write an ONNX file and compare it with the network.
+    """Write an ONNX file once it has been compared with the network.
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def export_onnx(
     BackendUnavailableError
         If a library that it takes is not installed.
     ExportError
-        If torch cannot export the network, or the file cannot be run.
+        If torch cannot export the network, or what it writes cannot be run or answers otherwise;
+        a file that was there before stays.
     """
     missing = missing_because(EXPORT_LIBRARIES, "export")
     if missing is not None:
@@ -115,13 +118,30 @@ def export_onnx(
     one_shot = OneShot(network, shape).eval()
     sweep = _noise(shape)
     output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_name(f".{os.getpid()}.{output.name}")
+    try:
+        _write(one_shot, sweep, unfinished, opset)
+        difference = _difference(one_shot, unfinished, sweep)
+        if not difference <= _LARGEST_DIFFERENCE:  # NaN fails this comparison too
+            raise ExportError(
+                f"the network as ONNX for {output} differs by {difference:.2g} from that of torch; "
+                f"at most {_LARGEST_DIFFERENCE} is right; take other weights, another opset, or a "
+                "newer torch and onnxscript"
+            )
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return difference
+
+
+def _write(one_shot: OneShot, sweep: tuple[Tensor, Tensor], path: Path, opset: int) -> None:
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of torch about its own code
             torch.onnx.export(
                 one_shot,
                 sweep,
-                output,
+                path,
                 input_names=INPUTS,
                 output_names=OUTPUTS,
                 opset_version=opset,
@@ -134,7 +154,6 @@ def export_onnx(
             f"torch {torch.__version__} cannot write the network as ONNX with opset {opset}: "
             f"{error}; take a newer torch and onnxscript, or opset {DEFAULT_OPSET}"
         ) from error
-    return _difference(one_shot, output, sweep)
 
 
 def _difference(one_shot: OneShot, path: Path, sweep: tuple[Tensor, Tensor]) -> float:
@@ -150,9 +169,14 @@ def _difference(one_shot: OneShot, path: Path, sweep: tuple[Tensor, Tensor]) -> 
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run {path}: {error}"
         ) from error
-    return max(
-        float(np.abs(values - tensor.numpy()).max())
-        for values, tensor in zip(found, expected, strict=True)
+    # Of numpy, since Python's own passes over NaN.
+    return float(
+        np.max(
+            [
+                np.abs(values - tensor.numpy()).max()
+                for values, tensor in zip(found, expected, strict=True)
+            ]
+        )
     )
 
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from focdepth_ros.classical.torch_focus import upload
-from focdepth_ros.errors import BackendError, DeviceError, OptionError
+from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
+from focdepth_ros.models.feature_cache import FeatureCache
 from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
 from focdepth_ros.models.focdepthformer.focus_guide import known_energies, slice_coordinates
 from focdepth_ros.models.focdepthformer.model import (
@@ -27,13 +28,17 @@ from focdepth_ros.models.focdepthformer.model import (
     Prediction,
     SliceFeatures,
     SweepState,
+    known_of,
     normalised_dioptres,
+    without_tokens,
 )
 from focdepth_ros.stack import FloatImage, Slice
 from focdepth_ros.weights_index import WeightsFile
 
 _MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_WITH_BF16 = 8  # compute capability
+# The modules whose weights autocast would cast for every slice.
+_CAST_ONCE = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTMCell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,8 @@ class Answer:
     confidence : (H, W) float32 in [0, 1], or None
         None where the network does not tell.
     sharpest : (ceil(H / 2), ceil(W / 2)) uint8 or uint16, or None
-        Slice in which the finest detail is strongest; None where the network does not measure it.
+        Slice in which the finest detail is strongest; None where that was not asked for or the
+        network does not measure it.
     """
 
     slice_index: FloatImage
@@ -80,21 +86,25 @@ class SweepRunner:
         self, network: FocDepthFormer, device: str, precision: str, compilation: str
     ) -> None:
         self.device = torch.device(device)
-        self.precision = chosen_precision(precision, self.device)
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
+        self.seen = FeatureCache()
+        self._warm: set[tuple[int, int]] = set()
+        self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
+        self._step: Callable[[SweepState | None, SliceFeatures], SweepState] = network.step
+        self._decode: Callable[[SweepState], Prediction] = network.decode
         self.network = network.eval().requires_grad_(False)
         for part in network.modules():
             if isinstance(part, ResidualUnit):
                 part.fold()
         with self.failures_named():
+            self.precision = chosen_precision(precision, self.device)
             self.network.to(self.device, memory_format=torch.channels_last)
-        self._needs_warm_up = self.device.type != "cpu" or compilation != "none"
-        self._warm: set[tuple[int, int]] = set()
-        self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
-        self._step: Callable[[SweepState | None, SliceFeatures], SweepState] = network.step
-        self._decode: Callable[[SweepState], Prediction] = network.decode
+            if self.precision != "fp32":
+                cast_once(self.network, _MIXED[self.precision])
+        self._warm_ups = int(self.device.type != "cpu" or compilation != "none")
         if compilation == "cuda_graphs":
+            self._warm_ups = 2  # a function is recorded when it is called for the second time
             self._encode = CapturedFunction(network.encode, record_cuda_graph)
             self._step = CapturedFunction(network.step, record_cuda_graph)
             self._decode = CapturedFunction(network.decode, record_cuda_graph)
@@ -130,7 +140,7 @@ class SweepRunner:
         before = () if state is None else state.slices
         return replace(stepped, slices=(*before, rest))
 
-    def decode(self, state: SweepState, order: list[int]) -> Answer:
+    def decode(self, state: SweepState, order: list[int], *, wants_sharpest: bool = True) -> Answer:
         """Answer from the slices so far; this waits for the device.
 
         Parameters
@@ -138,18 +148,25 @@ class SweepRunner:
         state : SweepState
         order : list of int
             Of the slices from near to far.
+        wants_sharpest : bool
 
         Raises
         ------
-        BackendError
+        DeviceError
             If the answer is not finite.
         """
         with self._at_work():
+            known = known_of(state.slices)
+            if known is not None:  # for all or for none, so that fewer graphs have to be recorded
+                filled = zip(state.slices, known, strict=True)
+                state = replace(
+                    state, slices=tuple(replace(item, known=mask) for item, mask in filled)
+                )
             prediction = self._decode(state)
             slice_index = self._slice_index(prediction, state, order)
             logits = prediction.confidence_logits
             confidence = None if logits is None else torch.sigmoid(logits[0].float())
-            sharpest = self._sharpest(state, order)
+            sharpest = self._sharpest(state, order) if wants_sharpest else None
             answer = Answer(
                 slice_index.cpu().numpy(),
                 None if confidence is None else confidence.cpu().numpy(),
@@ -157,23 +174,26 @@ class SweepRunner:
             )
         for values in (answer.slice_index, answer.confidence):
             if values is not None and not np.isfinite(values).all():
-                raise BackendError(
+                self.seen.clear()  # what was seen may be broken, too
+                remedy = "" if self.precision == "fp32" else "precision fp32, or "
+                raise DeviceError(
                     f"the network answered NaN for {np.mean(~np.isfinite(values)):.1%} of the "
-                    f"pixels, at {self.precision}; use precision fp32, or other weights"
+                    f"pixels, at {self.precision}; use {remedy}other weights"
                 )
         return answer
 
     def warm_up(self, height: int, width: int) -> None:
         """Run slices of a size through, once for each size, where the first ones would be slow."""
-        if not self._needs_warm_up or (height, width) in self._warm:
+        if not self._warm_ups or (height, width) in self._warm:
             return
         noise = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8)
-        state = None
-        for number, image in enumerate(noise):
-            dioptre = 2.0 - 0.5 * number
-            state = self.step(state, self.encode(Slice(image, 1.0 / dioptre), dioptre))
-        assert state is not None
-        self.decode(state, list(range(len(noise))))
+        for _ in range(self._warm_ups):
+            state = None
+            for number, image in enumerate(noise):
+                dioptre = 2.0 - 0.5 * number
+                state = self.step(state, self.encode(Slice(image, 1.0 / dioptre), dioptre))
+            assert state is not None
+            self.decode(state, list(range(len(noise))))
         self._warm.add((height, width))
 
     @contextmanager
@@ -197,9 +217,14 @@ class SweepRunner:
             raise DeviceError(f"device '{self.device}' failed: {_first_line(error)}") from error
 
     def _let_go(self, error: RuntimeError) -> None:
-        """Free what the failed step held."""
+        """Free what the failed step held, and all that can be calculated anew."""
         if error.__traceback__ is not None:
             traceback.clear_frames(error.__traceback__)
+        self.seen.clear()
+        self._warm.clear()
+        for function in (self._encode, self._step, self._decode):
+            if isinstance(function, CapturedFunction):
+                function.clear()
         gc.collect()
         if self.device.type == "cuda":
             with suppress(RuntimeError):  # a lost device cannot do that, either
@@ -208,9 +233,21 @@ class SweepRunner:
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         mixed = self.precision != "fp32"
+        cudnn = torch.backends.cudnn
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
-            # Weights are cast anew each time: a cast that is kept would not outlive a CUDA graph.
+            if self.device.type == "cuda":
+                stack.enter_context(torch.cuda.device(self.device))
+            # Ten bits would do for the network, but not for the focus measure.
+            stack.enter_context(
+                cudnn.flags(
+                    enabled=cudnn.enabled,
+                    benchmark=cudnn.benchmark,
+                    deterministic=cudnn.deterministic,
+                    allow_tf32=False,
+                )
+            )
+            # A cast that autocast keeps would not outlive a CUDA graph.
             stack.enter_context(
                 torch.autocast(
                     self.device.type, _MIXED.get(self.precision), mixed, cache_enabled=False
@@ -222,7 +259,9 @@ class SweepRunner:
         """Positions (H, W) of the prediction, kept within the sweep, as slices near to far."""
         dioptres = torch.stack([state.slices[number].dioptre for number in order], dim=1)
         # Beyond its ends a sweep has seen nothing: there is no telling how far beyond.
-        inside = prediction.position.float().clamp(0.0, 1.0)
+        # What is not finite stays so, for `decode` to see.
+        raw = prediction.position.float()
+        inside = torch.where(raw.isfinite(), raw.clamp(0.0, 1.0), torch.nan)
         return slice_coordinates(inside, normalised_dioptres(dioptres, dioptres))[0]
 
     def _sharpest(self, state: SweepState, order: list[int]) -> Tensor | None:
@@ -231,9 +270,8 @@ class SweepRunner:
         if not finest:
             return None
         energies = torch.stack(finest, dim=1)
-        if any(item.known is not None for item in slices):
-            everywhere = torch.ones_like(finest[0], dtype=torch.bool)
-            known = [everywhere if item.known is None else item.known for item in slices]
+        known = known_of(slices)
+        if known is not None:
             energies = known_energies(energies, torch.stack(known, dim=1))
         height, width = ((side + 1) // 2 for side in state.slices[0].size)
         labels = energies[0, :, 0, :height, :width].argmax(dim=0)
@@ -257,6 +295,8 @@ def load_runner(
         If the weights are missing, damaged, or of another network.
     OptionError
         If the device cannot do what is asked for.
+    DeviceError
+        If it fails, or has too little memory for the weights.
     """
     network = read_weights(file.path, sha256=file.sha256).network_as(FocDepthFormer)
     return SweepRunner(network, device, precision, compilation)
@@ -285,6 +325,13 @@ def chosen_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def cast_once(network: nn.Module, kind: torch.dtype) -> None:
+    """Give the weights that autocast uses in 16 bits to it in 16 bits."""
+    for part in network.modules():
+        if isinstance(part, _CAST_ONCE):
+            part.to(kind)
+
+
 def compile_parts(network: FocDepthFormer) -> None:
     """Have torch compile what works on images of one size, whatever the number of slices."""
     parts: list[nn.Module] = [network.encoder, network.decoder]
@@ -297,7 +344,7 @@ def compile_parts(network: FocDepthFormer) -> None:
 def _split(features: SliceFeatures) -> tuple[SliceFeatures, SliceFeatures]:
     """What goes into the state of a sweep, and what is kept beside it."""
     tokens = SliceFeatures(features.tokens, None, None, None, features.dioptre, features.size)
-    return tokens, replace(features, tokens=())
+    return tokens, without_tokens(features)
 
 
 def _first_line(error: Exception) -> str:

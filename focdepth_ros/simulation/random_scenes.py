@@ -38,8 +38,8 @@ def random_scene(
 ) -> Scene:
     """A room with boxes, balls, cans, rods and perhaps a fence in it.
 
-    Seeds below `scenes.FIRST_HELD_OUT_SEED` are for tuning and training, those from there on
-    for tests and evaluation.
+    Seeds below `scenes.FIRST_VALIDATION_SEED` are for training, those from there on for tuning,
+    and those from `scenes.FIRST_HELD_OUT_SEED` on for tests and evaluation.
 
     Parameters
     ----------

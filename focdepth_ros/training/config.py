@@ -7,17 +7,20 @@ key is checked: a misspelt one is an error that lists those that exist, not a se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
 from focdepth_ros.errors import OptionError, TrainingConfigError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
-from focdepth_ros.options import option, option_infos
+from focdepth_ros.options import option
+from focdepth_ros.training.config_values import change_value, known_keys, make_section, plain
 
 _BATCH_AXES = 4
+_COARSEST = 32  # px per value of the coarsest features, whose statistics are taken over a batch
+_OF_ONE_SLICE = "monocular"  # the source whose stacks need no second one
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,9 @@ class RunSettings:
         "off", "Write a run of Weights & Biases.", choices=("off", "offline", "online")
     )
     wandb_project: str = option("focdepth", "Its project.")
+    deterministic: bool = option(
+        False, "The same weights every time on a GPU, too, more slowly; on a CPU they always are."
+    )
     debug_batch_shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -217,11 +223,15 @@ class TrainingConfig:
                 f"data.min_slices is {self.data.min_slices}, above data.max_slices "
                 f"{self.data.max_slices}"
             )
+        if not self.run.debug_batch_shape:
+            _check_slices(self.data.sources, self.data.min_slices, "data.min_slices")
+        _check_slices(self.validation.sources, self.validation.slices, "validation.slices")
+        _check_statistics(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as YAML knows them; `from_dict` is the reverse."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        values: dict[str, Any] = plain(asdict(self))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
@@ -232,12 +242,67 @@ class TrainingConfig:
         TrainingConfigError
             If there is no such key, or its value is of another type or out of range.
         """
-        config: TrainingConfig = _section(cls, values, "")
+        config: TrainingConfig = make_section(cls, values, "")
         try:
             config.model.network()
         except OptionError as error:
             raise TrainingConfigError(f"model.options: {error}") from error
         return config
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """What differs between two configurations, as ``section.key`` to ``old -> new``.
+
+    Parameters
+    ----------
+    before, now : mapping
+        From `TrainingConfig.to_dict`; what `before` does not know yet had its default.
+    """
+    changes: dict[str, str] = {}
+    for section in fields(TrainingConfig):
+        defaults: dict[str, Any] = plain(asdict(section.default))  # type: ignore[arg-type]
+        old, new = ({**defaults, **values.get(section.name, {})} for values in (before, now))
+        for key in sorted(old.keys() | new.keys()):
+            if old[key] != new.get(key):
+                changes[f"{section.name}.{key}"] = f"{old[key]!r} -> {new.get(key)!r}"
+    return changes
+
+
+def _check_slices(sources: Sequence[SourceSettings], slices: int, key: str) -> None:
+    """A sweep has two slices; `key` is the setting that asks for them.
+
+    Raises
+    ------
+    TrainingConfigError
+        If a source of sweeps is asked for fewer.
+    """
+    kinds = [item.kind for item in sources if item.weight > 0.0 and item.kind != _OF_ONE_SLICE]
+    if slices < 2 and kinds:
+        raise TrainingConfigError(
+            f"{key} is {slices}, but the stacks of the source '{kinds[0]}' have at least 2 slices; "
+            f"set it to 2 (a source '{_OF_ONE_SLICE}' gives stacks of one slice all the same)"
+        )
+
+
+def _check_statistics(config: TrainingConfig) -> None:
+    """Batch normalisation has no statistics of a single value per channel.
+
+    Raises
+    ------
+    TrainingConfigError
+        If stacks and crops are so few and so small.
+    """
+    key, shape = "data.batch, data.height and data.width are", config.run.debug_batch_shape
+    if shape:
+        key = "the stacks, height and width of run.debug_batch_shape are"
+        stacks, _, height, width = shape
+    else:
+        stacks, height, width = config.data.batch, config.data.height, config.data.width
+    if stacks == 1 and max(height, width) <= _COARSEST:
+        raise TrainingConfigError(
+            f"{key} {stacks}, {height} and {width}: of the coarsest features one value is left, "
+            f"which cannot be normalised; give 2 stacks or more than {_COARSEST} px"
+        )
 
 
 def load_training_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
@@ -262,100 +327,11 @@ def load_training_config(path: Path, changes: Sequence[str] = ()) -> TrainingCon
         raise TrainingConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise TrainingConfigError(
-            f"{path} holds {values!r}; it must be a mapping of: {_known(TrainingConfig)}"
+            f"{path} holds {values!r}; it must be a mapping of: {known_keys(TrainingConfig)}"
         )
     for change in changes:
-        _change(values, change)
+        change_value(values, change)
     try:
         return TrainingConfig.from_dict(values)
     except TrainingConfigError as error:
         raise TrainingConfigError(f"{path}: {error}") from error
-
-
-def _section(kind: type, values: object, label: str) -> Any:
-    """A dataclass of settings from a mapping; `label` is what the file calls it."""
-    if not isinstance(values, Mapping):
-        raise TrainingConfigError(
-            f"{label or 'the configuration'} is {values!r}; it must be a mapping of: {_known(kind)}"
-        )
-    hints = get_type_hints(kind)
-    infos = {info.name: info for info in option_infos(kind)}
-    made: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{label}.{key}" if label else str(key)
-        if key not in hints:
-            raise TrainingConfigError(
-                f"there is no {name} (given as {value!r}); known in "
-                f"{label or 'the configuration'} are: {_known(kind)}"
-            )
-        try:
-            if key in infos:
-                made[key] = infos[key].checked(_number(hints[key], value), name)
-            else:
-                made[key] = _nested(hints[key], value, name)
-        except TrainingConfigError:
-            raise
-        except OptionError as error:
-            raise TrainingConfigError(str(error)) from error
-    return kind(**made)
-
-
-def _number(hint: Any, value: object) -> object:
-    """1e-3 is a text to PyYAML, which wants 1.0e-3: a number where there must be one."""
-    if hint is not float or not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
-def _nested(hint: Any, value: object, name: str) -> Any:
-    """The value of a field that is no plain setting: a section, a list or free options."""
-    if is_dataclass(hint):
-        return _section(hint, value, name)  # type: ignore[arg-type]
-    if get_origin(hint) is not tuple:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise TrainingConfigError(
-                f"{name} is {value!r}; it must be a mapping of names to values"
-            )
-        return dict(value)
-    if not isinstance(value, (list, tuple)):
-        raise TrainingConfigError(f"{name} is {value!r}; it must be a list")
-    element = get_args(hint)[0]
-    if element is int:
-        if any(type(item) is not int for item in value):
-            raise TrainingConfigError(f"{name} is {value!r}; it must be a list of whole numbers")
-        return tuple(value)
-    return tuple(_section(element, item, f"{name}[{index}]") for index, item in enumerate(value))
-
-
-def _change(values: dict[str, Any], change: str) -> None:
-    """Put a value from the command line into what a file says, in place."""
-    key, _, text = change.partition("=")
-    if not (key and text):
-        raise TrainingConfigError(f"'{change}' is no change; write it like schedule.steps=200")
-    *path, last = key.split(".")
-    inner: Any = values
-    for part in path:
-        inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
-    if not isinstance(inner, dict):
-        raise TrainingConfigError(
-            f"'{change}' goes into something that is no mapping; lists are given whole, like "
-            "data.sources=[{kind: pool, options: {folder: pool}}]"
-        )
-    try:
-        inner[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise TrainingConfigError(f"the value in '{change}' is no YAML: {error}") from error
-
-
-def _known(kind: type) -> str:
-    return ", ".join(item.name for item in fields(kind))
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -57,6 +58,9 @@ class _ExactInputs(MixedPrecision):
 def create_fabric(settings: RunSettings) -> Fabric:
     """The engine for a run.
 
+    With `deterministic` operations of this process are from now on those that always give the
+    same, where PyTorch has them; where not, it warns.
+
     Raises
     ------
     TrainingConfigError
@@ -72,6 +76,10 @@ def create_fabric(settings: RunSettings) -> Fabric:
         )
     if accelerator == "cpu" and settings.precision == "fp16":
         raise TrainingConfigError("run.precision fp16 needs a CUDA device; use bf16 or fp32")
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # cuBLAS reads it when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Without labels or with one slice only, parts of the network do not take part in a batch.
     strategy = "ddp_find_unused_parameters_true" if settings.devices > 1 else "auto"
     return Fabric(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +12,12 @@ import yaml
 
 from focdepth_ros.errors import TrainingError
 from focdepth_ros.training.augmentation import AugmentedSource
+from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.batch_stream import BatchStream, NoiseSource, derived_seed
 from focdepth_ros.training.config import ScheduleSettings, TrainingConfig
 from focdepth_ros.training.engine import create_fabric
 from focdepth_ros.training.optimisation import lr_factor, set_learning_rate
+from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.run_log import Meter, RunLog, Say
 from focdepth_ros.training.run_state import Progress, open_run
 from focdepth_ros.training.source_kinds import BatchShape, create_source
@@ -25,8 +25,6 @@ from focdepth_ros.training.sources import TrainingSource
 from focdepth_ros.training.stop_signals import stop_signals
 from focdepth_ros.training.trainee import Trainee
 from focdepth_ros.training.validation import validate
-
-ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
 _BAR_LENGTH = 1000
 _OF_CHANCE = 1  # what a seed is for, where it is not the data
@@ -41,18 +39,14 @@ class TrainingResult:
     finished: bool
 
 
-def no_bar(label: str, length: int) -> AbstractContextManager[Callable[[], None]]:
-    """No progress bar."""
-    return nullcontext(lambda: None)
-
-
 def train(
     config: TrainingConfig, *, resume: bool = False, bar: ProgressBar = no_bar, say: Say = print
 ) -> TrainingResult:
     """Train a network, to the end of the schedule or until SIGINT or SIGTERM ask it to stop.
 
-    A run that is stopped and resumed gives the same weights, bit by bit, as one that is not:
-    on the same machine, with the same number of threads, and unless it ends by the clock, which
+    A run that is stopped and resumed gives the same weights, bit by bit, as one that is not: on a
+    CPU always, on a GPU with `run.deterministic` unless PyTorch warns of an operation. That is on
+    the same machine, with the same number of threads, and unless the run ends by the clock, which
     is never twice the same.
 
     Parameters
@@ -60,16 +54,15 @@ def train(
     config : TrainingConfig
     resume : bool
         Go on from the checkpoint in the output folder, to which `config` must fit.
-    bar : callable
-        Makes a progress bar of a label and a length, as `focdepth_ros.cli.progress.progress`.
+    bar : ProgressBar
     say : callable
         Takes lines for the console.
 
     Raises
     ------
     TrainingError
-        If there is a checkpoint that is not to be resumed, or none that is, or the loss is no
-        number any more.
+        If there is a checkpoint that is not to be resumed, or none that is, the first batch has
+        labels that the network does not have, or the loss is no number any more.
     FocdepthError
         If something that the configuration names cannot be had.
     """
@@ -104,19 +97,24 @@ def train(
         ) as batches,
         RunLog(config, folder, say, first_step=progress.step, writes=is_chief) as log,
         stop_signals() as stop,
-        bar("Training", _BAR_LENGTH if is_chief else 0) as advance,
+        (bar if is_chief else no_bar)("Training", _BAR_LENGTH) as advance,
     ):
         shown = 0
         stopped = False
+        is_checked = False
         while share < 1.0 and not stopped:
             started = time.perf_counter()
             lr = lr_factor(progress.step, share, schedule)
             set_learning_rate(trainee.optimiser, lr)
             torch.manual_seed(derived_seed(run.seed, rank, progress.step, _OF_CHANCE))
+            totals = []
             for part in range(run.accumulate):
                 asked = time.perf_counter()
                 batch = next(batches).to(device)
                 meter.waiting_s += time.perf_counter() - asked
+                if not is_checked:  # once: a GPU would have to be waited for every time
+                    _check_labels(batch, config)
+                    is_checked = True
                 is_last = part == run.accumulate - 1
                 with fabric.no_backward_sync(trainee.objective, enabled=not is_last):
                     losses = trainee.objective(
@@ -128,6 +126,7 @@ def train(
                     )
                     fabric.backward(losses["total"] / run.accumulate)
                 values = {name: float(loss.detach()) for name, loss in losses.items()}
+                totals.append(values["total"])
                 meter.add(values, len(batch.images) * fabric.world_size)
             norm = fabric.clip_gradients(
                 trainee.objective,
@@ -135,7 +134,12 @@ def train(
                 max_norm=config.optimiser.clip_norm or math.inf,
                 error_if_nonfinite=False,
             )
-            _check_finite({**values, "gradient norm": float(norm)}, progress.step, config)
+            # Over all batches and processes: one that ended alone would leave the others waiting.
+            mean = fabric.all_reduce(torch.tensor(totals, device=device).mean())
+            values["total"] = float(mean)
+            if run.precision != "fp16":  # its scaling finds the way past a gradient too large
+                values["gradient norm"] = float(norm)
+            _check_finite(values, progress.step, config)
             trainee.optimiser.step()
             trainee.optimiser.zero_grad()
             trainee.update_average()
@@ -201,6 +205,25 @@ def _held_out_source(config: TrainingConfig, device: str) -> TrainingSource | No
     return create_source(held_out.sources, shape)
 
 
+def _check_labels(batch: TrainingBatch, config: TrainingConfig) -> None:
+    """A label beyond the classes of the network would end in an error that tells nothing.
+
+    Raises
+    ------
+    TrainingError
+        If the network has classes, and the batch one more.
+    """
+    classes = config.model.network().segmentation_classes
+    if batch.labels is None or classes == 0 or config.loss.segmentation == 0.0:
+        return
+    highest = int(batch.labels.max())
+    if highest >= classes:
+        raise TrainingError(
+            f"labels of the training data go up to {highest}, but the network has {classes} "
+            f"classes; set model.options.segmentation_classes to {highest + 1} or more"
+        )
+
+
 def _is_due(progress: Progress, every: int) -> bool:
     return progress.step % every == 0
 
@@ -211,9 +234,9 @@ def _check_finite(values: dict[str, float], step: int, config: TrainingConfig) -
     Raises
     ------
     TrainingError
-        If a value is no number, unless the scaling of fp16 finds its way past it.
+        If a value is no number.
     """
-    if config.run.precision != "fp16" and not all(map(math.isfinite, values.values())):
+    if not all(map(math.isfinite, values.values())):
         told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         raise TrainingError(
             f"the loss is no number at step {step} ({told}); resume from the last checkpoint "

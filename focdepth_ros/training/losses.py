@@ -4,6 +4,9 @@ All depths are positions in the sweep: dioptres from which that of the farthest 
 is taken, over the range of the sweep, so that 0 is the farthest and 1 the nearest. Blur is
 linear in them, and a sweep of any camera becomes the same task.
 
+A stack of one slice, as of monocular data, has no sweep: its answer is compared after the best
+scale and shift, and the terms that need a sweep are left out.
+
 `mask` is (B, H, W) bool, where the truth is known; the mean over an empty mask is 0.
 """
 
@@ -90,6 +93,9 @@ def training_losses(
 ) -> dict[str, Tensor]:
     """Every term that `settings` give a weight, unweighted, and their weighted sum ``total``.
 
+    Stacks of one slice have the kind ``ssi``, whatever the settings say, and no terms for the
+    depth in metres and for the confidence.
+
     Parameters
     ----------
     prediction : Prediction
@@ -102,17 +108,19 @@ def training_losses(
     """
     target = target_of(batch)
     mask = target.known
+    is_sweep = batch.dioptres.shape[1] > 1
+    kind = settings.kind if is_sweep else "ssi"
     weight = 1.0 + settings.relative_weight * (target.relative - 1.0)
 
     def depth_error(answer: Tensor) -> Tensor:
-        power = 1 if settings.kind == "l1" else 2
+        power = 1 if kind == "l1" else 2
         return masked_mean(weight * (answer - truth).abs() ** power, mask)
 
     def compared(answer: Tensor) -> Tensor:
-        return aligned(answer, truth, mask) if settings.kind == "ssi" else answer
+        return aligned(answer, truth, mask) if kind == "ssi" else answer
 
     # Monocular depth is known up to a scale and a shift only.
-    truth = standardised(target.position, mask) if settings.kind == "ssi" else target.position
+    truth = standardised(target.position, mask) if kind == "ssi" else target.position
     answer = compared(prediction.position.float())
     terms = {"depth": depth_error(answer)}
     weights = {"depth": 1.0}
@@ -122,17 +130,16 @@ def training_losses(
     if settings.sharpness > 0.0:
         terms["sharpness"] = sharpness_loss(answer, truth, mask)
         weights["sharpness"] = settings.sharpness
-    if settings.depth_ratio > 0.0:
+    if is_sweep and settings.depth_ratio > 0.0:
         terms["depth_ratio"] = depth_ratio_loss(answer, batch.inverse_depth, batch.dioptres)
         weights["depth_ratio"] = settings.depth_ratio
     if settings.coarse > 0.0 and prediction.coarse_positions:
         errors = [depth_error(compared(coarse.float())) for coarse in prediction.coarse_positions]
         terms["coarse"] = torch.stack(errors).mean()
         weights["coarse"] = settings.coarse
-    if settings.confidence > 0.0 and prediction.confidence_logits is not None:
-        terms["confidence"] = confidence_loss(
-            prediction.confidence_logits.float(), prediction.position, target
-        )
+    logits = prediction.confidence_logits
+    if is_sweep and settings.confidence > 0.0 and logits is not None:
+        terms["confidence"] = confidence_loss(logits.float(), prediction.position, target)
         weights["confidence"] = settings.confidence
     logits, labels = prediction.labels, batch.labels
     if settings.segmentation > 0.0 and logits is not None and labels is not None:

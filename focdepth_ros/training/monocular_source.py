@@ -15,7 +15,7 @@ _FEWEST_SLICES = 2  # of the sweeps that are drawn, though nothing is rendered o
 class MonocularSource(TrainingSource):
     """Stacks of one slice that is in focus everywhere, with its inverse depth.
 
-    There is no focus to tell the scale from, so the loss must not ask for it. The inverse
+    There is no focus to tell the scale from, and the loss does not ask for it. The inverse
     focus distance is given as 0.
 
     Parameters

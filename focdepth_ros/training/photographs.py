@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from focdepth_ros.simulation.colour import linear_from_srgb
 from focdepth_ros.simulation.textures import fractal_noise, load_photographs, random_colour
 from focdepth_ros.stack import ImageArray
+from focdepth_ros.training.evaluation_data import refuse_evaluation_data
 from focdepth_ros.training.randomness import Range, chance, choice, integer, log_uniform, uniform
 
 _LEAST_SIDE = 64  # px of the coarsest level of a photograph
@@ -115,19 +117,29 @@ class Photographs:
         return light.clamp_(0.0, 1.0)
 
 
-def load_training_photographs(
-    folders: Sequence[Path | str] = (), device: str = "cpu"
-) -> Photographs:
-    """Photographs of some folders; without folders those of `simulation.load_photographs`.
+def read_photographs(folders: Sequence[Path | str]) -> tuple[ImageArray, ...]:
+    """All photographs of some folders, for training data.
+
+    Without folders there are none, not those that `simulation.load_photographs` finds by itself:
+    with these the simulated scenes are textured that figures are given for.
+
+    Parameters
+    ----------
+    folders : sequence of path
+
+    Returns
+    -------
+    tuple of (H, W, 3) uint8
+        RGB.
 
     Raises
     ------
     OptionError
-        If a folder does not exist or holds no readable image.
+        If a folder does not exist, holds no readable image, or is kept for evaluation.
     """
-    if not folders:
-        return Photographs(load_photographs(), device)
-    return Photographs([image for folder in folders for image in load_photographs(folder)], device)
+    for folder in folders:
+        refuse_evaluation_data(folder)
+    return tuple(image for folder in folders for image in load_photographs(folder))
 
 
 def _halved(image: ImageArray, device: str) -> list[Tensor]:
@@ -138,7 +150,8 @@ def _halved(image: ImageArray, device: str) -> list[Tensor]:
     return [level.to(device) for level in levels]
 
 
-def _patterns() -> list[ImageArray]:
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[ImageArray, ...]:
     """Noise between two colours, so that nothing depends on photographs being there."""
     rng = np.random.default_rng(5)
     patterns = []
@@ -146,4 +159,4 @@ def _patterns() -> list[ImageArray]:
         noise = fractal_noise(rng, 256, roughness=float(rng.uniform(0.5, 0.95)))[..., None]
         dark, bright = random_colour(rng, 0.1, 0.4), random_colour(rng, 0.6, 1.0)
         patterns.append(np.rint(255.0 * (dark + noise * (bright - dark))).astype(np.uint8))
-    return patterns
+    return tuple(patterns)

@@ -2,7 +2,8 @@
 
 A pool is a folder of .npz files, one a stack, without noise and not compressed, so that they
 can be mapped into memory: a training step touches only the pages that its crops lie on, and
-the operating system keeps those that are used.
+the operating system keeps those that are used. What else lies there, such as the pool.yaml of
+`focdepth pool`, is not read.
 
 | key | type | what |
 |---|---|---|

@@ -5,8 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,21 +13,22 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.textures import load_photographs
-from focdepth_ros.stack import ImageArray
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.focus_sweeps import SweepConfig
-from focdepth_ros.training.photographs import Photographs
+from focdepth_ros.training.photographs import Photographs, read_photographs
+from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.randomness import check_range, integer
 from focdepth_ros.training.ray_traced_source import RayTracedSource
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings, SimulatedSource
 from focdepth_ros.training.sensor import PERFECT_SENSOR
 
 PoolScenes = Literal["rooms", "layers"]
-ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+_SETTINGS_NAME = "pool.yaml"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PoolRendering:
     slices : (int, int)
         Fewest and most of a stack.
     textures : tuple of str
-        Folders of photographs; those of `load_photographs` by default.
+        Folders of photographs, see `read_photographs`; without them surfaces have patterns.
     sweep : SweepConfig
         The order of exposure is always near to far; `RenderedPoolSource` turns it.
     seed : int
@@ -58,7 +58,7 @@ class PoolRendering:
 
     scenes: PoolScenes = "rooms"
     size: tuple[int, int] = (360, 480)
-    slices: tuple[int, int] = (6, 14)
+    slices: tuple[int, int] = (6, 20)
     textures: tuple[str, ...] = ()
     sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: int = 0
@@ -79,9 +79,11 @@ def render_pool(
     rendering: PoolRendering | None = None,
     *,
     processes: int | None = None,
-    progress: ProgressBar | None = None,
+    progress: ProgressBar = no_bar,
 ) -> int:
     """Fill a folder with rendered stacks, see `pool_files`; those that are there are kept.
+
+    What they are like is written beside them, so that all stacks of a folder are alike.
 
     Parameters
     ----------
@@ -92,8 +94,7 @@ def render_pool(
     rendering : PoolRendering, optional
     processes : int, optional
         As many as there are processors by default; 1 renders in this one.
-    progress : callable, optional
-        Such as `focdepth_ros.cli.progress.progress`.
+    progress : ProgressBar
 
     Returns
     -------
@@ -103,22 +104,22 @@ def render_pool(
     Raises
     ------
     OptionError
-        If there is nothing to render or a folder of textures cannot be used.
+        If there is nothing to render, a folder of textures cannot be used, or the stacks that
+        are there are of another kind.
     """
     if count < 1 or (processes is not None and processes < 1):
         raise OptionError(
             f"a pool of {count} stacks rendered by {processes} processes; give numbers above 0"
         )
     rendering = rendering or PoolRendering()
-    _photographs(rendering.textures)  # a missing folder is found before any process starts
+    _source(rendering)  # a missing folder is found before any process starts
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _settle(folder, rendering)
     missing = [number for number in range(count) if not _path(folder, number).exists()]
     if not missing:
         return 0
-    label = "Rendering focal stacks"
-    bar = progress(label, len(missing)) if progress else nullcontext(lambda: None)
-    with bar as step:
+    with progress("Rendering focal stacks", len(missing)) as step:
         if processes == 1:
             for number in missing:
                 render_one(folder, number, rendering)
@@ -126,6 +127,36 @@ def render_pool(
         else:
             _render_in_processes(folder, missing, rendering, processes, step)
     return len(missing)
+
+
+def _settle(folder: Path, rendering: PoolRendering) -> None:
+    """Write down what the stacks of a folder are like, or see that they are to stay so.
+
+    Raises
+    ------
+    OptionError
+        If they are of another kind.
+    """
+    path = folder / _SETTINGS_NAME
+    text = yaml.safe_dump(asdict(rendering), sort_keys=False)
+    if not path.exists():
+        # What those of earlier versions are like is not known.
+        if not any(folder.glob("*.npz")):
+            path.write_text(text, encoding="utf-8")
+        return
+    try:
+        before = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise OptionError(
+            f"'{path}' does not tell what the stacks beside it are like ({error}); choose another "
+            "folder"
+        ) from error
+    for key, value in yaml.safe_load(text).items():
+        if before.get(key) != value:
+            raise OptionError(
+                f"the stacks in '{folder}' were rendered with {key} {before.get(key)}, not "
+                f"{value}; choose another folder, or give what '{path}' says"
+            )
 
 
 def _render_in_processes(
@@ -197,7 +228,7 @@ def _source(rendering: PoolRendering) -> RenderedSource:
     settings = RenderSettings(
         sweep=replace(rendering.sweep, far_to_near=0.0), sensor=PERFECT_SENSOR
     )
-    photographs = _photographs(rendering.textures)
+    photographs = read_photographs(rendering.textures)
     if rendering.scenes == "rooms":
         return RayTracedSource(rendering.size, 1, photographs, settings=settings)
     return SimulatedSource(rendering.size, 1, Photographs(photographs), settings=settings)
@@ -205,10 +236,3 @@ def _source(rendering: PoolRendering) -> RenderedSource:
 
 def _path(folder: Path, number: int) -> Path:
     return folder / f"{number:05d}.npz"
-
-
-@lru_cache(maxsize=1)
-def _photographs(folders: tuple[str, ...]) -> tuple[ImageArray, ...]:
-    if not folders:
-        return load_photographs()
-    return tuple(image for folder in folders for image in load_photographs(folder))

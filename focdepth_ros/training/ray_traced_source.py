@@ -10,8 +10,7 @@ import torch
 from focdepth_ros.errors import OptionError
 from focdepth_ros.simulation.primitives import Cylinder, Primitive, Rectangle
 from focdepth_ros.simulation.random_scenes import random_scene
-from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED, Scene
-from focdepth_ros.simulation.textures import load_photographs
+from focdepth_ros.simulation.scenes import FIRST_VALIDATION_SEED, Scene
 from focdepth_ros.stack import CameraIntrinsics, ImageArray
 from focdepth_ros.training.focus_sweeps import FocusSweep, random_sweep
 from focdepth_ros.training.layered_tensors import LayeredScene, layered_tensors
@@ -34,30 +33,30 @@ class RayTracedSource(RenderedSource):
     size : (int, int)
         Height and width of the images.
     batch_size : int
-    photographs : sequence of (H, W, 3) uint8, optional
-        To texture with; `load_photographs` by default.
+    photographs : sequence of (H, W, 3) uint8
+        To texture with, see `read_photographs`; patterns only where there are none.
     seeds : range
-        Of the rooms. Those from 1000 on are held out for tests and figures.
+        Of the rooms. Those from 900 on are kept for validation, tests and figures.
     settings : RenderSettings, optional
 
     Raises
     ------
     OptionError
-        If a size is not above 0, or a seed is held out.
+        If a size is not above 0, or a seed is not for training.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
         batch_size: int,
-        photographs: Sequence[ImageArray] | None = None,
+        photographs: Sequence[ImageArray] = (),
         *,
-        seeds: range = range(FIRST_HELD_OUT_SEED),
+        seeds: range = range(FIRST_VALIDATION_SEED),
         settings: RenderSettings | None = None,
     ) -> None:
         super().__init__(size, batch_size, settings)
         check_training_seeds(seeds)
-        self._photographs = load_photographs() if photographs is None else tuple(photographs)
+        self._photographs = tuple(photographs)
         self._seeds = seeds
 
     def draw(self, generator: torch.Generator, slices: int) -> tuple[FocusSweep, LayeredScene]:
@@ -76,11 +75,11 @@ class RayTracedSource(RenderedSource):
 
 
 def check_training_seeds(seeds: range) -> None:
-    """Raise an OptionError if there is no seed, or one that is held out."""
-    if not seeds or min(seeds) < 0 or max(seeds) >= FIRST_HELD_OUT_SEED:
+    """Raise an OptionError if there is no seed, or one that is not for training."""
+    if not seeds or min(seeds) < 0 or max(seeds) >= FIRST_VALIDATION_SEED:
         raise OptionError(
-            f"seeds of training scenes are {seeds}; give some within 0..{FIRST_HELD_OUT_SEED - 1}, "
-            "those above are held out for tests and figures"
+            f"seeds of training scenes are {seeds}; give some within "
+            f"0..{FIRST_VALIDATION_SEED - 1}, those above are held out for validation and figures"
         )
 
 

@@ -17,13 +17,11 @@ from focdepth_ros.image_io import IMAGE_SUFFIXES, read_depth, read_image
 from focdepth_ros.simulation.defocus import SEPARATE_BLUR, blur_per_dioptre
 from focdepth_ros.simulation.rgbd import layered_view_from_rgbd
 from focdepth_ros.stack import FloatImage, ImageArray
+from focdepth_ros.training.evaluation_data import refuse_evaluation_data
 from focdepth_ros.training.focus_sweeps import FocusSweep, sweep_through
 from focdepth_ros.training.layered_tensors import LayeredScene, layered_tensors
 from focdepth_ros.training.randomness import chance, check_range, choice, integer, uniform
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings
-
-EVALUATION_SETS = ("7scenes", "icl_livingroom", "middlebury")
-"""Folders of which a source of training data wants to know nothing, by a part of their name."""
 
 _DEPTH_SUFFIXES = (".png", ".npy")
 _OUTLIERS = (0.5, 99.5)  # % of the depths that a sweep is laid through
@@ -69,7 +67,7 @@ class RgbdSource(RenderedSource):
     ----------
     folders : sequence of path
         Each with the photographs in ``rgb/`` and depth maps of the same names in ``depth/``.
-        Never those that figures are given for: names as in `EVALUATION_SETS` are refused.
+        Never those that figures are given for, see `refuse_evaluation_data`.
     size : (int, int)
         Height and width of the images.
     batch_size : int
@@ -147,12 +145,7 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     OptionError
         If it is one of those that are kept for evaluation.
     """
-    for part in folder.resolve().parts:
-        if any(name in part.lower() for name in EVALUATION_SETS):
-            raise OptionError(
-                f"'{folder}' is kept for evaluation ({', '.join(EVALUATION_SETS)}); "
-                "train on other data"
-            )
+    refuse_evaluation_data(folder)
     maps = {path.stem: path for path in (folder / "depth").glob("*")
             if path.suffix.lower() in _DEPTH_SUFFIXES}  # fmt: skip
     pictures = sorted((folder / "rgb").glob("*"))

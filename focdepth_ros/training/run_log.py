@@ -59,7 +59,7 @@ class RunLog:
     say : callable
         Takes a line for the console.
     first_step : int
-        From which on event files are written; what an earlier run wrote beyond is dropped.
+        After which event files are written; what an earlier run wrote beyond is dropped.
     writes : bool
         Whether there is to be anything but lines; of several processes one writes.
 
@@ -137,7 +137,7 @@ def _open_tensorboard(folder: Path, first_step: int) -> Any:
             "run.tensorboard needs the package tensorboard, which is not installed; "
             "pip install tensorboard, or set run.tensorboard to false"
         ) from error
-    return SummaryWriter(str(folder), purge_step=first_step or None)
+    return SummaryWriter(str(folder), purge_step=first_step + 1)
 
 
 def _open_wandb(config: TrainingConfig, folder: Path) -> Any:

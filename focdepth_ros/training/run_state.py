@@ -1,5 +1,7 @@
 """Checkpoints of a training run: all that it takes to go on as if nothing had happened.
 
+How exactly that holds `focdepth_ros.training.loop.train` tells.
+
 There are no states of random generators in them, because none outlives a step: the data of a
 step and the chance within it (dropout) are seeded from the seed of the run, the number of the
 process and that of the step; see `focdepth_ros.training.batch_stream`. That holds for any number
@@ -19,7 +21,7 @@ import torch
 from torch import nn
 
 from focdepth_ros.errors import TrainingError
-from focdepth_ros.training.config import TrainingConfig
+from focdepth_ros.training.config import TrainingConfig, changed_settings
 
 CHECKPOINT_NAME = "checkpoint.pt"
 WEIGHTS_NAME = "weights.safetensors"
@@ -141,7 +143,7 @@ def open_run(
             )
         return None
     saved = _load_checkpoint(path)
-    changes = _changed_settings(saved["config"], config.to_dict())
+    changes = changed_settings(saved["config"], config.to_dict())
     for key, change in changes.items():
         if key in ("model.preset", "model.options", "optimiser.kind"):
             raise TrainingError(
@@ -150,14 +152,3 @@ def open_run(
             )
         say(f"changed since the checkpoint: {key}: {change}")
     return saved
-
-
-def _changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """What differs between two configurations, as ``section.key`` to ``old -> new``."""
-    changes: dict[str, str] = {}
-    for section in sorted(before.keys() | now.keys()):
-        old, new = before.get(section, {}), now.get(section, {})
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key):
-                changes[f"{section}.{key}"] = f"{old.get(key)!r} -> {new.get(key)!r}"
-    return changes

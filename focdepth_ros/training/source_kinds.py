@@ -8,7 +8,7 @@
 | rgbd | folders; maps: `RgbdConfig`; sweep; sensor |
 | monocular | shows: layers, rooms or rgbd; options: those of what it shows |
 
-Folders are relative to where the run is started.
+Folders are relative to where the run is started. Without photographs surfaces have patterns.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from focdepth_ros.errors import TrainingConfigError
-from focdepth_ros.simulation.textures import load_photographs
+from focdepth_ros.stack import ImageArray
 from focdepth_ros.training.config import SourceSettings
 from focdepth_ros.training.focus_sweeps import SweepConfig
 from focdepth_ros.training.monocular_source import MonocularSource
-from focdepth_ros.training.photographs import load_training_photographs
+from focdepth_ros.training.photographs import Photographs, read_photographs
 from focdepth_ros.training.pool_source import PoolConfig, RenderedPoolSource
 from focdepth_ros.training.random_layers import LayerConfig
 from focdepth_ros.training.ray_traced_source import RayTracedSource
@@ -92,14 +92,13 @@ def _pool(options: Mapping[str, Any], shape: BatchShape) -> RenderedPoolSource:
 
 
 def _layers(options: Mapping[str, Any], shape: BatchShape) -> SimulatedSource:
-    """Random layers covered with photographs."""
+    """Random layers covered with photographs or patterns."""
     label = "source 'layers'"
     _check_keys(options, ("photographs", "layers", *_RENDERING), label)
-    folders = _folders(options, "photographs", label) if "photographs" in options else ()
     return SimulatedSource(
         shape.size,
         shape.stacks,
-        load_training_photographs(folders, shape.device),
+        Photographs(_photographs(options, label), shape.device),
         layers=_config(LayerConfig, options, "layers", label),
         settings=_rendering(options, shape, label),
     )
@@ -109,12 +108,11 @@ def _rooms(options: Mapping[str, Any], shape: BatchShape) -> RayTracedSource:
     """Ray-traced rooms."""
     label = "source 'rooms'"
     _check_keys(options, ("photographs", *_RENDERING), label)
-    photographs = None
-    if "photographs" in options:
-        folders = _folders(options, "photographs", label)
-        photographs = [image for folder in folders for image in load_photographs(folder)]
     return RayTracedSource(
-        shape.size, shape.stacks, photographs, settings=_rendering(options, shape, label)
+        shape.size,
+        shape.stacks,
+        _photographs(options, label),
+        settings=_rendering(options, shape, label),
     )
 
 
@@ -164,6 +162,13 @@ def _rendering(options: Mapping[str, Any], shape: BatchShape, label: str) -> Ren
         sweep=_config(SweepConfig, options, "sweep", label),
         sensor=_config(SensorConfig, options, "sensor", label),
         device=shape.device,
+    )
+
+
+def _photographs(options: Mapping[str, Any], label: str) -> tuple[ImageArray, ...]:
+    """Those that are named, or none."""
+    return read_photographs(
+        _folders(options, "photographs", label) if "photographs" in options else ()
     )
 
 

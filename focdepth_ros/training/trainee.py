@@ -26,6 +26,9 @@ from focdepth_ros.training.run_state import (
     save_checkpoint,
 )
 
+# What the configuration tells the groups of an optimiser; a checkpoint holds it, too.
+_ASKED = ("highest_lr", "weight_decay", "momentum")
+
 
 class Trainee:
     """A network, the running average of its weights, and its optimiser.
@@ -84,7 +87,19 @@ class Trainee:
         update_average(self.average, self.network, self._config.run.ema_decay, self.progress.step)
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint to a folder, and beside it the averaged weights, ready to be used."""
+        """Write a checkpoint to a folder, and beside it the averaged weights, ready to be used.
+
+        Raises
+        ------
+        WeightsError
+            If a weight is not finite; then the checkpoint that is there is left as it is.
+        """
+        told = self._config.to_dict()
+        # Not the folders: weights are given away.
+        facts = {name: json.dumps(told[name]) for name in ("loss", "optimiser", "schedule")}
+        facts["steps"] = str(self.progress.step)
+        # Weights come first, since they are checked: a checkpoint with NaN cannot be resumed.
+        save_weights(folder / WEIGHTS_NAME, self.average, facts)
         save_checkpoint(
             folder / CHECKPOINT_NAME,
             self.progress,
@@ -94,18 +109,20 @@ class Trainee:
             optimiser=self.optimiser,
             precision=self._precision.state_dict(),
         )
-        told = self._config.to_dict()
-        # Not the folders: weights are given away.
-        facts = {name: json.dumps(told[name]) for name in ("loss", "optimiser", "schedule")}
-        facts["steps"] = str(self.progress.step)
-        save_weights(folder / WEIGHTS_NAME, self.average, facts)
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         self.progress = Progress(saved["step"], saved["elapsed_s"])
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
+        asked = [
+            {key: group[key] for key in _ASKED if key in group}
+            for group in self.optimiser.param_groups
+        ]
         self.optimiser.load_state_dict(saved["optimiser"])
-        self._precision.load_state_dict(saved["precision"])
+        for group, values in zip(self.optimiser.param_groups, asked, strict=True):
+            group.update(values)
+        if saved["precision"]:  # empty unless it was made with fp16
+            self._precision.load_state_dict(saved["precision"])
 
 
 def _load_initial(network: FocDepthFormer, path: Path) -> None:

@@ -20,7 +20,7 @@ from focdepth_ros.stack import FloatImage, FocalStack, ImageArray, Slice
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.batch_stream import derived_seed
 from focdepth_ros.training.config import LossSettings, ValidationSettings
-from focdepth_ros.training.losses import target_of, training_losses
+from focdepth_ros.training.losses import aligned, target_of, training_losses
 from focdepth_ros.training.sources import TrainingSource
 
 # Not the seeds of the training data, and the same for every run: runs can be compared.
@@ -28,6 +28,7 @@ _SEED = 0x5EED
 _SURE = 0.5
 _FARTHEST = 1000.0
 _METRICS = {"abs_rel": abs_rel, "rmse": rmse, "delta1": delta1}
+_RELATIVE_METRICS = {"aligned_abs_rel": abs_rel, "aligned_delta1": delta1}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ def validate(
     confidence of at least a half, ``sure`` their share; ``position_mae`` is the error of the
     position in the sweep. All are means over the stacks.
 
+    Stacks of one slice tell depth up to a scale and a shift of the inverse. They have no picture,
+    and ``aligned_abs_rel`` and ``aligned_delta1``, after the best of both, instead.
+
     Parameters
     ----------
     network : FocDepthFormer
@@ -77,7 +81,7 @@ def validate(
         total = float(training_losses(prediction, batch, loss)["total"])
         for stack in _stacks(batch, prediction):
             rows.append({**stack.metrics(), "loss": total})
-            if len(pictures) < settings.pictures:
+            if stack.is_sweep and len(pictures) < settings.pictures:
                 pictures[f"stack_{len(pictures)}"] = stack.picture()
     return ValidationResult(_means(rows), pictures)
 
@@ -95,9 +99,19 @@ class _Stack:
     inside: NDArray[np.bool_]
     confidence: FloatImage | None
 
+    @property
+    def is_sweep(self) -> bool:
+        """Whether there is more than one slice."""
+        return len(self.dioptres) > 1
+
     def metrics(self) -> dict[str, float]:
         """The measures of this stack."""
         mask = self.inside & valid_mask(self.truth, self.depth)
+        if not self.is_sweep:
+            return {
+                name: metric(self.depth, self.truth, mask)
+                for name, metric in _RELATIVE_METRICS.items()
+            }
         found = {name: metric(self.depth, self.truth, mask) for name, metric in _METRICS.items()}
         error = np.abs(self.position - self.true_position)[self.inside]
         found["position_mae"] = float(error.mean()) if error.size else float("nan")
@@ -137,7 +151,11 @@ def _stacks(batch: TrainingBatch, prediction: Prediction) -> Iterator[_Stack]:
     if dioptres.shape[1] > 1:
         inverse = lowest + position * (highest - lowest)
     else:
-        inverse = lowest + position - 0.5
+        known = target.known
+        inverse = lowest + aligned(position, target.position, known) - 0.5
+        # The best scale and shift may lead beyond infinity; nothing is farther than the truth.
+        truths = torch.where(known, batch.inverse_depth, torch.full_like(inverse, torch.inf))
+        inverse = torch.maximum(inverse, truths.amin(dim=(1, 2), keepdim=True))
     logits = prediction.confidence_logits
     confidence = None if logits is None else _numpy(logits.float().sigmoid())
     depth = _numpy(1.0 / inverse.clamp_min(1.0 / _FARTHEST))

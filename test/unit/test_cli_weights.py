@@ -81,6 +81,21 @@ def test_checks_only_the_checksum_where_torch_lacks(capsys: pytest.CaptureFixtur
     assert "own.safetensors cannot be loaded here: torch_of_no_kind" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_torch")
+def test_all_are_checked_and_each_fault_is_named(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shipped / "net_tiny.safetensors").write_bytes(b"other")
+    assert run("weights", "verify") == 2
+    error = capsys.readouterr().err
+    assert "weights 'net_tiny' are damaged: " in error
+    assert "weights 'net_base' are missing: " in error
+    (shipped / "net_tiny.safetensors").unlink()
+    (shipped / "net_base.safetensors").write_bytes(CONTENT)
+    assert run("weights", "verify") == 2
+    assert "net_base: verified by its checksum" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -278,6 +278,11 @@ def repeated(item: Slice) -> Slice:
     return Slice(item.image, item.focus_distance)
 
 
+def repeated_but_for_rounding(item: Slice) -> Slice:
+    assert item.focus_distance is not None
+    return Slice(item.image, item.focus_distance * (1.0 + 1e-12))
+
+
 @pytest.mark.parametrize("fails", [{}, {"start": RuntimeError("lost")}], ids=["well", "failed"])
 @pytest.mark.parametrize(
     ("spoil", "message"),
@@ -286,6 +291,7 @@ def repeated(item: Slice) -> Slice:
         (without_distance, "no focus distance"),
         (in_grey, "mono or all RGB"),
         (repeated, "already has a slice"),
+        (repeated_but_for_rounding, "already has a slice"),
     ],
 )
 def test_a_slice_that_does_not_belong_is_refused_and_the_sweep_goes_on(

@@ -92,6 +92,8 @@ class TestFocalStack:
             ((), "at least 2 slices, 0 given"),
             ((1.0, None), "1 of 2 slices have a focus distance"),
             ((0.7, 2.0, 0.7), r"share the focus distance 0\.7 m"),
+            ((0.7, 2.0, 0.7000000001), r"share the focus distance 0\.7 m"),
+            ((math.inf, 2.0, 1e50), r"share the focus distance 1e\+50 m"),
         ],
     )
     def test_refuses_slices_that_form_no_stack(

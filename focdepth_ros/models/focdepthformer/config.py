@@ -89,6 +89,10 @@ class FocDepthFormerConfig:
             object.__setattr__(self, name, value)
         if list(self.hooks) != sorted(set(self.hooks)) or self.hooks[0] < 0:
             raise OptionError(f"hooks are {self.hooks}; give numbers of blocks, rising")
+        if min(self.reassemble_channels) < 1:
+            raise OptionError(
+                f"reassemble_channels are {self.reassemble_channels}; each must be at least 1"
+            )
         if self.depth and self.hooks[-1] >= self.depth:
             raise OptionError(
                 f"hooks are {self.hooks}, but there are {self.depth} blocks; the last is "
@@ -104,7 +108,7 @@ class FocDepthFormerConfig:
                 "normalised_dioptres"
             )
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # NaN fails this comparison too
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
     def to_dict(self) -> dict[str, Any]:

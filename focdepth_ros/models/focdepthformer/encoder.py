@@ -113,7 +113,7 @@ def _vision_transformer(config: FocDepthFormerConfig) -> nn.Module:
             dynamic_img_size=True,
             **options,
         )
-    except (RuntimeError, TypeError) as error:
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise OptionError(
             f"timm cannot make the backbone '{config.backbone}' with {options}: {error}; give the "
             "name of one of its vision transformers, such as vit_small_patch16_384"

@@ -215,7 +215,8 @@ def sampled_curves(
         place = (coordinate + offset * step).clamp(0.0, float(last))
         low = place.floor().clamp(max=float(max(last - 1, 0)))
         share = (place - low)[:, None]
-        number = low.long()[:, None, None]
+        # NaN as an index would be anything, and one out of range loses a GPU for the process.
+        number = low.long().clamp(0, last)[:, None, None]
         for energies, peak in zip(volumes, peaks, strict=True):
             index = number.expand(-1, -1, energies.shape[2], -1, -1)
             near = energies.gather(1, index)[:, 0]

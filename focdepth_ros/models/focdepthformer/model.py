@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -174,7 +174,7 @@ class FocDepthFormer(nn.Module):
             for pool, tokens in zip(pools, shallow, strict=True)
         )
         lstm = self.lstm.step(self.lstm.start(deep) if lstm is None else lstm, deep)
-        return SweepState((*before, _without_tokens(features)), pools, lstm)
+        return SweepState((*before, without_tokens(features)), pools, lstm)
 
     def decode(self, state: SweepState) -> Prediction:
         """Answer from the slices so far."""
@@ -209,8 +209,7 @@ class FocDepthFormer(nn.Module):
         StackError
             If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
         """
-        if not torch.compiler.is_compiling():  # neither compiled nor exported
-            check_stacks(images, dioptres)
+        check_stacks(images, dioptres)
         batch, count = images.shape[:2]
         every = self.encode(images.flatten(0, 1), dioptres.flatten(), transformer=transformer)
         state = None
@@ -230,14 +229,9 @@ class FocDepthFormer(nn.Module):
         with torch.autocast(dioptres.device.type, enabled=False):
             energies = _sorted_rows([item.energies for item in state.slices], order)
             pictures = _stacked([item.picture for item in state.slices])
-            if any(item.known is not None for item in state.slices):
-                masks = [
-                    torch.ones_like(item.energies[:, :1], dtype=torch.bool)  # type: ignore[index]
-                    if item.known is None
-                    else item.known
-                    for item in state.slices
-                ]
-                energies = known_energies(energies, _sorted_rows(masks, order))
+            known = known_of(state.slices)
+            if known is not None:
+                energies = known_energies(energies, _sorted_rows(known, order))
             positions = normalised_dioptres(dioptres.gather(1, order), dioptres)
         guide = self.guide(energies, positions, pictures, order)
         refined = self.refine(self.decoder(tokens, grid, guide.laterals), guide)
@@ -273,6 +267,11 @@ def check_stacks(images: Tensor, dioptres: Tensor) -> None:
             f"dioptres have shape {tuple(dioptres.shape)}, images {tuple(images.shape)}; give one "
             "inverse focus distance per slice, and at least one slice"
         )
+    # Values cannot be looked at while the work on them is only written down.
+    if torch.compiler.is_compiling() or (
+        images.is_cuda and torch.cuda.is_current_stream_capturing()
+    ):
+        return
     if not (torch.isfinite(dioptres) & (dioptres >= 0.0)).all():
         raise StackError(
             f"dioptres are {dioptres.tolist()}; give inverse focus distances in 1/m, finite and "
@@ -320,11 +319,21 @@ def known_cells(valid_mask: Tensor) -> Tensor:
     return nn.functional.max_pool2d(hidden, _MASK_REACH, stride=1, padding=reach) == 0.0
 
 
-def _without_tokens(features: SliceFeatures) -> SliceFeatures:
+def known_of(slices: Sequence[SliceFeatures]) -> list[Tensor] | None:
+    """Where each slice shows the scene, (B, 1, h, w) bool; None if all show it everywhere."""
+    if all(item.known is None for item in slices):
+        return None
+    masks = []
+    for item in slices:
+        assert item.energies is not None  # only beside them there are masks
+        everywhere = torch.ones_like(item.energies[:, :1], dtype=torch.bool)
+        masks.append(everywhere if item.known is None else item.known)
+    return masks
+
+
+def without_tokens(features: SliceFeatures) -> SliceFeatures:
     """They are in the pools and the LSTM; kept, they would fill the memory of a long sweep."""
-    return SliceFeatures(
-        (), features.energies, features.picture, features.known, features.dioptre, features.size
-    )
+    return replace(features, tokens=())
 
 
 def _one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> SliceFeatures:
@@ -340,12 +349,12 @@ def _one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> Sli
     )
 
 
-def _stacked(values: list[Tensor | None]) -> Tensor:
+def _stacked(values: Sequence[Tensor | None]) -> Tensor:
     """Slices (B, C, h, w) as (B, N, C, h, w)."""
     return torch.stack([item for item in values if item is not None], dim=1)
 
 
-def _sorted_rows(values: list[Tensor | None], order: Tensor) -> Tensor:
+def _sorted_rows(values: Sequence[Tensor | None], order: Tensor) -> Tensor:
     """Slices (B, C, h, w) as (B, N, C, h, w), in the order (B, N)."""
     return _stacked(values)[torch.arange(len(order), device=order.device)[:, None], order]
 

@@ -248,9 +248,15 @@ def test_slices_are_let_go_after_the_sweep(backend: Backend) -> None:
 
 
 def test_large_slices_are_not_held_twice(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("focdepth_ros.backends.focdepthformer._MAX_CACHED_PIXELS", 3 * 48 * 64)
-    seen = count_encodings(monkeypatch)
     slices = two_surfaces()
+    runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
+    features = runner.encode(slices[0], 1.0)
+    assert features.energies is not None
+    assert features.picture is not None
+    held = (*features.tokens, features.energies, features.picture, features.dioptre)
+    size = sum(tensor.nbytes for tensor in held)
+    monkeypatch.setattr("focdepth_ros.models.feature_cache._MAX_BYTES", 3 * size)
+    seen = count_encodings(monkeypatch)
     for _ in range(2):
         stream(backend, slices)
     assert len(seen) == 2 * len(slices) - 3
@@ -264,6 +270,59 @@ def test_two_sweeps_at_a_time_do_not_mix(backend: Backend) -> None:
         second.add(right)
     assert_close(first.finish(), stream(backend, one))
     assert_close(second.finish(), stream(backend, other))
+
+
+def test_weights_that_are_cast_once_answer_the_same(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = two_surfaces()
+    backend = create(precision="bf16")
+    network = backend._runner.network  # type: ignore[attr-defined]
+    kinds = {name: tensor.dtype for name, tensor in network.named_parameters()}
+    assert kinds["lstm.cells.0.weight_ih"] == kinds["refine.mix.bias"] == torch.bfloat16
+    assert kinds["encoder.vit.pos_embed"] == network.energies.operator.dtype == torch.float32
+    found = stream(backend, slices)
+    monkeypatch.setattr(inference, "_CAST_ONCE", ())
+    expected = stream(create(precision="bf16"), slices)
+    np.testing.assert_allclose(found.slice_index, expected.slice_index, atol=1e-3)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
+
+
+def test_the_focus_measure_is_not_rounded_by_the_gpu(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
+    allowed: list[bool] = []
+
+    def energies(images: torch.Tensor) -> torch.Tensor:
+        allowed.append(torch.backends.cudnn.allow_tf32)
+        return forward(images)
+
+    forward = runner.network.energies.forward
+    monkeypatch.setattr(runner.network.energies, "forward", energies)
+    before = torch.backends.cudnn.allow_tf32
+    runner.encode(two_surfaces()[0], 1.0)
+    assert allowed == [False]
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_the_sharpest_slices_are_found_only_where_they_are_used(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    sharpest = inference.SweepRunner._sharpest
+
+    def counted(self: Any, state: Any, order: list[int]) -> Any:
+        asked.append(order)
+        return sharpest(self, state, order)
+
+    monkeypatch.setattr(inference.SweepRunner, "_sharpest", counted)
+    stack = FocalStack(two_surfaces())
+    create().estimate(stack, all_in_focus=False)
+    create(all_in_focus="depth").estimate(stack)
+    assert asked == []
+    create().estimate(stack)
+    assert len(asked) == 1
 
 
 def test_half_precision_is_close(create: Callable[..., Backend]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from synthetic_sweeps import two_surfaces
 
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.focdepthformer import FocDepthFormerBackend
-from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.backends.registry import choose_backend, create_backend
 from focdepth_ros.errors import (
     BackendError,
     BackendUnavailableError,
@@ -24,9 +26,11 @@ from focdepth_ros.errors import (
 )
 from focdepth_ros.models import inference
 from focdepth_ros.models.checkpoint import save_weights
+from focdepth_ros.models.cuda_graphs import CapturedFunction
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack import FocalStack
+from focdepth_ros.weights_index import ShippedWeights
 
 
 def broken(error: Exception) -> Callable[..., Any]:
@@ -73,20 +77,54 @@ def test_what_fails_on_the_device_is_named_and_another_backend_answers(
     assert pipeline.estimate(FocalStack(slices)).backend == "focdepthformer"
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("refine.confidence.weight", torch.nan),
+        ("refine.correct.bias", torch.inf),  # more than the end of the sweep
+        ("refine.choose.weight", torch.nan),  # its slice would be looked up
+    ],
+)
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        ("fp32", "answered NaN for .* at fp32; use other weights"),
+        ("bf16", "answered NaN for .* at bf16; use precision fp32, or other weights"),
+    ],
+)
 def test_an_answer_that_is_not_finite_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, part: str, value: float, precision: str, words: str
 ) -> None:
     network = small_network()
     with torch.no_grad():
-        network.refine.confidence.bias.fill_(torch.inf)  # type: ignore[union-attr]
-        network.refine.confidence.weight.fill_(-torch.inf)  # type: ignore[union-attr]
-    runner = inference.SweepRunner(network, "cpu", "fp32", "none")
+        network.get_parameter(part).fill_(value)
+    runner = inference.SweepRunner(network, "cpu", precision, "none")
     monkeypatch.setattr(inference, "load_runner", lambda *_, **__: runner)
-    backend = FocDepthFormerBackend(
-        FocDepthFormerBackend.config_class(weights=str(tmp_path / "any.safetensors"))
-    )
-    with pytest.raises(BackendError, match="answered NaN for .* at fp32; use precision fp32"):
-        stream(backend, two_surfaces())
+    backend = FocDepthFormerBackend(FocDepthFormerBackend.config_class(weights="any.safetensors"))
+    slices = two_surfaces()
+    with pytest.raises(BackendError, match=words):
+        stream(backend, slices)
+    assert runner.seen.get(slices[0]) is None  # that may be broken, too
+    pipeline = DepthPipeline(backend, cooldown_s=1000.0)
+    assert "failed: the network answered" in pipeline.estimate(FocalStack(slices)).warnings[0]
+    assert "not tried for another" in pipeline.estimate(FocalStack(slices)).warnings[0]
+
+
+def test_after_a_failure_of_the_device_nothing_is_held_there(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = create()
+    runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
+    runner._step = step = CapturedFunction(runner.network.step, lambda call: (call(), lambda: None))
+    slices = two_surfaces()
+    stream(backend, slices)
+    assert runner.seen.get(slices[0]) is not None
+    assert step._recordings
+    monkeypatch.setattr(runner, "_decode", broken(RuntimeError("CUDA error: lost")))
+    with pytest.raises(DeviceError):
+        stream(backend, slices)
+    assert runner.seen.get(slices[0]) is None
+    assert not step._recordings
 
 
 def test_weights_that_tell_no_confidence(tmp_path: Path) -> None:
@@ -116,6 +154,51 @@ def test_without_weights_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> N
     assert words in str(FocDepthFormerBackend.unusable_because())
     with pytest.raises(BackendUnavailableError, match=words):
         create_backend("focdepthformer")
+
+
+def test_weights_whose_file_is_gone_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = ShippedWeights(
+        "net", "gone.safetensors", "focdepthformer", "tiny", "0" * 64, 1, "", Path("/nowhere")
+    )
+    monkeypatch.setattr("focdepth_ros.weights_index.shipped_weights", lambda: (gone,))
+    # As on a machine with a GPU, which would be used.
+    monkeypatch.setattr(FocDepthFormerBackend, "passed_over_because", lambda: None)
+    reason = FocDepthFormerBackend.unusable_because()
+    assert reason == "its weights /nowhere/gone.safetensors are missing; install the package again"
+    assert choose_backend() == "graph_cut"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libcudart.so.13: cannot open"),
+        RuntimeError("operator torchvision::nms does not exist"),
+        OSError("libcublas.so: wrong ELF class"),
+    ],
+    ids=["missing", "torchvision", "library"],
+)
+def test_libraries_that_cannot_be_imported_are_named(
+    weights: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Breaks(MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "focdepth_ros.models.inference":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "focdepth_ros.models.inference")
+    monkeypatch.delattr("focdepth_ros.models.inference")
+    monkeypatch.setattr(sys, "meta_path", [Breaks(), *sys.meta_path])
+    with pytest.raises(BackendUnavailableError) as raised:
+        create_backend("focdepthformer", weights=weights, device="cpu")
+    assert f"cannot be imported: {error}; install focdepth_ros[torch] again" in str(raised.value)
+
+
+def test_a_device_that_cannot_be_asked_is_named(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "chosen_precision", broken(RuntimeError("CUDA error: lost")))
+    with pytest.raises(DeviceError, match="failed: CUDA error: lost"):
+        create()
 
 
 def test_a_device_that_fails_at_once_is_named(

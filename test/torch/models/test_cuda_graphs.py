@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_network import noise_sweep, small_network
 from torch import Tensor
 
+from focdepth_ros.models import cuda_graphs, inference
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.focdepthformer.latent_lstm import PoolState
 from focdepth_ros.models.focdepthformer.model import SliceFeatures
+from focdepth_ros.stack import Slice
 
 
 class Recorder:
@@ -60,17 +63,71 @@ def test_played_back_it_answers_the_same_in_memory_of_its_own() -> None:
         assert isinstance(found, PoolState)
         for one, other in zip(tensors_of(found), tensors_of(expected), strict=True):
             assert torch.equal(one, other)
-    assert record.recordings == 2  # without a pool, and with one
+    assert record.recordings == 1  # with a pool; without one it was called only once
 
 
 def test_other_shapes_are_recorded_anew_and_old_ones_make_room() -> None:
     record = Recorder()
     captured = CapturedFunction(lambda values: values + 1.0, record, limit=2)
-    for size in (1, 2, 1, 3, 1, 2):
+    for size in (1, 1, 2, 2, 1, 3, 3, 1, 2, 2):
         assert torch.equal(captured(torch.zeros(size)), torch.ones(size))
     assert record.recordings == 4
     transposed = torch.arange(6.0).reshape(2, 3).T
     assert torch.equal(captured(transposed), transposed + 1.0)
+
+
+def test_what_comes_once_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Recorder()
+    captured = CapturedFunction(lambda values: values + 1.0, record)
+    for size in range(1, 5):
+        assert torch.equal(captured(torch.zeros(size)), torch.ones(size))
+    assert record.recordings == 0
+    captured(torch.zeros(2))
+    assert record.recordings == 1
+    captured.clear()
+    captured(torch.zeros(2))
+    assert record.recordings == 1
+    monkeypatch.setattr(cuda_graphs, "_SEEN_ONCE", 2)
+    captured.clear()
+    for size in (1, 2, 3, 1):  # the first was forgotten
+        captured(torch.zeros(size))
+    assert record.recordings == 1
+
+
+def test_the_warm_up_records_all_that_a_sweep_needs() -> None:
+    runner = inference.SweepRunner(small_network(), "cpu", "fp32", "none")
+    record = Recorder()
+    runner._encode = CapturedFunction(runner.network.encode, record)
+    runner._step = CapturedFunction(runner.network.step, record)
+    runner._decode = CapturedFunction(runner.network.decode, record)
+    runner._warm_ups = 2  # as with CUDA graphs
+    runner.warm_up(40, 56)
+    assert record.recordings == 4  # a sweep's first step has a graph of its own
+    images = np.random.default_rng(1).integers(0, 256, (3, 40, 56, 3), np.uint8)
+    state = None
+    for number, image in enumerate(images):
+        item = Slice(image, 1.0 + number)
+        state = runner.step(state, runner.encode(item, item.dioptre))
+    assert state is not None
+    runner.decode(state, [0, 1, 2])
+    assert record.recordings == 4
+
+
+def test_which_slices_have_masks_is_nothing_to_record_anew() -> None:
+    runner = inference.SweepRunner(small_network(), "cpu", "fp32", "none")
+    record = Recorder()
+    runner._decode = CapturedFunction(runner.network.decode, record)
+    images = np.random.default_rng(1).integers(0, 256, (3, 40, 56, 3), np.uint8)
+    mask = np.ones((40, 56), np.bool_)
+    mask[:, :20] = False
+    for masked in range(3):
+        state = None
+        for number, image in enumerate(images):
+            item = Slice(image, 1.0 + number, valid_mask=mask if number == masked else None)
+            state = runner.step(state, runner.encode(item, item.dioptre))
+        assert state is not None
+        runner.decode(state, [0, 1, 2])
+    assert record.recordings == 1
 
 
 def test_a_whole_sweep_played_back() -> None:

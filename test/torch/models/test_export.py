@@ -92,6 +92,41 @@ def test_without_confidence_every_pixel_is_sure() -> None:
     assert torch.equal(confidence, torch.ones(1, HEIGHT, WIDTH))
 
 
+@pytest.mark.parametrize("spoilt", ["position", "confidence", ""])
+@pytest.mark.parametrize("by", [0.1, np.nan])
+def test_a_file_that_answers_otherwise_is_not_kept(
+    spoilt: str, by: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = small_network()
+    output = tmp_path / "network.onnx"
+    output.write_text("before")
+
+    class Session:
+        def __init__(self, path: Path, **_: object) -> None:
+            assert path.read_text() == "after"
+
+        def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+            with torch.inference_mode():
+                found = OneShot(network, SHAPE)(*map(torch.from_numpy, given.values()))
+            answers = dict(zip(names, (values.numpy() for values in found), strict=True))
+            if spoilt:
+                answers[spoilt][0, 3, 4] += by
+            return list(answers.values())
+
+    def written(one_shot: OneShot, sweep: object, path: Path, **_: object) -> None:
+        path.write_text("after")
+
+    monkeypatch.setattr(torch.onnx, "export", written)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    if spoilt:
+        with pytest.raises(ExportError, match=f"network.onnx differs by {by} from that of torch"):
+            export_onnx(network, output, SHAPE)
+    else:
+        assert export_onnx(network, output, SHAPE) < 1e-5
+    assert output.read_text() == ("before" if spoilt else "after")
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_what_cannot_be_exported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no such operator")

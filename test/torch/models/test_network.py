@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,14 @@ from focdepth_ros.models.focdepthformer.focus_guide import (
     FocusEnergies,
     focus_statistics,
     known_energies,
+    sampled_curves,
 )
-from focdepth_ros.models.focdepthformer.model import FocDepthFormer, Prediction, SweepState
+from focdepth_ros.models.focdepthformer.model import (
+    FocDepthFormer,
+    Prediction,
+    SweepState,
+    check_stacks,
+)
 
 PAPER: dict[str, Any] = {
     "output": "metres",
@@ -244,6 +251,11 @@ def test_configurations_survive_being_written_down() -> None:
         ({"early_stride": 4}, "early_stride is 4; use 1 or 2"),
         ({"output": "metres"}, "it needs the output normalised_dioptres"),
         ({"lstm_hidden": 0}, "lstm_hidden is 0; it must be at least 1"),
+        ({"activation_threshold": float("nan")}, "activation_threshold is nan; it must be at"),
+        (
+            {"reassemble_channels": (8, 0, 8, 8)},
+            "reassemble_channels are (8, 0, 8, 8); each must be at least 1",
+        ),
         ({"lstm_hidden": "wide"}, "'lstm_hidden' is 'wide'; it must be of type int"),
         ({"lstm_width": 3}, "has no option 'lstm_width'; it has backbone"),
     ],
@@ -259,6 +271,8 @@ def test_configurations_of_no_use(changes: dict[str, Any], words: str) -> None:
     [
         ({"backbone": "vit_of_no_kind"}, "timm cannot make the backbone 'vit_of_no_kind'"),
         ({"backbone": "resnet18", "embed_dim": 0, "depth": 0, "heads": 0}, "resnet18"),
+        ({"embed_dim": 33, "heads": 2}, "timm cannot make the backbone"),
+        ({"backbone": ""}, "timm cannot make the backbone ''"),
         ({"backbone": "vit_tiny_patch16_384", "depth": 3, "hooks": (0, 1, 2, 3)}, "3 blocks"),
     ],
 )
@@ -296,6 +310,31 @@ def test_stacks_of_no_use(
         images = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
     with pytest.raises(error, match=re.escape(words)):
         network(images, torch.tensor(dioptres))
+
+
+def test_values_are_not_looked_at_while_a_graph_is_recorded(
+    network: FocDepthFormer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnGpu(Tensor):
+        is_cuda = True  # type: ignore[assignment]
+
+    images = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8).as_subclass(OnGpu)
+    equal = torch.tensor([[2.0, 2.0]])
+    for recording in (False, True):
+        monkeypatch.setattr(
+            torch.cuda, "is_current_stream_capturing", lambda recording=recording: recording
+        )
+        with nullcontext() if recording else pytest.raises(StackError, match="are equal"):
+            check_stacks(images, equal)
+    with pytest.raises(StackError, match="one inverse focus distance per slice"):
+        check_stacks(images, equal[:, :1])
+
+
+def test_a_coordinate_that_is_no_number_gives_nan_and_no_index_out_of_range() -> None:
+    coordinate = torch.tensor([[[torch.nan, 0.5]]])
+    curves = sampled_curves((torch.rand(1, 3, 2, 1, 2),), coordinate, (-1.0, 0.0, 1.0))
+    assert torch.isnan(curves[..., 0]).all()
+    assert torch.isfinite(curves[..., 1]).all()
 
 
 def test_a_preset_that_does_not_exist_is_named() -> None:

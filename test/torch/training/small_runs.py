@@ -46,23 +46,65 @@ def small_config(output: Path, **sections: dict[str, Any]) -> TrainingConfig:
     )
 
 
-def write_pool(folder: Path, *, stacks: int = 2, slices: int = 4, size: int = 72) -> Path:
+def save_stack(
+    path: Path, slices: int = 5, size: tuple[int, int] = (50, 70), **changes: Any
+) -> None:
+    """A stack of a pool whose red and green tell the place, and so do its depth and labels.
+
+    `changes` are other arrays in place of these, or None for none.
+    """
+    rows, columns = np.indices(size)
+    images = np.empty((slices, *size, 3), np.uint8)
+    images[..., 0], images[..., 1] = rows, columns
+    images[..., 2] = 10 * np.arange(slices)[:, None, None]
+    arrays = {
+        "images": images,
+        "dioptre": (100.0 * rows + columns).astype(np.float32),
+        "focus": np.linspace(2.0, 0.5, slices),
+        "labels": (columns % 5).astype(np.int8),
+    }
+    arrays.update(changes)
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def write_pool(
+    folder: Path, *, stacks: int = 2, slices: int = 4, size: int = 72, **changes: Any
+) -> Path:
     """A pool of stacks of noise, each a plane that tilts through the sweep."""
     folder.mkdir()
     for number in range(stacks):
         rng = np.random.default_rng(number)
-        focus = np.linspace(3.0, 1.0, slices)
-        np.savez(
-            folder / f"{number}.npz",
-            images=rng.integers(0, 256, (slices, size, size, 3), dtype=np.uint8),
-            dioptre=np.linspace(2.9, 1.1, size, dtype=np.float32)[:, None].repeat(size, axis=1),
-            focus=focus,
-        )
+        plane = np.linspace(2.9, 1.1, size, dtype=np.float32)[:, None].repeat(size, axis=1)
+        arrays = {
+            "images": rng.integers(0, 256, (slices, size, size, 3), dtype=np.uint8),
+            "dioptre": plane,
+            "focus": np.linspace(3.0, 1.0, slices),
+            "labels": None,
+        }
+        save_stack(folder / f"{number}.npz", slices, (size, size), **{**arrays, **changes})
     return folder
 
 
 def pool_source(folder: Path) -> dict[str, Any]:
     return {"kind": "pool", "options": {"folders": str(folder)}}
+
+
+def silent(line: str) -> None:
+    """Takes the lines of a run and drops them."""
+
+
+def from_pool(pool: Path, **more: Any) -> dict[str, Any]:
+    """The section `data` of a run on small crops of a pool."""
+    data = {"sources": [pool_source(pool)], "batch": 2, "height": 32, "width": 32}
+    return {**data, "min_slices": 3, "max_slices": 4, **more}
+
+
+def held_out(pool: Path) -> dict[str, Any]:
+    """The section `validation` on one small crop of a pool."""
+    return {
+        "sources": [pool_source(pool)], "batch": 1, "height": 32, "width": 32,
+        "batches": 1, "slices": 3,
+    }  # fmt: skip
 
 
 def stopping_after(share: float) -> Callable[[str, int], Any]:

@@ -23,6 +23,8 @@ def test_fills_a_folder_and_keeps_what_is_there(
     assert run(out, "--stacks", 1, *SMALL) == 0
     (first,) = out.glob("*.npz")
     written = first.stat().st_mtime_ns
+    assert run(out, "--stacks", 2, *SMALL, "--seed", 1) == 2
+    assert "rendered with seed 0, not 1; choose another folder" in capsys.readouterr().err
     assert run(out, "--stacks", 2, *SMALL) == 0
     assert f"1 of 2 stacks rendered to {out}" in capsys.readouterr().out
     assert first.stat().st_mtime_ns == written
@@ -37,6 +39,7 @@ def test_fills_a_folder_and_keeps_what_is_there(
     [
         (["--least", "5", "--most", "3"], "--least is 5, above --most 3"),
         (["--textures", "nowhere"], "'nowhere' does not exist"),
+        (["--textures", "Middlebury"], "'Middlebury' is kept for evaluation"),
         (["--size", "big"], "'big' is no image size"),
         (["--scenes", "seas"], "'seas'"),
     ],

@@ -81,6 +81,12 @@ def test_changes_from_the_command_line(tmp_path: Path) -> None:
         ({"data": {"sources": [{"options": [1]}]}}, "data.sources[0].options is [1]; it must be"),
         ({"data": {"sources": []}}, "data.sources has no source with a weight"),
         ({"data": {"sources": [POOL], "min_slices": 9, "max_slices": 4}}, "data.min_slices is 9"),
+        ({"data": {"sources": [POOL], "min_slices": 1}},
+         "data.min_slices is 1, but the stacks of the source 'pool' have at least 2 slices"),
+        ({"validation": {"sources": [POOL], "slices": 1}}, "validation.slices is 1, but"),
+        ({"data": {"sources": [POOL], "batch": 1, "height": 32, "width": 32}},
+         "data.batch, data.height and data.width are 1, 32 and 32: of the coarsest features"),
+        ({"run": {"debug_batch_shape": [1, 4, 32, 16]}}, "debug_batch_shape are 1, 32 and 16: of"),
         ({"model": {"options": {"colour": 1}}}, "model.options: FocDepthFormer has no option"),
         ({"model": {"options": {"hooks": [1]}}}, "model.options: hooks"),
     ],
@@ -94,11 +100,30 @@ def test_bad_values_are_named(tmp_path: Path, changes: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        {"sources": [{"kind": "monocular"}], "min_slices": 1, "max_slices": 1},
+        {"sources": [{"kind": "monocular"}, {**POOL, "weight": 0}], "min_slices": 1},
+        {"sources": [POOL], "batch": 2, "height": 32, "width": 32},
+        {"sources": [POOL], "batch": 1, "height": 32, "width": 40},
+    ],
+)
+def test_what_just_about_works_is_taken(tmp_path: Path, data: dict[str, Any]) -> None:
+    load_training_config(written(tmp_path, {"data": data}))
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "base"])
+def test_sweeps_have_2_to_20_slices(name: str) -> None:
+    config = load_training_config(next(path for path in SHIPPED if path.stem == name))
+    assert (config.data.min_slices, config.data.max_slices) == (2, 20)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ("schedule.steps", "'schedule.steps' is no change; write it like schedule.steps=200"),
         ("schedule.steps=", "'schedule.steps=' is no change"),
-        ("data.sources.kind=pool", "lists are given whole"),
+        ("data.sources.kind=pool", "like data.sources=[{kind: pool, options: {folders: pool}}]"),
         ("schedule.steps=[", "the value in 'schedule.steps=[' is no YAML"),
         ("schedule.stops=3", "there is no schedule.stops"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 import sys
 from dataclasses import replace
@@ -17,41 +16,20 @@ import torch
 from small_runs import (
     assert_identical,
     checkpoint,
-    pool_source,
+    from_pool,
+    held_out,
+    silent,
     small_config,
     stopping_after,
-    write_pool,
 )
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from focdepth_ros.errors import FocdepthError, TrainingConfigError, TrainingError
 from focdepth_ros.models.checkpoint import load_weights
 from focdepth_ros.training.batch_stream import BatchStream, NoiseSource
-from focdepth_ros.training.config import OptimiserSettings, ScheduleSettings
 from focdepth_ros.training.loop import train
-from focdepth_ros.training.optimisation import create_optimiser, lr_factor
 
 TRAINED = ("step", "network", "average", "optimiser", "precision")
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Path:
-    return write_pool(tmp_path / "pool")
-
-
-def silent(line: str) -> None:
-    pass
-
-
-def from_pool(pool: Path, **more: Any) -> dict[str, Any]:
-    data = {"sources": [pool_source(pool)], "batch": 2, "height": 32, "width": 32}
-    return {**data, "min_slices": 3, "max_slices": 4, **more}
-
-
-def held_out(pool: Path) -> dict[str, Any]:
-    return {
-        "sources": [pool_source(pool)], "batch": 1, "height": 32, "width": 32,
-        "batches": 1, "slices": 3,
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -221,6 +199,47 @@ def test_resuming_tells_what_was_changed_and_refuses_another_network(tmp_path: P
         train(other, resume=True, say=silent)
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_what_is_asked_of_the_optimiser_counts_when_resuming(tmp_path: Path, kind: str) -> None:
+    still = {"lr": 0.0, "backbone_lr": 0.0, "weight_decay": 0.0}
+    config = small_config(tmp_path / "run", schedule={"steps": 2}, optimiser={"kind": kind})
+    folder = train(config, say=silent).folder
+    before = checkpoint(folder)["network"]
+    longer = small_config(
+        tmp_path / "run", schedule={"steps": 3}, optimiser={"kind": kind, "momentum": 0.5, **still}
+    )
+    train(longer, resume=True, say=silent)
+    after = checkpoint(folder)
+    # Statistics of the batch normalisation follow the data at any rate.
+    weights = load_weights(folder / "weights.safetensors").named_parameters()
+    for name, _ in weights:
+        assert torch.equal(after["network"][name], before[name]), name
+    groups = after["optimiser"]["param_groups"]
+    assert {group["weight_decay"] for group in groups} == {0.0}
+    assert {group.get("momentum") for group in groups} == {0.5 if kind == "sgd" else None}
+
+
+def test_settings_that_a_checkpoint_does_not_know_had_their_defaults(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "run", schedule={"steps": 1})
+    path = train(config, say=silent).folder / "checkpoint.pt"
+    saved = torch.load(path, weights_only=True)
+    del saved["config"]["run"]["deterministic"]
+    torch.save(saved, path)
+    lines: list[str] = []
+    train(config, resume=True, say=lines.append)
+    assert not any("changed" in line for line in lines)
+
+
+def test_event_files_of_a_resumed_run_have_every_step_once(tmp_path: Path) -> None:
+    for steps in (2, 4):
+        config = small_config(
+            tmp_path / "run", schedule={"steps": steps}, run={"tensorboard": True}
+        )
+        train(config, resume=steps > 2, say=silent)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss/total")] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 damaged"])
 def test_damaged_checkpoints_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(content)
@@ -232,18 +251,6 @@ def test_other_files_of_torch_are_no_checkpoints(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="is no checkpoint of this version"):
         train(small_config(tmp_path), resume=True, say=silent)
-
-
-def test_a_loss_that_is_no_number_ends_the_run_without_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def losses(prediction: Any, *others: Any) -> Any:
-        return {"total": prediction.position.sum() * torch.nan}
-
-    monkeypatch.setattr("focdepth_ros.training.engine.training_losses", losses)
-    with pytest.raises(TrainingError, match="the loss is no number at step 0 \\(total nan"):
-        train(small_config(tmp_path / "run"), say=silent)
-    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -320,39 +327,6 @@ def test_weights_and_biases_gets_numbers_pictures_and_the_configuration(
     assert sum("validation/abs_rel" in item for item in logged) == 1
     assert sum("validation/stack_0" in item for item in logged) == 1
     assert logged[-1] == {"finished": True}
-
-
-def test_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:
-    settings = ScheduleSettings(steps=100, warmup_steps=9, final_factor=0.1)
-    rates = [lr_factor(step, step / 100, settings) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[:9] == sorted(rates[:9])
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert lr_factor(50, 0.5, settings) == pytest.approx(0.55)
-    assert lr_factor(100, 1.0, settings) == pytest.approx(0.1)
-    assert math.isclose(max(rates), rates[9])
-
-
-def test_the_transformer_learns_at_its_own_rate_and_vectors_do_not_decay() -> None:
-    class Network(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit, self.head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 3)
-
-        def backbone_parameters(self) -> Any:
-            return self.vit.parameters()
-
-    settings = OptimiserSettings(kind="sgd", lr=1e-4, backbone_lr=1e-6, weight_decay=0.1)
-    groups = {
-        tuple(group["params"][0].shape): (group["lr"], group["weight_decay"], group["momentum"])
-        for group in create_optimiser(Network(), settings).param_groups
-    }
-    assert groups == {
-        (2, 2): (1e-6, 0.1, 0.9),
-        (2,): (1e-6, 0.0, 0.9),
-        (3, 2): (1e-4, 0.1, 0.9),
-        (3,): (1e-4, 0.0, 0.9),
-    }
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -14,6 +14,7 @@ from focdepth_ros.training.config import LossSettings
 from focdepth_ros.training.losses import (
     aligned,
     confidence_loss,
+    depth_ratio_loss,
     gradient_loss,
     masked_mean,
     segmentation_loss,
@@ -222,6 +223,39 @@ def test_confidence_is_to_be_high_exactly_where_the_answer_is_right() -> None:
     loss.backward()
     assert right.grad is not None
     assert position.grad is None
+
+
+def test_depth_ratio_is_the_relative_error_in_metres() -> None:
+    nan, dioptres = torch.nan, torch.tensor([[3.0, 2.0, 1.0]])
+    cases = {
+        (2.0, 0.25): 0.5 / (1.5 + 0.1),  # 0.1 is 0.05 of the range
+        (1.5, 0.5): 0.5 / (2.0 + 0.1),
+        (2.0, 0.5): 0.0,
+        (9.0, 1.0): 0.0,  # nearer and farther than the sweep is not to be told
+        (0.0, 0.0): 0.0,
+        (1.0, -0.5): 0.0,
+    }
+    for (truth, position), expected in cases.items():
+        found = depth_ratio_loss(torch.tensor([[[position]]]), torch.tensor([[[truth]]]), dioptres)
+        assert float(found) == pytest.approx(expected, abs=1e-6), (truth, position)
+    two = depth_ratio_loss(
+        torch.tensor([[[0.25, 0.5, 0.9]]]), torch.tensor([[[2.0, 1.5, nan]]]), dioptres
+    )
+    assert float(two) == pytest.approx((0.5 / 1.6 + 0.5 / 2.1) / 2.0)
+
+
+@pytest.mark.parametrize("kind", ["mse", "l1"])
+def test_a_single_slice_is_asked_for_nothing_that_needs_a_sweep(kind: str) -> None:
+    batch = batch_of(random_truth(), (0.0,))
+    settings = LossSettings(kind=kind, depth_ratio=0.7, relative_weight=0.1)
+    position = (3.0 - 0.2 * batch.inverse_depth).requires_grad_(True)
+    logits = torch.zeros_like(batch.inverse_depth, requires_grad=True)
+    losses = training_losses(Prediction(position, logits), batch, settings)
+    assert losses.keys() == {"total", "depth", "gradient", "sharpness"}
+    assert float(losses["depth"].detach()) == pytest.approx(0.0, abs=1e-3)
+    losses["total"].backward()
+    assert position.grad is not None
+    assert bool(torch.isfinite(position.grad).all())
 
 
 def test_segmentation_does_not_count_unknown_labels() -> None:

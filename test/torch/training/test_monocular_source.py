@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
+from pattern_photographs import patterns
 
 from focdepth_ros.simulation.colour import linear_from_srgb
 from focdepth_ros.training.monocular_source import MonocularSource
-from focdepth_ros.training.photographs import Photographs
 from focdepth_ros.training.rendered_source import RenderSettings, SimulatedSource
 from focdepth_ros.training.sensor import PERFECT_SENSOR
 
 
 def test_is_the_pinhole_image_and_its_depth() -> None:
     settings = RenderSettings(sensor=PERFECT_SENSOR)
-    scenes = SimulatedSource((50, 60), 2, Photographs(()), settings=settings)
+    scenes = SimulatedSource((50, 60), 2, patterns(), settings=settings)
     found = MonocularSource(scenes).batch(torch.Generator().manual_seed(1), 8)
     assert found.images.shape == (2, 1, 3, 50, 60)
     assert found.dioptres.shape == (2, 1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pattern_photographs import patterns
 
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.models.focdepthformer.config import preset
@@ -16,7 +17,6 @@ from focdepth_ros.stack import CameraIntrinsics, Lens
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings
 from focdepth_ros.training.losses import training_losses
-from focdepth_ros.training.photographs import load_training_photographs
 from focdepth_ros.training.random_layers import SurfaceClass
 from focdepth_ros.training.rendered_source import SimulatedSource
 
@@ -82,7 +82,7 @@ def test_learns_four_stacks_by_heart(stacks: list[SimulatedStack]) -> None:
 
 def test_learns_the_labels_of_simulated_stacks() -> None:
     torch.manual_seed(0)
-    source = SimulatedSource((64, 64), 2, load_training_photographs(()))
+    source = SimulatedSource((64, 64), 2, patterns())
     batch = source.batch(torch.Generator().manual_seed(3), 4)
     assert batch.labels is not None
     network = FocDepthFormer(preset("tiny", segmentation_classes=len(SurfaceClass)))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from pattern_photographs import patterns
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.training.photographs import Photographs, load_training_photographs
+from focdepth_ros.training.photographs import Photographs, read_photographs
 
 
 def crop(photographs: Photographs, seed: int, size=(40, 60), scale=(1.0, 1.0)) -> torch.Tensor:
     return photographs.random_crop(torch.Generator().manual_seed(seed), size, scale)
-
-
-@lru_cache
-def patterns(device: str = "cpu") -> Photographs:
-    return Photographs((), device)
 
 
 @pytest.mark.parametrize("size", [(30, 50), (300, 20), (1, 1)])
@@ -42,8 +38,19 @@ def test_seen_from_afar_a_photograph_is_averaged() -> None:
     assert float(light.flatten(1).std(dim=1).max()) < 0.01
 
 
-def test_folders_are_read(tmp_path) -> None:
+def test_folders_are_read(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), np.full((80, 90, 3), 99, np.uint8))
-    assert len(load_training_photographs([tmp_path, tmp_path])) == 2
+    assert len(read_photographs([tmp_path, tmp_path])) == 2
     with pytest.raises(OptionError, match="does not exist"):
-        load_training_photographs([tmp_path / "none"])
+        read_photographs([tmp_path / "none"])
+
+
+def test_without_folders_there_are_none() -> None:
+    assert read_photographs(()) == ()
+
+
+def test_folders_of_the_evaluation_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "7-scenes").mkdir()
+    cv2.imwrite(str(tmp_path / "7-scenes" / "one.png"), np.full((80, 90, 3), 99, np.uint8))
+    with pytest.raises(OptionError, match="kept for evaluation"):
+        read_photographs([tmp_path / "7-scenes"])

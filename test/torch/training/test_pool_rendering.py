@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +54,7 @@ def test_what_is_there_is_kept_and_what_is_missing_rendered(tmp_path: Path) -> N
 
     assert render_pool(tmp_path, 2, rendering(), processes=1, progress=Bar) == 1
     assert steps == [1, 1]
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000.npz", "00001.npz"]
+    assert [path.name for path in sorted(tmp_path.glob("*.npz"))] == ["00000.npz", "00001.npz"]
     assert (tmp_path / "00000.npz").read_bytes() == first
     assert render_pool(tmp_path, 2, rendering()) == 0
     again = render_one(tmp_path / "..", 1, rendering())
@@ -61,11 +63,57 @@ def test_what_is_there_is_kept_and_what_is_missing_rendered(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("scenes", ["rooms", "layers"])
+def test_without_folders_surfaces_have_patterns_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenes: PoolScenes
+) -> None:
+    def asked() -> None:
+        raise AssertionError("the photographs of the evaluation's scenes were asked for")
+
+    monkeypatch.setattr("focdepth_ros.simulation.textures._bundled_photographs", asked)
+    render_one(tmp_path, 0, replace(rendering(scenes), seed=3))
+
+
+def test_folders_of_textures_must_not_be_those_of_the_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "redwood").mkdir()
+    textured = replace(rendering(), textures=(str(tmp_path / "redwood"),))
+    with pytest.raises(OptionError, match="kept for evaluation"):
+        render_pool(tmp_path / "pool", 1, textured)
+    assert not (tmp_path / "pool").exists()
+
+
+class TestSettingsOfAPool:
+    def test_must_stay_as_they_are(self, tmp_path: Path) -> None:
+        render_pool(tmp_path, 1, rendering(), processes=1)
+        refused: dict[str, dict[str, Any]] = {
+            "seed 2, not 5": {"seed": 5},
+            "slices [3, 4], not [3, 5]": {"slices": (3, 5)},
+            "scenes layers, not rooms": {"scenes": "rooms"},
+        }
+        for message, changes in refused.items():
+            with pytest.raises(OptionError) as caught:
+                render_pool(tmp_path, 2, replace(rendering(), **changes), processes=1)
+            assert message in str(caught.value)
+            assert "choose another folder" in str(caught.value)
+        assert render_pool(tmp_path, 2, rendering(), processes=1) == 1
+        assert len(find_pool(tmp_path)) == 2
+
+    def test_are_not_known_of_pools_of_earlier_versions(self, tmp_path: Path) -> None:
+        render_one(tmp_path, 0, rendering())
+        assert render_pool(tmp_path, 2, replace(rendering(), seed=9), processes=1) == 1
+        assert not (tmp_path / "pool.yaml").exists()
+
+    def test_must_be_readable(self, tmp_path: Path) -> None:
+        (tmp_path / "pool.yaml").write_text("nothing")
+        with pytest.raises(OptionError, match="does not tell"):
+            render_pool(tmp_path, 1, rendering(), processes=1)
+
+
 @pytest.mark.slow
 def test_several_processes_render_what_one_does(tmp_path: Path) -> None:
     assert render_pool(tmp_path / "two", 3, rendering(), processes=2) == 3
     assert render_pool(tmp_path / "one", 3, rendering(), processes=1) == 3
-    for path in (tmp_path / "one").iterdir():
+    for path in (tmp_path / "one").glob("*.npz"):
         one, two = np.load(path), np.load(tmp_path / "two" / path.name)
         np.testing.assert_array_equal(one["images"], two["images"])
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_runs import save_stack
 
 from focdepth_ros.errors import OptionError, StackFileError
 from focdepth_ros.training.pool_files import find_pool
 from focdepth_ros.training.pool_source import PoolConfig, RenderedPoolSource, choose_slices
 from focdepth_ros.training.sensor import PERFECT_SENSOR
 
-IMAGE, SIZE = (50, 70), (32, 40)
+SIZE = (32, 40)
 PLAIN = PoolConfig(
     zoomed=0.0,
     contiguous=0.0,
@@ -28,26 +29,10 @@ PLAIN = PoolConfig(
 )
 
 
-def save(path: Path, slices: int = 5, **changes: Any) -> None:
-    """A stack whose red and green tell the place, and so do its depth and labels."""
-    rows, columns = np.indices(IMAGE)
-    images = np.empty((slices, *IMAGE, 3), np.uint8)
-    images[..., 0], images[..., 1] = rows, columns
-    images[..., 2] = 10 * np.arange(slices)[:, None, None]
-    arrays = {
-        "images": images,
-        "dioptre": (100.0 * rows + columns).astype(np.float32),
-        "focus": np.linspace(2.0, 0.5, slices),
-        "labels": (columns % 5).astype(np.int8),
-    }
-    arrays.update(changes)
-    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
-
-
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
-    save(tmp_path / "a.npz")
-    save(tmp_path / "b.npz", slices=8)
+    save_stack(tmp_path / "a.npz")
+    save_stack(tmp_path / "b.npz", slices=8)
     return tmp_path
 
 
@@ -125,12 +110,12 @@ def test_the_same_generator_gives_the_same_batch(pool: Path, device: str) -> Non
 
 
 def test_labels_are_given_only_where_some_are_known(pool: Path) -> None:
-    save(pool / "a.npz", labels=None)
+    save_stack(pool / "a.npz", labels=None)
     labels = source(pool).batch(torch.Generator().manual_seed(0), 3).labels
     assert labels is not None
     unknown = (labels == -1).flatten(1)
     assert bool((unknown.all(dim=1) | ~unknown.any(dim=1)).all())
-    save(pool / "b.npz", labels=None)
+    save_stack(pool / "b.npz", labels=None)
     assert source(pool).batch(torch.Generator().manual_seed(0), 3).labels is None
 
 
@@ -179,7 +164,7 @@ class TestRefusals:
     def test_files_that_hold_something_else(
         self, tmp_path: Path, changes: dict[str, Any], message: str
     ) -> None:
-        save(tmp_path / "bad.npz", **changes)
+        save_stack(tmp_path / "bad.npz", **changes)
         with pytest.raises(StackFileError) as caught:
             find_pool(tmp_path)
         assert message in str(caught.value)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pytest
 import torch
+from pattern_photographs import patterns
 
 from focdepth_ros.errors import OptionError
 from focdepth_ros.training.layered_tensors import LayeredScene
-from focdepth_ros.training.photographs import Photographs
 from focdepth_ros.training.random_layers import LayerConfig, SurfaceClass, random_layers
 from focdepth_ros.training.random_shapes import random_solid, random_thin
 
 SIZE, MARGIN, DIOPTRES = (60, 80), 10, (0.4, 2.5)
 
 
-@lru_cache
-def photographs(device: str) -> Photographs:
-    return Photographs((), device)
-
-
 def scene(seed: int, device: str = "cpu", config: LayerConfig | None = None) -> LayeredScene:
     return random_layers(
         torch.Generator().manual_seed(seed),
-        photographs(device),
+        patterns(device),
         SIZE,
         dioptres=DIOPTRES,
         margin=MARGIN,
@@ -99,7 +92,7 @@ def test_the_same_generator_gives_the_same_scene(device: str) -> None:
 
 def test_a_range_that_does_not_rise_is_refused() -> None:
     with pytest.raises(OptionError, match="scene from 2.0 to 1.0 dioptres"):
-        random_layers(torch.Generator(), photographs("cpu"), SIZE, dioptres=(2.0, 1.0))
+        random_layers(torch.Generator(), patterns(), SIZE, dioptres=(2.0, 1.0))
     with pytest.raises(OptionError, match="'textureless' is 2"):
         LayerConfig(textureless=2)
 

@@ -22,7 +22,7 @@ SIZE = (48, 64)
 
 def source(**options) -> RayTracedSource:
     settings = RenderSettings(sensor=PERFECT_SENSOR)
-    return RayTracedSource(SIZE, 1, (), settings=settings, **options)
+    return RayTracedSource(SIZE, 1, settings=settings, **options)
 
 
 def test_batches_are_the_same_for_the_same_generator() -> None:
@@ -56,7 +56,11 @@ def test_only_the_given_seeds_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
     assert shown == {7, 8}
 
 
-@pytest.mark.parametrize("seeds", [range(990, 1001), range(1000, 1010), range(0), range(-3, 5)])
+def test_the_last_seeds_before_the_validation_may_be_shown() -> None:
+    source(seeds=range(890, 900))
+
+
+@pytest.mark.parametrize("seeds", [range(890, 901), range(1000, 1010), range(0), range(-3, 5)])
 def test_held_out_seeds_are_refused(seeds: range) -> None:
     with pytest.raises(OptionError, match="held out"):
         source(seeds=seeds)

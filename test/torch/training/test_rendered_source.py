@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
+from pattern_photographs import patterns
 from torch import Tensor
 
 from focdepth_ros.errors import OptionError
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.focus_sweeps import SweepConfig
-from focdepth_ros.training.photographs import Photographs
 from focdepth_ros.training.random_layers import LayerConfig
 from focdepth_ros.training.rendered_source import RenderSettings, SimulatedSource
 from focdepth_ros.training.sensor import PERFECT_SENSOR
@@ -20,17 +18,12 @@ from focdepth_ros.training.sensor import PERFECT_SENSOR
 SIZE = (64, 80)
 
 
-@lru_cache
-def photographs(device: str) -> Photographs:
-    return Photographs((), device)
-
-
 def source(device: str = "cpu", batch_size: int = 2, **settings) -> SimulatedSource:
     layers = LayerConfig(solids=(1, 4), thin=(0, 1), textureless=0.0, faint=0.0, reflective=0.0)
     return SimulatedSource(
         SIZE,
         batch_size,
-        photographs(device),
+        patterns(device),
         layers=layers,
         settings=RenderSettings(device=device, **settings),
     )
@@ -84,8 +77,8 @@ def test_the_same_generator_gives_the_same_batch(device: str) -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(OptionError, match="0 images of"):
-        SimulatedSource(SIZE, 0, photographs("cpu"))
+        SimulatedSource(SIZE, 0, patterns())
     with pytest.raises(OptionError, match="photographs are on 'cpu'"):
-        SimulatedSource(SIZE, 1, photographs("cpu"), settings=RenderSettings(device="cuda"))
+        SimulatedSource(SIZE, 1, patterns(), settings=RenderSettings(device="cuda"))
     with pytest.raises(OptionError, match="1 slices"):
         batch(source(), slices=1)

@@ -48,7 +48,7 @@ def test_truth_is_the_depth_map_and_nothing_where_it_is_not_known(folder: Path) 
     torch.testing.assert_close(values, torch.tensor([0.5, 1.25]))
     for batch in found:
         assert float(batch.dioptres.min()) < 0.6
-        assert float(batch.dioptres.max()) > 0.5
+        assert float(batch.dioptres.max()) > 1.1
 
 
 def test_the_same_generator_gives_the_same_batch(folder: Path) -> None:
@@ -81,10 +81,9 @@ def test_serves_for_monocular_training_too(folder: Path) -> None:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("name", ["7scenes", "icl_livingroom1", "Middlebury2014"])
-    def test_evaluation_sets(self, tmp_path: Path, name: str) -> None:
+    def test_evaluation_sets(self, tmp_path: Path) -> None:
         with pytest.raises(OptionError, match="kept for evaluation"):
-            RgbdSource([tmp_path / name / "x"], SIZE, 1)
+            RgbdSource([tmp_path / "Middlebury2014" / "x"], SIZE, 1)
 
     def test_folders_without_pairs(self, tmp_path: Path) -> None:
         with pytest.raises(StackFileError, match="holds no photograph"):
