@@ -79,6 +79,10 @@ class DatasetError(FocdepthError):
     """A dataset that is not there, or a file of it that holds something else."""
 
 
+class BagError(DatasetError):
+    """A ROS bag that cannot be read, or has no focus sweeps."""
+
+
 class EvaluationError(FocdepthError, ValueError):
     """A prediction and a ground truth that cannot be compared."""
 

@@ -49,6 +49,12 @@ class DropReason(str, Enum):
     __str__ = str.__str__
 
 
+#: What a healthy camera does all the time; it is counted but not complained about.
+USUAL = (DropReason.UNSETTLED, DropReason.DUPLICATE, DropReason.SWEEP_OVER)
+#: What is usual where one comes into a stream that is under way.
+USUAL_AT_FIRST = (DropReason.NO_FOCUS_STATE, DropReason.NO_IMAGE, DropReason.TOO_FEW_SLICES)
+
+
 @dataclass(frozen=True)
 class FocusSample:
     """Where the focus was while one image was exposed; a ``FocusState`` message without ROS.

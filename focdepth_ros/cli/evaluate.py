@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
@@ -55,6 +55,45 @@ def evaluate(
     without a network. A scene that fails is left out, named, and makes the
     exit status 1.
     """
+    run_evaluation(
+        dataset=dataset,
+        path=path,
+        split=split,
+        backend=backend,
+        option=option,
+        scenes=scenes,
+        output=output or Path("evaluation") / dataset,
+        resume=resume,
+        workers=workers,
+        align=align,
+        min_confidence=min_confidence,
+        pictures=pictures,
+    )
+
+
+def run_evaluation(
+    *,
+    dataset: str,
+    path: Path,
+    split: str | None,
+    backend: Sequence[str],
+    option: Sequence[str],
+    scenes: int | None,
+    output: Path,
+    resume: bool,
+    workers: int,
+    align: str,
+    min_confidence: float,
+    pictures: bool,
+    dataset_options: dict[str, Any] | None = None,
+) -> None:
+    """What `evaluate` does, whose arguments these are; also for other commands.
+
+    Raises
+    ------
+    typer.Exit
+        If something could not be measured.
+    """
     from focdepth_ros.backends.registry import backend_config, list_backends
     from focdepth_ros.errors import EvaluationError
     from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
@@ -86,6 +125,7 @@ def evaluate(
         },
         align=align,
         min_confidence=min_confidence,
+        dataset_options=dataset_options or {},
     )
     opened = job.open_dataset()
     job.make_pipelines()  # what is wrong with a backend is said before the work begins
@@ -99,16 +139,17 @@ def evaluate(
         "align": align,
         "min_confidence": min_confidence,
     }
-    folder = output or Path("evaluation") / dataset
-    file = ScoreFile(folder, about, resume=resume)
+    if dataset_options:
+        about["dataset_options"] = {key: str(value) for key, value in dataset_options.items()}
+    file = ScoreFile(output, about, resume=resume)
     with progress(f"Evaluating {len(chosen)} scenes", len(chosen)) as advance:
         scores = evaluate_dataset(
             job, chosen, file, pictures=pictures, workers=workers, advance=advance
         )
-    write_csv(folder / SCENES_CSV, scores)
-    write_json(folder / SUMMARY_JSON, summarise(scores), about)
+    write_csv(output / SCENES_CSV, scores)
+    write_json(output / SUMMARY_JSON, summarise(scores), about)
     shown = {**about, "backends": ", ".join(names), "scenes": f"{len(chosen)} of {len(opened)}"}
-    report = write_report(folder, f"{opened.title}: depth against the truth", shown, scores)
+    report = write_report(output, f"{opened.title}: depth against the truth", shown, scores)
     for line in _table(scores):
         typer.echo(line)
     typer.echo(f"report: {report}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from focdepth_ros.datasets.base import Dataset
 from focdepth_ros.errors import DatasetError
@@ -25,6 +26,7 @@ _DATASETS = {
     "posetrack": "posetrack:PoseTrack",
     "fusion_folders": "fusion_folders:FusionFolders",
     "stack_folders": "stack_folders:StackFolders",
+    "bag": "bag_sweeps:BagSweeps",
 }
 
 
@@ -48,7 +50,7 @@ def dataset_class(name: str) -> type[Dataset]:
     return found
 
 
-def open_dataset(name: str, root: Path | str, split: str | None = None) -> Dataset:
+def open_dataset(name: str, root: Path | str, split: str | None = None, **options: Any) -> Dataset:
     """Open a dataset where it lies on disk.
 
     Parameters
@@ -59,10 +61,12 @@ def open_dataset(name: str, root: Path | str, split: str | None = None) -> Datas
         Its folder, or the file that holds it.
     split : str, optional
         The first of its splits by default.
+    **options
+        Further ones that its class takes.
 
     Raises
     ------
     DatasetError
         If there is no such dataset, split, or folder, or none of its scenes is there.
     """
-    return dataset_class(name)(root, split)
+    return dataset_class(name)(root, split, **options)

@@ -30,6 +30,8 @@ class EvaluationJob:
         Method of the alignment.
     min_confidence : float
         Pixels of lower confidence count as not answered.
+    dataset_options : dict
+        Further ones that the class of the dataset takes.
     """
 
     dataset: str
@@ -38,6 +40,7 @@ class EvaluationJob:
     backends: dict[str, dict[str, Any]] = field(default_factory=dict)
     align: str = "auto"
     min_confidence: float = 0.0
+    dataset_options: dict[str, Any] = field(default_factory=dict)
 
     def open_dataset(self) -> Dataset:
         """The dataset.
@@ -46,7 +49,7 @@ class EvaluationJob:
         ------
         DatasetError
         """
-        return open_dataset(self.dataset, self.root, self.split)
+        return open_dataset(self.dataset, self.root, self.split, **self.dataset_options)
 
     def make_pipelines(self) -> dict[str, DepthPipeline]:
         """A pipeline for every backend, by its name.

@@ -40,14 +40,14 @@ from focdepth_ros.errors import (
     OptionError,
     WeightsError,
 )
+from focdepth_ros.image_decoding import open_compressed_image, open_image
+from focdepth_ros.message_reading import focus_sample, stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.ros.conversions import focus_sample, stamp_of
 from focdepth_ros.ros.depth_outputs import DepthOutputs
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.depth_worker import DepthWorker
 from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.image_decoding import open_compressed_image, open_image
 from focdepth_ros.ros.node_runner import run_node
 from focdepth_ros.ros.params import (
     changed_parameters,
@@ -57,7 +57,6 @@ from focdepth_ros.ros.params import (
 from focdepth_ros.ros.qos_events import subscription_events
 from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
-    DropReason,
     FrameDropped,
     SliceAdded,
     SweepAssembler,
@@ -66,6 +65,7 @@ from focdepth_ros.sweep import (
     SweepFinished,
     SweepStarted,
 )
+from focdepth_ros.sweep_types import USUAL, USUAL_AT_FIRST
 
 # Any publisher is heard. A third of a second at 30 Hz lies ready while the worker holds the
 # interpreter.
@@ -75,10 +75,6 @@ _POLL_PERIOD = 0.1  # seconds
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
 _ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
 _STARTING_GRACE = 1.0  # seconds in which it is usual that not everything is there yet
-
-# What a healthy camera does all the time; these are counted but not complained about.
-_USUAL = (DropReason.UNSETTLED, DropReason.DUPLICATE, DropReason.SWEEP_OVER)
-_USUAL_AT_FIRST = (DropReason.NO_FOCUS_STATE, DropReason.NO_IMAGE, DropReason.TOO_FEW_SLICES)
 
 
 class DepthNode:
@@ -261,12 +257,12 @@ class DepthNode:
             )
 
     def _seriousness(self, event: FrameDropped | SweepDropped) -> Level:
-        if event.reason in _USUAL:
+        if event.reason in USUAL:
             return Level.OK
         # At first one of the two topics is connected and the other is not yet, and the sweep
         # that is under way is seen in part.
         grace_ends = self._listening_since + _STARTING_GRACE
-        if event.reason in _USUAL_AT_FIRST and time.monotonic() < grace_ends:
+        if event.reason in USUAL_AT_FIRST and time.monotonic() < grace_ends:
             return Level.OK
         return Level.WARN
 

@@ -9,7 +9,7 @@ from typing import cast, get_args
 from focdepth_ros.backends.registry import AUTO
 from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import OptionError
-from focdepth_ros.ros.image_decoding import ImageLimits
+from focdepth_ros.image_decoding import ImageLimits
 from focdepth_ros.ros.params import parameter
 from focdepth_ros.stack import Lens
 from focdepth_ros.sweep_types import Reference, Split, SweepConfig

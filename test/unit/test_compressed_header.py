@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from focdepth_ros.compressed_header import compressed_image_size
 from focdepth_ros.errors import MessageError
-from focdepth_ros.ros.compressed_header import compressed_image_size
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 

@@ -1,7 +1,8 @@
 """From image messages to RGB or mono arrays: checks first, then no more copies than needed.
 
 The headers of a message are checked when it arrives, its pixels are decoded when they are
-needed. ``cv_bridge`` is not used: it decodes before anything is checked.
+needed. ``cv_bridge`` is not used: it decodes before anything is checked. The messages are those of
+rclpy or of rosbags: only their fields count.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
 
+from focdepth_ros.compressed_header import compressed_image_size
 from focdepth_ros.errors import MessageError
-from focdepth_ros.ros.compressed_header import compressed_image_size
 from focdepth_ros.stack import ImageArray
 
 # Depth from focus compares neighbouring pixels.
@@ -55,6 +56,24 @@ class IncomingImage:
     size: tuple[int, int]
     encoding: str
     decode: Callable[[], ImageArray]
+
+
+class RawImageMessage(Protocol):
+    """A ``sensor_msgs/Image``; its `data` lends out its bytes."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: Any
+    step: int
+    data: Any
+
+
+class CompressedImageMessage(Protocol):
+    """A ``sensor_msgs/CompressedImage``."""
+
+    format: str
+    data: Any
 
 
 # Rows as they came (H, W * bytes per pixel) → image.
@@ -100,7 +119,7 @@ _SIXTEEN_BITS = ("mono16", "16UC1")
 _PAIRED_COLUMNS = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
 
 
-def open_image(message: Image, limits: ImageLimits) -> IncomingImage:
+def open_image(message: RawImageMessage, limits: ImageLimits) -> IncomingImage:
     """Check the headers of a raw image.
 
     The pixels of mono8 and rgb8 are later used where they lie, not copied.
@@ -153,7 +172,7 @@ def open_image(message: Image, limits: ImageLimits) -> IncomingImage:
     return IncomingImage((height, width), encoding, decode)
 
 
-def open_compressed_image(message: CompressedImage, limits: ImageLimits) -> IncomingImage:
+def open_compressed_image(message: CompressedImageMessage, limits: ImageLimits) -> IncomingImage:
     """Check the headers of a JPEG or PNG image, also those within its data.
 
     Raises
@@ -186,7 +205,7 @@ def _to_8_bits(image: NDArray[np.uint16], bit_depth: int) -> ImageArray:
     return np.asarray(cv2.convertScaleAbs(image, alpha=255.0 / (2**bit_depth - 1)), dtype=np.uint8)
 
 
-def _decode_compressed(message: CompressedImage, bit_depth: int) -> ImageArray:
+def _decode_compressed(message: CompressedImageMessage, bit_depth: int) -> ImageArray:
     # Rotating by what Exif says would not fit the camera_info.
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)

@@ -1,0 +1,297 @@
+"""Frames out of a ROS 2 bag: SQLite or MCAP, a folder or a single file, also compressed.
+
+Only the bytes of a message are touched until its image is asked for, and those of mono8 and
+rgb8 are used where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from focdepth_ros.bags.message_types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    FOCUS_STATE,
+    IMAGE,
+    message_types,
+    require_rosbags,
+)
+from focdepth_ros.errors import BagError, MessageError
+from focdepth_ros.image_decoding import (
+    ImageLimits,
+    IncomingImage,
+    open_compressed_image,
+    open_image,
+)
+from focdepth_ros.message_reading import focus_sample, stamp_of
+from focdepth_ros.stack import FloatImage
+from focdepth_ros.sweep_types import FocusSample
+
+BAG_SUFFIXES = (".db3", ".mcap")
+METADATA = "metadata.yaml"
+
+_DEPTH_DTYPES = {"32FC1": "f4", "16UC1": "u2"}
+_MILLIMETRES = np.float32(1000.0)  # per metre
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a bag: its name, the type and the number of its messages."""
+
+    name: str
+    kind: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of the topics of a camera whose focus moves; None: there is none.
+
+    Parameters
+    ----------
+    images, focus : str
+    camera_info, depth : str or None
+        Calibration and ground truth.
+    """
+
+    images: str
+    focus: str
+    camera_info: str | None = None
+    depth: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFrame:
+    """An image; `received` is when the recorder got it, in nanoseconds, as for all frames."""
+
+    received: int
+    stamp: int
+    frame_id: str
+    image: IncomingImage
+
+
+@dataclass(frozen=True)
+class FocusFrame:
+    """A focus state."""
+
+    received: int
+    sample: FocusSample
+
+
+@dataclass(frozen=True, eq=False)
+class CameraInfoFrame:
+    """A calibration, as `message_reading.camera_intrinsics` takes it."""
+
+    received: int
+    message: Any
+
+
+@dataclass(frozen=True, eq=False)
+class DepthFrame:
+    """A ground truth; `decode` gives (H, W) float32 in metres, NaN where not known."""
+
+    received: int
+    stamp: int
+    decode: Callable[[], FloatImage]
+
+
+BagFrame = ImageFrame | FocusFrame | CameraInfoFrame | DepthFrame
+
+#: Called with the reason and the detail of a message that cannot be used.
+Complaint = Callable[[str, str], None]
+
+
+class BagReader:
+    """An open bag, to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    path : Path
+        A folder with a ``metadata.yaml``, or a single ``.db3`` or ``.mcap`` file.
+
+    Raises
+    ------
+    BagError
+        If it is no bag, or is damaged; on entering.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: Any = None
+        self._types: Any = None
+
+    def __enter__(self) -> BagReader:
+        require_rosbags()
+        from rosbags.rosbag2 import Reader
+
+        _check_path(self.path)
+        try:
+            self._reader = Reader(self.path)
+            self._reader.open()
+            self._types = message_types(self._own_types())
+        except Exception as error:  # a damaged bag fails in many ways
+            self._reader = None
+            raise _unreadable(self.path, error) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics, by name."""
+        found = [Topic(c.topic, c.msgtype, c.msgcount) for c in self._reader.connections]
+        return tuple(sorted(found, key=lambda topic: topic.name))
+
+    def messages(
+        self,
+        topics: Collection[str],
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        only: Collection[int] | None = None,
+        complain: Complaint | None = None,
+    ) -> Iterator[tuple[Topic, int, Any]]:
+        """Topic, time of receipt and content of messages, in the order of receipt.
+
+        Parameters
+        ----------
+        topics : collection of str
+        start, stop : int, optional
+            Times of receipt in nanoseconds, from and before.
+        only : collection of int, optional
+            Just those received at these times.
+        complain : callable, optional
+            Called for a message that is no such message, instead of raising.
+
+        Raises
+        ------
+        BagError
+            Where the bag is damaged.
+        """
+        connections = [c for c in self._reader.connections if c.topic in topics]
+        if not connections:
+            return
+        known = {c.topic: Topic(c.topic, c.msgtype, c.msgcount) for c in connections}
+        last = "its beginning"
+        try:
+            for connection, received, data in self._reader.messages(connections, start, stop):
+                if only is None or received in only:
+                    try:
+                        message = self._types.deserialize_cdr(data, connection.msgtype)
+                    except Exception as error:
+                        if complain is None:
+                            raise
+                        where = f"{connection.topic}, at {received / 1e9:.3f} s"
+                        complain("damaged message", f"{where}: {_text(error)}")
+                        continue
+                    yield known[connection.topic], received, message
+                    last = f"the message of {received / 1e9:.3f} s on {connection.topic}"
+        except Exception as error:
+            raise BagError(f"{self.path}: is damaged after {last}: {_text(error)}") from error
+
+    def frames(
+        self, topics: Topics, limits: ImageLimits, complain: Complaint, **span: Any
+    ) -> Iterator[BagFrame]:
+        """What the topics of a camera say, in the order of receipt; `span` as of `messages`."""
+        names = (topics.images, topics.focus, topics.camera_info, topics.depth)
+        wanted = [name for name in names if name]
+        for topic, received, message in self.messages(wanted, complain=complain, **span):
+            try:
+                yield _frame(topic, received, message, topics, limits)
+            except MessageError as error:
+                complain(error.reason, f"{topic.name}, at {received / 1e9:.3f} s: {error}")
+            except AttributeError as error:
+                raise BagError(
+                    f"{self.path}: {topic.kind} of {topic.name} is another one than here: {error}"
+                ) from error
+
+    def encoding(self, topic: str) -> str:
+        """Encoding of the first image of a topic; empty if it has none."""
+        for _, _, message in self.messages([topic]):
+            return str(message.encoding)
+        return ""
+
+    def _own_types(self) -> dict[str, Any]:
+        """Definitions that the bag has of the messages that are needed."""
+        from rosbags.interfaces import MessageDefinitionFormat
+        from rosbags.typesys import get_types_from_msg
+
+        found: dict[str, Any] = {}
+        for connection in self._reader.connections:
+            definition = connection.msgdef
+            is_needed = connection.msgtype in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, FOCUS_STATE)
+            if is_needed and definition.format == MessageDefinitionFormat.MSG:
+                found.update(get_types_from_msg(definition.data, connection.msgtype))
+        return found
+
+
+def _check_path(path: Path) -> None:
+    if not path.exists():
+        raise BagError(f"{path}: no such bag; give its folder, or a .db3 or .mcap file")
+    if path.is_dir() and not (path / METADATA).is_file():
+        raise BagError(
+            f"{path}: has no {METADATA}, so it is no bag or its recorder was killed; give the "
+            ".db3 or .mcap file in it, or let `ros2 bag reindex` write one"
+        )
+    if path.is_file() and path.suffix not in BAG_SUFFIXES:
+        raise BagError(f"{path}: is no bag; give its folder, or a .db3 or .mcap file")
+
+
+def _unreadable(path: Path, error: Exception) -> BagError:
+    return BagError(
+        f"{path}: cannot be read as a bag, or is cut off: {_text(error)}; copy it once more, or "
+        "try `ros2 bag reindex`"
+    )
+
+
+def _text(error: Exception) -> str:
+    return (str(error) or type(error).__name__).rstrip(".")
+
+
+def _frame(
+    topic: Topic, received: int, message: Any, topics: Topics, limits: ImageLimits
+) -> BagFrame:
+    if topic.name == topics.focus:
+        return FocusFrame(received, focus_sample(message))
+    if topic.name == topics.camera_info:
+        return CameraInfoFrame(received, message)
+    stamp = stamp_of(message.header)
+    if topic.name == topics.depth:
+        return DepthFrame(received, stamp, partial(_decoded_depth, topic.name, message))
+    opened = open_compressed_image if topic.kind == COMPRESSED_IMAGE else open_image
+    return ImageFrame(received, stamp, message.header.frame_id, opened(message, limits))
+
+
+def _decoded_depth(topic: str, message: Any) -> FloatImage:
+    """Metres from 32FC1 as they are, or from 16UC1 in mm (REP 118)."""
+    kind = _DEPTH_DTYPES.get(message.encoding)
+    if kind is None:
+        raise MessageError(
+            f"depth on {topic} is {message.encoding}; it must be 32FC1 in metres or 16UC1 in mm"
+        )
+    dtype = np.dtype((">" if message.is_bigendian else "<") + kind)
+    rows, row_bytes = message.height, message.width * dtype.itemsize
+    if message.step < row_bytes or len(message.data) != rows * message.step or not rows:
+        raise MessageError(
+            f"depth on {topic} has {len(message.data)} bytes; {rows} rows of {message.step} bytes, "
+            f"each at least {row_bytes}, are expected"
+        )
+    data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]
+    values = np.ascontiguousarray(data).view(dtype)
+    depth = values.astype(np.float32) / (_MILLIMETRES if kind == "u2" else np.float32(1.0))
+    depth[~(depth > 0.0)] = np.nan
+    return depth

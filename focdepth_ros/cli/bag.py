@@ -1,0 +1,263 @@
+"""``focdepth bag``: ROS 2 bags, without ROS: what is in them, to and from stacks, evaluation."""
+
+# ruff: noqa: B008, UP045
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import typer
+
+from focdepth_ros.cli.evaluate import run_evaluation
+from focdepth_ros.cli.parameters import image_size
+from focdepth_ros.cli.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from focdepth_ros.bags.topics import BagSettings
+
+_LEFT_OUT = 1
+
+bag = typer.Typer(add_completion=False, help="ROS 2 bags of focus sweeps; needs no ROS.")
+
+
+class Storage(str, Enum):
+    """How messages are stored in a bag."""
+
+    SQLITE3 = "sqlite3"
+    MCAP = "mcap"
+
+
+class Compression(str, Enum):
+    """What is compressed."""
+
+    NONE = "none"
+    MESSAGE = "message"
+    FILE = "file"
+
+
+_BAG = typer.Argument(..., metavar="BAG", help="Its folder, or a .db3 or .mcap file.")
+_IMAGE_TOPIC = typer.Option("", metavar="TOPIC", help="[default: found by type]")
+_FOCUS_TOPIC = typer.Option("", metavar="TOPIC", help="[default: found by type]")
+_INFO_TOPIC = typer.Option("", metavar="TOPIC", help="[default: that beside the focus states]")
+_DEPTH_TOPIC = typer.Option("", metavar="TOPIC", help="Ground truth. [default: found by type]")
+_REFERENCE = typer.Option("last", help="Slice whose grid the depth has: first, middle or last.")
+
+
+@bag.command()
+def info(
+    path: Path = _BAG,
+    image_topic: str = _IMAGE_TOPIC,
+    focus_topic: str = _FOCUS_TOPIC,
+    info_topic: str = _INFO_TOPIC,
+    depth_topic: str = _DEPTH_TOPIC,
+) -> None:
+    """Show the topics of BAG, the sweeps that are found in it, and what is missing."""
+    from focdepth_ros.bags.reading import BagReader
+    from focdepth_ros.bags.sweeps import find_sweeps, lack_of_truth
+
+    with BagReader(path) as reader:
+        topics = reader.topics
+    width = max((len(topic.name) for topic in topics), default=0)
+    for topic in topics:
+        typer.echo(f"{topic.name:<{width}}  {topic.count:>6}  {topic.kind}")
+    settings = _settings(image_topic, focus_topic, info_topic, depth_topic, "last")
+    contents = find_sweeps(path, settings)
+    chosen = contents.topics
+    typer.echo(f"images: {chosen.images}, focus states: {chosen.focus}")
+    typer.echo(f"calibration: {chosen.camera_info or 'none'}, truth: {chosen.depth or 'none'}")
+    typer.echo(f"sweeps: {len(contents.sweeps)}")
+    missing = list(contents.left_out)
+    for number, sweep in enumerate(contents.sweeps, start=1):
+        height, width = sweep.size
+        typer.echo(
+            f"  {number}: {len(sweep.slices)} slices of {width}x{height} px, "
+            f"ended by {sweep.end_reason}"
+        )
+        if sweep.depth is None:
+            missing.append(f"sweep {number}: {lack_of_truth(contents, sweep)}")
+        intrinsics, why = sweep.intrinsics()
+        if intrinsics is None:
+            missing.append(f"sweep {number}: no calibration: {why}")
+    for reason, count in contents.dropped.items():
+        typer.echo(f"left out: {count} by '{reason}'")
+    _finish("missing", missing if contents.sweeps else [*missing, "no focus sweep was found"])
+
+
+@bag.command()
+def record(
+    out: Path = typer.Argument(..., metavar="OUT", help="Folder of the new bag."),
+    stack: Optional[Path] = typer.Option(None, metavar="DIR", help="Play this stack folder."),
+    simulate: bool = typer.Option(False, "--simulate", help="Play a simulated scene."),
+    sweeps: int = typer.Option(1, min=1, help="Number of sweeps."),
+    storage: Storage = typer.Option(Storage.SQLITE3, help="Storage of the bag."),
+    compression: Compression = typer.Option(Compression.NONE, help="What zstd compresses."),
+    frame_rate: float = typer.Option(30.0, help="Images per second."),
+    seed: int = typer.Option(1000, min=0, help="Of the simulated scene."),
+    slices: int = typer.Option(10, min=2, max=200, help="Of a simulated sweep."),
+    size: str = typer.Option("640x480", metavar="WxH", help="Of simulated images."),
+) -> None:
+    """Record a stack folder or a simulated scene, with its ground truth, to the bag OUT.
+
+    Topics and types are those of sim_camera_node. The sweep goes so that the
+    slice that the truth belongs to comes last, where that is possible.
+    """
+    from focdepth_ros.bags.writing import record_camera
+    from focdepth_ros.errors import OptionError
+    from focdepth_ros.simulation import SimulatedCamera, SimulatedStack, render_random_sweep
+    from focdepth_ros.stack import FocalStack
+    from focdepth_ros.stack_io import StackFolder
+
+    if simulate == (stack is not None):
+        raise OptionError("give one of --stack DIR and --simulate")
+    width, height = image_size(size, "--size")
+    source: SimulatedStack | FocalStack
+    if stack is not None:
+        folder = StackFolder.open(stack)
+        source, depth = folder.load(), folder.ground_truth()
+        reference = source.reference
+        if not source.is_metric:
+            raise OptionError(f"{stack} has no focus distances; write them into its stack.yaml")
+    else:
+        source = render_random_sweep(seed, slices=slices, width=width, height=height)
+        depth, reference = source.depth, source.stack.reference
+    camera = SimulatedCamera(
+        source,
+        pattern="far_to_near" if reference == 0 else "near_to_far",
+        frame_rate=frame_rate,
+        seed=seed,
+    )
+    count = record_camera(
+        out,
+        camera,
+        depth=depth,
+        sweeps=sweeps,
+        storage=storage.value,
+        compression=compression.value,
+    )
+    typer.echo(f"{count} images in {sweeps} sweep{'s' * (sweeps > 1)} written to {out}")
+
+
+@bag.command()
+def convert(
+    path: Path = _BAG,
+    out: Path = typer.Argument(..., metavar="OUT", help="Folder for a stack folder per sweep."),
+    clouds: bool = typer.Option(False, "--clouds", help="Also estimate a cloud.ply of each."),
+    backend: str = typer.Option("auto", "--backend", "-b", help="For the clouds."),
+    image_topic: str = _IMAGE_TOPIC,
+    focus_topic: str = _FOCUS_TOPIC,
+    info_topic: str = _INFO_TOPIC,
+    depth_topic: str = _DEPTH_TOPIC,
+    reference: str = _REFERENCE,
+) -> None:
+    """Write every sweep of BAG as a stack folder with its ground truth, if there is one."""
+    from focdepth_ros.backends.registry import create_backend
+    from focdepth_ros.bags.sweeps import find_sweeps
+    from focdepth_ros.datasets.bag_sweeps import sweep_name
+    from focdepth_ros.errors import FocdepthError, OptionError
+    from focdepth_ros.pipeline import DepthPipeline
+    from focdepth_ros.ply import write_ply
+    from focdepth_ros.results import point_cloud
+    from focdepth_ros.stack_io import save_stack
+
+    if out.is_dir() and any(out.iterdir()):
+        raise OptionError(f"{out} is not empty; choose another folder")
+    pipeline = DepthPipeline(create_backend(backend)) if clouds else None
+    settings = _settings(image_topic, focus_topic, info_topic, depth_topic, reference)
+    contents = find_sweeps(path, settings)
+    left_out = list(contents.left_out)
+    with progress(f"Converting {len(contents.sweeps)} sweeps", len(contents.sweeps)) as advance:
+        for number, sweep in enumerate(contents.sweeps, start=1):
+            name = sweep_name(number)
+            try:
+                stack, depth = contents.load(sweep)
+                save_stack(out / name, stack, depth=depth)
+                if pipeline is not None:
+                    write_ply(
+                        out / name / "cloud.ply", *point_cloud(pipeline.estimate(stack), stack)
+                    )
+            except FocdepthError as error:
+                left_out.append(f"{name}: {error}")
+            advance()
+    typer.echo(f"{len(contents.sweeps)} sweeps of {path} written to {out}")
+    _finish("left out", left_out if contents.sweeps else [*left_out, "no focus sweep was found"])
+
+
+@bag.command("eval")
+def evaluate_bag(
+    path: Path = typer.Argument(..., metavar="BAG", help="A bag, or a folder of bags."),
+    backend: list[str] = typer.Option(
+        [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
+    ),
+    option: list[str] = typer.Option(
+        [], metavar="BACKEND.KEY=VALUE", help="Setting of a backend; may be repeated."
+    ),
+    output: Optional[Path] = typer.Option(
+        None, "--output", "-o", help="Folder of the results. [default: evaluation/BAG]"
+    ),
+    resume: bool = typer.Option(
+        False, "--resume", help="Go on with what is in the folder of the results."
+    ),
+    workers: int = typer.Option(1, min=1, help="Processes that share the sweeps."),
+    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
+    min_confidence: float = typer.Option(
+        0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
+    ),
+    pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
+    image_topic: str = _IMAGE_TOPIC,
+    focus_topic: str = _FOCUS_TOPIC,
+    info_topic: str = _INFO_TOPIC,
+    depth_topic: str = _DEPTH_TOPIC,
+    reference: str = _REFERENCE,
+) -> None:
+    """Measure backends on the sweeps of BAG whose depth was recorded with them.
+
+    Sweeps are put together as depth_node does it; the report is that of
+    `focdepth evaluate`. What cannot be used is named and makes the exit
+    status 1; the rest is measured.
+    """
+    run_evaluation(
+        dataset="bag",
+        path=path,
+        split=None,
+        backend=backend,
+        option=option,
+        scenes=None,
+        output=output or Path("evaluation") / path.resolve().stem,
+        resume=resume,
+        workers=workers,
+        align=align,
+        min_confidence=min_confidence,
+        pictures=pictures,
+        dataset_options={
+            "settings": _settings(image_topic, focus_topic, info_topic, depth_topic, reference)
+        },
+    )
+
+
+def _settings(
+    image_topic: str, focus_topic: str, info_topic: str, depth_topic: str, reference: str
+) -> BagSettings:
+    from typing import cast, get_args
+
+    from focdepth_ros.bags.topics import BagSettings
+    from focdepth_ros.sweep_types import Reference
+
+    if reference not in get_args(Reference):
+        raise typer.BadParameter(
+            f"'{reference}' is none of {', '.join(get_args(Reference))}", param_hint="--reference"
+        )
+    return BagSettings(
+        image_topic, focus_topic, info_topic, depth_topic, reference=cast(Reference, reference)
+    )
+
+
+def _finish(what: str, lines: Sequence[str]) -> None:
+    """Name what is not as it should be, which makes the exit status 1."""
+    for line in lines:
+        typer.echo(f"{what}: {line}", err=True)
+    if lines:
+        raise typer.Exit(_LEFT_OUT)

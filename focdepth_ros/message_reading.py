@@ -1,0 +1,110 @@
+"""What messages say in the package's own types; images are read by `image_decoding`.
+
+They are those of rclpy or of rosbags: only their fields count, so that nothing here needs ROS.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from focdepth_ros.errors import MessageError
+from focdepth_ros.stack import CameraIntrinsics
+from focdepth_ros.sweep_types import FocusSample
+
+_NANOSECONDS = 10**9
+
+
+class HeaderMessage(Protocol):
+    """A ``std_msgs/Header``."""
+
+    stamp: Any
+    frame_id: str
+
+
+class FocusStateMessage(Protocol):
+    """A ``focdepth_ros/FocusState``."""
+
+    header: Any
+    focus_distance: float
+    lens_position: float
+    settled: bool
+    sweep_id: int
+    sweep_step: int
+    sweep_size: int
+
+
+class CameraInfoMessage(Protocol):
+    """A ``sensor_msgs/CameraInfo``."""
+
+    width: int
+    height: int
+    distortion_model: str
+    d: Any
+    k: Any
+    binning_x: int
+    binning_y: int
+    roi: Any
+
+
+def stamp_of(header: HeaderMessage) -> int:
+    """Stamp of a message in nanoseconds."""
+    return int(header.stamp.sec) * _NANOSECONDS + int(header.stamp.nanosec)
+
+
+def focus_sample(message: FocusStateMessage) -> FocusSample:
+    """The focus state of an image without ROS."""
+    return FocusSample(
+        stamp=stamp_of(message.header),
+        focus_distance=message.focus_distance,
+        lens_position=message.lens_position,
+        settled=message.settled,
+        sweep_id=message.sweep_id,
+        sweep_step=message.sweep_step,
+        sweep_size=message.sweep_size,
+    )
+
+
+def camera_intrinsics(message: CameraInfoMessage, size: tuple[int, int]) -> CameraIntrinsics:
+    """The pinhole model of images of this size.
+
+    Binning and region of interest are taken into account: in ``camera_info`` the matrix K is
+    that of the full resolution.
+
+    Parameters
+    ----------
+    message : CameraInfoMessage
+    size : tuple of int
+        Height and width of the images.
+
+    Raises
+    ------
+    MessageError
+        If the camera is not calibrated, or the calibration is for images of another size.
+    CalibrationError
+        If no real camera can have these values.
+    """
+    fx, fy, cx, cy = (float(message.k[i]) for i in (0, 4, 2, 5))
+    if fx == 0.0 or fy == 0.0:
+        raise MessageError(
+            "camera_info has no calibration: K is zero; calibrate the camera", reason="camera_info"
+        )
+    across, down = max(1, message.binning_x), max(1, message.binning_y)
+    roi = message.roi
+    width, height = roi.width or message.width, roi.height or message.height
+    if (height // down, width // across) != tuple(size):
+        raise MessageError(
+            f"camera_info is for images of {width // across}x{height // down} px, those that come "
+            f"are {size[1]}x{size[0]}; calibrate at the size in use",
+            reason="camera_info",
+        )
+    return CameraIntrinsics(
+        width=size[1],
+        height=size[0],
+        fx=fx / across,
+        fy=fy / down,
+        # Pixel centres are at whole numbers, so the first of n binned pixels is at (n - 1) / 2.
+        cx=(cx - roi.x_offset + 0.5) / across - 0.5,
+        cy=(cy - roi.y_offset + 0.5) / down - 0.5,
+        distortion_model=message.distortion_model,
+        distortion=tuple(float(value) for value in message.d),
+    )
