@@ -14,6 +14,8 @@ import pytest
 from focdepth_ros.cli import main
 from focdepth_ros.evaluation.scores import FIGURES
 
+pytest.importorskip("jinja2")
+
 
 def evaluate(root: Path, output: Path, *options: str) -> int:
     return main(["evaluate", "-d", "stack_folders", "-p", str(root), "-o", str(output), *options])
