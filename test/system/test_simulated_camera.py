@@ -14,7 +14,7 @@ from live_run import LiveRun, live_run
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.geometry import back_project, pixel_rays
-from focdepth_ros.ros.conversions import stamp_of
+from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack_io import save_stack
 
