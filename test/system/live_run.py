@@ -55,6 +55,9 @@ def live_run(
         "wait_for_subscribers": 2,  # the depth node and this observer
         # The depth node works only once it has found this observer, too.
         "start_delay": 2.5,
+        # Slow enough for a computer that is busy with something else: a sweep is dropped where
+        # they come faster than they are worked on.
+        "frame_rate": 12.0,
         **(camera or {}),
     }
     received: list[ObservedSweep] = []
