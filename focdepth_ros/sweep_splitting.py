@@ -110,6 +110,8 @@ class SweepSplitter(ABC):
         )
 
     def _is_same_distance(self, item: Slice, other: Slice) -> bool:
+        if item.rounded_dioptre == other.rounded_dioptre:
+            return True  # a stack does not tell them apart
         return abs(item.dioptre - other.dioptre) <= self._config.min_dioptre_step
 
     def _repeats_last(self, item: Slice) -> bool:
