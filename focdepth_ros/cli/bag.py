@@ -169,6 +169,7 @@ def convert(
     settings = _settings(image_topic, focus_topic, info_topic, depth_topic, reference)
     contents = find_sweeps(path, settings)
     left_out = list(contents.left_out)
+    written = 0
     with progress(f"Converting {len(contents.sweeps)} sweeps", len(contents.sweeps)) as advance:
         for number, sweep in enumerate(contents.sweeps, start=1):
             name = sweep_name(number)
@@ -179,10 +180,11 @@ def convert(
                     write_ply(
                         out / name / "cloud.ply", *point_cloud(pipeline.estimate(stack), stack)
                     )
+                written += 1
             except FocdepthError as error:
                 left_out.append(f"{name}: {error}")
             advance()
-    typer.echo(f"{len(contents.sweeps)} sweeps of {path} written to {out}")
+    typer.echo(f"{written} of {len(contents.sweeps)} sweeps of {path} written to {out}")
     _finish("left out", left_out if contents.sweeps else [*left_out, "no focus sweep was found"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -111,7 +112,7 @@ def scored_sample(
     Raises
     ------
     FocdepthError
-        If there is no answer, or no truth to compare it with.
+        If there is no answer, or only that of another backend, or no truth to compare it with.
     """
     stack = sample.stack
     started = time.perf_counter()
@@ -121,6 +122,10 @@ def scored_sample(
     last = time.perf_counter()
     estimate = run.finish(reference=stack.slices[stack.reference])
     ended = time.perf_counter()
+    if estimate.backend != name:  # after a fallback these would be the figures of another one
+        raise EvaluationError(
+            f"'{name}' gave no answer, '{estimate.backend}' did: {'; '.join(estimate.warnings)}"
+        )
     score = score_estimate(
         sample, name, estimate, seconds=ended - started, finish_seconds=ended - last
     )
@@ -175,8 +180,8 @@ _worker: tuple[Dataset, dict[str, DepthPipeline]]
 
 def _start_worker(job: EvaluationJob, workers: int) -> None:
     global _worker
-    _share_processor(workers)
     _worker = job.open_dataset(), job.make_pipelines()
+    _share_processor(workers)
 
 
 def _scored_in_worker(
@@ -192,8 +197,6 @@ def _share_processor(workers: int) -> None:
 
     threads = max(multiprocessing.cpu_count() // workers, 1)
     cv2.setNumThreads(threads)
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads)
+    torch = sys.modules.get("torch")  # only where a backend has loaded it
+    if torch is not None:
+        torch.set_num_threads(threads)

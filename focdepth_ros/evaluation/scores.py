@@ -45,8 +45,6 @@ class SceneScore:
     finish_seconds : float
         From the last slice on.
     slices, height, width : int
-    answered_by : str
-        The backend that answered, which is another one after a fallback.
     aligned : bool
         Whether scale and shift were fitted to the truth, since one of the two is relative.
     warnings : tuple of str
@@ -63,7 +61,6 @@ class SceneScore:
     slices: int = 0
     height: int = 0
     width: int = 0
-    answered_by: str = ""
     aligned: bool = False
     warnings: tuple[str, ...] = ()
     error: str = ""
@@ -168,7 +165,6 @@ def score_estimate(
         slices=len(sample.stack),
         height=height,
         width=width,
-        answered_by=estimate.backend,
         aligned=not (estimate.metric and sample.is_metric),
         warnings=estimate.warnings,
     )

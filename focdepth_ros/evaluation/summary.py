@@ -73,7 +73,7 @@ def _summary(backend: str, rows: Sequence[SceneScore], shared: set[str]) -> Back
 
 def write_csv(path: Path, scores: Iterable[SceneScore]) -> None:
     """A row per scene and backend."""
-    plain = ("seconds", "finish_seconds", "slices", "height", "width", "answered_by", "error")
+    plain = ("seconds", "finish_seconds", "slices", "height", "width", "error")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("scene", "backend", *FIGURES, *plain))

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.base import LabelledStack
-from focdepth_ros.errors import EvaluationError
+from focdepth_ros.errors import BackendError, EvaluationError
 from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
 from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.metrics import depth_metrics
@@ -62,6 +63,20 @@ def test_what_fails_is_named_and_the_rest_goes_on(stack_folders: Path, tmp_path:
     assert errors["a/far"] == errors["b"] == ""
     (summary,) = summarise(scores)
     assert (summary.scenes, summary.failed) == (2, 1)
+
+
+def test_the_answer_of_another_backend_is_no_score(
+    stack_folders: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BackendError("no more")
+
+    monkeypatch.setattr(GraphCutBackend, "start", fail)
+    failing = job(stack_folders, backends={"graph_cut": {}, "argmax": {}})
+    scores = evaluate_dataset(failing, SCENES[:1], score_file(tmp_path), pictures=False)
+    assert "'graph_cut' gave no answer, 'argmax' did" in scores[0].error
+    assert "no more" in scores[0].error
+    assert not scores[1].error
 
 
 def test_an_evaluation_goes_on_where_it_ended(stack_folders: Path, tmp_path: Path) -> None:
