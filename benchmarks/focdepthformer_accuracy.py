@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -57,7 +56,6 @@ Scores = dict[str, dict[str, list[Score]]]
 _BASELINE = "graph_cut"
 _HALF = KEPT_SHARES.index(0.5)
 _ERRORS = ("abs_rel", "rmse")
-_AUSE_SHARES = (np.arange(100) + 0.5) / 100
 
 console = Console(width=160)
 
@@ -126,17 +124,8 @@ def score(method: Method, stack: FocalStack, depth: FloatImage) -> Score:
     row["curve_abs_rel"] = sparsification_curve(relative, sure)
     row["curve_rmse"] = np.sqrt(sparsification_curve(squared, sure))
     row["ause_abs_rel"] = area_under_sparsification_error(relative, sure)
-    row["ause_rmse"] = rooted_ause(squared, sure)
+    row["ause_rmse"] = area_under_sparsification_error(squared, sure, root=True)
     return row
-
-
-def rooted_ause(squared: NDArray[np.float64], sure: FloatImage) -> float:
-    """AUSE of the rmse: as of the mean, but of the roots of the curves, which are tabulated."""
-    ours, best = (
-        np.sqrt(sparsification_curve(squared, order, _AUSE_SHARES)) for order in (sure, -squared)
-    )
-    everything = float(np.sqrt(squared.mean())) if squared.size else 0.0
-    return float((ours - best).mean() / everything) if everything > 0.0 else float("nan")
 
 
 def score_set(

@@ -65,7 +65,9 @@ def sparsification_curve(
     return np.asarray(np.interp(wanted, pixels, sums) / wanted)
 
 
-def area_under_sparsification_error(errors: Values, confidence: Values) -> float:
+def area_under_sparsification_error(
+    errors: Values, confidence: Values, *, root: bool = False
+) -> float:
     """How much worse a confidence orders the pixels than the errors would (AUSE).
 
     The mean, over the share of the pixels that is kept, of the difference between the two
@@ -75,6 +77,9 @@ def area_under_sparsification_error(errors: Values, confidence: Values) -> float
     ----------
     errors, confidence
         As `sparsification_curve`.
+    root : bool
+        Whether to compare the roots of the curves: of squared errors that is the AUSE of the
+        root mean square.
 
     Returns
     -------
@@ -87,9 +92,11 @@ def area_under_sparsification_error(errors: Values, confidence: Values) -> float
         As `sparsification_curve`.
     """
     kept = (np.arange(_AREA_STEPS) + 0.5) / _AREA_STEPS
-    above = sparsification_curve(errors, confidence, kept)
-    above -= sparsification_curve(errors, -errors, kept)
+    curves = [sparsification_curve(errors, order, kept) for order in (confidence, -errors)]
     everything = float(errors.mean()) if errors.size else 0.0
+    if root:
+        curves, everything = [np.sqrt(curve) for curve in curves], float(np.sqrt(everything))
+    above = curves[0] - curves[1]
     return float(above.mean() / everything) if everything > 0.0 else float("nan")
 
 

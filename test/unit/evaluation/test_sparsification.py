@@ -89,3 +89,15 @@ def test_refuses_what_does_not_fit() -> None:
         area_under_sparsification_error(np.full(4, np.nan), PERFECT)
     with pytest.raises(EvaluationError, match=r"\[0.0\] are not all in \(0, 1\]"):
         sparsification_curve(ERRORS, PERFECT, (0.0,))
+
+
+def test_the_root_of_squared_errors_is_compared_as_such() -> None:
+    # Half the pixels are off by 2; the confidence has them the wrong way round.
+    squared, confidence = np.array([0.0, 4.0]), np.array([0.0, 1.0])
+    kept = (np.arange(100) + 0.5) / 100
+    ours = np.where(kept <= 0.5, 2.0, np.sqrt(2.0 / kept))
+    best = np.where(kept <= 0.5, 0.0, np.sqrt(4.0 * np.maximum(kept - 0.5, 0.0) / kept))
+    expected = (ours - best).mean() / np.sqrt(2.0)
+    found = area_under_sparsification_error(squared, confidence, root=True)
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(area_under_sparsification_error(squared, confidence))
