@@ -24,6 +24,7 @@ from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.image_decoding import ImageLimits, open_image
 from focdepth_ros.message_reading import camera_intrinsics, stamp_of
 from focdepth_ros.msg import FocusState, SweepInfo
+from focdepth_ros.ros.node_runner import signals_deferred
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Slice
 
 _RELIABLE = QoSProfile(depth=10)
@@ -136,7 +137,8 @@ class DemoObserver:
 
     def spin_once(self) -> None:
         """Take in one message, or return after a moment."""
-        self._executor.spin_once(timeout_sec=0.1)
+        with signals_deferred():
+            self._executor.spin_once(timeout_sec=0.1)
 
     def stack_of(self, sweep: ObservedSweep) -> FocalStack:
         """The slices of a sweep as they came over the topics.

@@ -114,6 +114,27 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Keeps signals until the block is done; then each goes to the handler it had before.
+
+    For calls into rclpy: an exception that a handler raises within one comes out as another.
+    """
+    received: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in dict.fromkeys(received):
+            signal.raise_signal(number)
+
+
 def _spin(runnable: RunnableNode, stop: threading.Event) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(runnable.node)
