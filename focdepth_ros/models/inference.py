@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from focdepth_ros.classical.torch_focus import upload
 from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.checkpoint import read_weights
+from focdepth_ros.models.cpu_memory import keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
 from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
@@ -86,6 +87,8 @@ class SweepRunner:
         self, network: FocDepthFormer, device: str, precision: str, compilation: str
     ) -> None:
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.seen = FeatureCache()

@@ -34,7 +34,7 @@ class ResidualUnit(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
         found = self.first_norm(self.first(nn.functional.relu(features)))
-        found = self.second_norm(self.second(nn.functional.relu(found)))
+        found = self.second_norm(self.second(nn.functional.relu(found, inplace=True)))
         added: Tensor = features + found
         return added
 

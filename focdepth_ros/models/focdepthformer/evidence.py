@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from focdepth_ros.models.focdepthformer.focus_guide import MEASURES, refined_peak, step_of
+from focdepth_ros.models.focdepthformer.focus_guide import (
+    MEASURES,
+    Curves,
+    refined_peak,
+    step_of,
+)
+from focdepth_ros.models.focdepthformer.pointwise import planes_of
 
 #: Positions that `Evidence` reads from a curve: its soft maximum, and the vertex of its peak.
 READINGS = 2
@@ -44,14 +50,14 @@ class Evidence(nn.Module):
         nn.init.zeros_(self.share.bias)
 
     def forward(
-        self, features: Tensor, energies: Tensor, positions: Tensor, expected: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, features: Tensor, measured: Curves, positions: Tensor, expected: Tensor
+    ) -> tuple[Curves, Tensor]:
         """Weigh, share and read.
 
         Parameters
         ----------
         features : (B, C, h, w)
-        energies : (B, N, K, h, w) float32
+        measured : Curves
             Log focus measure, near to far.
         positions : (B, N) float32
             Normalised dioptres, falling.
@@ -60,14 +66,14 @@ class Evidence(nn.Module):
 
         Returns
         -------
-        curves : (B, N, 1, h, w)
-            Log probability of the slices, up to a constant.
+        curves : Curves
+            One at each place: log probability of the slices, up to a constant.
         readings : (B, 2, h, w)
             Positions.
         """
-        weight = nn.functional.softplus(self.weigh(features).float())
-        curves = weighed(energies, weight[:, :MEASURES])
-        shares = self.share(features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
+        weight = nn.functional.softplus(planes_of(self.weigh, features).float())
+        curves = weighed(measured, weight[:, :MEASURES])
+        shares = planes_of(self.share, features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
         for number, reach in enumerate(_REACHES):
             curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
         at = positions[:, :, None, None]
@@ -79,15 +85,15 @@ class Evidence(nn.Module):
         stacked = curves[:, :, None]
         peak, index = stacked.max(dim=1, keepdim=True)
         vertex, _ = refined_peak(stacked, positions, index, peak)
-        return stacked, torch.cat([soft, vertex], dim=1)
+        return Curves(stacked, peak[:, 0]), torch.cat([soft, vertex], dim=1)
 
 
-def weighed(energies: Tensor, weights: Tensor) -> Tensor:
-    """Sum of the log energies (B, N, K, h, w) below their peaks, by weights (B, K, h, w)."""
-    peak = (energies.amax(dim=1) * weights).sum(dim=1, keepdim=True)
-    total = -peak.expand(-1, energies.shape[1], -1, -1)
-    for number in range(energies.shape[2]):  # faster than any product of matrices
-        total = torch.addcmul(total, energies[:, :, number], weights[:, number, None])
+def weighed(curves: Curves, weights: Tensor) -> Tensor:
+    """Sum (B, N, h, w) of the curves below their peaks, by weights (B, K, h, w)."""
+    peak = (curves.peak * weights).sum(dim=1, keepdim=True)
+    total = -peak.expand(-1, curves.values.shape[1], -1, -1)
+    for number in range(curves.values.shape[2]):  # faster than any product of matrices
+        total = torch.addcmul(total, curves.values[:, :, number], weights[:, number, None])
     return total
 
 

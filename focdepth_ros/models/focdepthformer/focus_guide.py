@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,22 @@ _FLOORS = (1.0, 1.0, 0.3, 0.1, 0.1)
 _SHARPNESS = 3.0  # of the soft maximum over the slices
 _LEVEL_SCALE = 0.125  # log energies go to about 8
 _SPREAD_SCALE = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What every place says of every slice, near to far.
+
+    Parameters
+    ----------
+    values : (B, N, K, h, w)
+        K curves at each place.
+    peak : (B, K, h, w)
+        Their largest values.
+    """
+
+    values: Tensor
+    peak: Tensor
 
 
 class FocusEnergies(nn.Module):
@@ -99,7 +116,7 @@ def known_energies(energies: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, energies, least)
 
 
-def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """What the curves of log energy over the sweep look like, whatever the number of slices.
 
     Parameters
@@ -119,14 +136,20 @@ def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tenso
         The positions among them.
     sharpest : (B, 1, h, w) int64
         Slice of the peak of the second measure.
+    peak : (B, K, h, w)
+        Largest energies.
     """
     count = energies.shape[1]
     at = positions[:, :, None, None, None]
     peak, index = energies.max(dim=1, keepdim=True)
     location, curvature = refined_peak(energies, positions, index, peak)
     weight = torch.softmax(_SHARPNESS * energies, dim=1)
-    soft = (weight * at).sum(dim=1)
-    spread = (weight * (at - soft[:, None]).abs()).sum(dim=1)
+    soft = torch.zeros_like(energies[:, 0])
+    for number in range(count):  # slice by slice all of it stays in the cache of a CPU
+        soft = torch.addcmul(soft, weight[:, number], at[:, number])
+    spread = torch.zeros_like(soft)
+    for number in range(count):
+        spread = torch.addcmul(spread, weight[:, number], (at[:, number] - soft).abs())
     contrast = (peak - energies.mean(dim=1, keepdim=True))[:, 0]
     end = (index == 0).to(peak.dtype) - (index == count - 1).to(peak.dtype)
     statistics = torch.cat(
@@ -141,7 +164,7 @@ def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tenso
         ],
         dim=1,
     )
-    return statistics, torch.cat([location, soft], dim=1), index[:, :, 1]
+    return statistics, torch.cat([location, soft], dim=1), index[:, :, 1], peak[:, 0]
 
 
 def refined_peak(
@@ -191,13 +214,13 @@ def slice_coordinates(location: Tensor, positions: Tensor) -> Tensor:
 
 
 def sampled_curves(
-    volumes: tuple[Tensor, ...], coordinate: Tensor, offsets: tuple[float, ...]
+    volumes: tuple[Curves, ...], coordinate: Tensor, offsets: tuple[float, ...]
 ) -> Tensor:
-    """Log energies around a slice coordinate, below the peak of each curve.
+    """Values around a slice coordinate, below the peak of each curve.
 
     Parameters
     ----------
-    volumes : tuple of (B, N, K, h, w)
+    volumes : tuple of Curves
         K may differ.
     coordinate : (B, h, w)
     offsets : tuple of float
@@ -207,9 +230,8 @@ def sampled_curves(
     -------
     (B, len(offsets) * sum of K, h, w)
     """
-    last = volumes[0].shape[1] - 1
+    last = volumes[0].values.shape[1] - 1
     step = max(1.0, last / USUAL_STEPS)
-    peaks = [energies.amax(dim=1) for energies in volumes]
     found = []
     for offset in offsets:
         place = (coordinate + offset * step).clamp(0.0, float(last))
@@ -217,11 +239,11 @@ def sampled_curves(
         share = (place - low)[:, None]
         # NaN as an index would be anything, and one out of range loses a GPU for the process.
         number = low.long().clamp(0, last)[:, None, None]
-        for energies, peak in zip(volumes, peaks, strict=True):
-            index = number.expand(-1, -1, energies.shape[2], -1, -1)
-            near = energies.gather(1, index)[:, 0]
-            far = energies.gather(1, (index + 1).clamp(max=last))[:, 0]
-            found.append(torch.lerp(near, far, share) - peak)
+        for curves in volumes:
+            index = number.expand(-1, -1, curves.values.shape[2], -1, -1)
+            near = curves.values.gather(1, index)[:, 0]
+            far = curves.values.gather(1, (index + 1).clamp(max=last))[:, 0]
+            found.append(torch.lerp(near, far, share) - curves.peak)
     return torch.cat(found, dim=1)
 
 

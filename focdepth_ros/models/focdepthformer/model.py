@@ -356,7 +356,11 @@ def _stacked(values: Sequence[Tensor | None]) -> Tensor:
 
 def _sorted_rows(values: Sequence[Tensor | None], order: Tensor) -> Tensor:
     """Slices (B, C, h, w) as (B, N, C, h, w), in the order (B, N)."""
-    return _stacked(values)[torch.arange(len(order), device=order.device)[:, None], order]
+    batch, count = order.shape
+    first = count * torch.arange(batch, device=order.device)
+    rows = (order + first[:, None]).flatten()
+    # Whole rows are copied: several times as fast as an index of two dimensions.
+    return _stacked(values).flatten(0, 1).index_select(0, rows).unflatten(0, (batch, count))
 
 
 def _cropped(found: Prediction, height: int, width: int) -> Prediction:

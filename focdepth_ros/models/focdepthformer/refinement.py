@@ -12,11 +12,13 @@ from focdepth_ros.models.focdepthformer.evidence import READINGS, Evidence
 from focdepth_ros.models.focdepthformer.focus_guide import (
     MEASURES,
     STATISTIC_CHANNELS,
+    Curves,
     focus_statistics,
     sampled_curves,
     slice_coordinates,
     step_of,
 )
+from focdepth_ros.models.focdepthformer.pointwise import mixed, planes_of
 
 PICTURE_CHANNELS = 12  # RGB of the 2x2 pixels of a cell
 _OFFSETS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # steps
@@ -31,8 +33,8 @@ class Guide:
 
     Parameters
     ----------
-    energies : (B, N, K, h, w)
-        Near to far.
+    curves : Curves
+        Log focus measure, near to far.
     positions : (B, N)
         Normalised dioptres, falling.
     candidates : (B, 2 K, h, w)
@@ -42,7 +44,7 @@ class Guide:
         At 1/4, 1/8, 1/16 and 1/32 of the image.
     """
 
-    energies: Tensor
+    curves: Curves
     positions: Tensor
     candidates: Tensor
     features: Tensor
@@ -93,18 +95,18 @@ class GuideEncoder(nn.Module):
         order : (B, N) int64
             Numbers of the pictures, near to far.
         """
-        statistics, candidates, sharpest = focus_statistics(energies, positions)
+        statistics, candidates, sharpest, peak = focus_statistics(energies, positions)
         sharpest = order.gather(1, sharpest.flatten(1)).reshape(sharpest.shape)
         index = sharpest[:, :, None].expand(-1, -1, PICTURE_CHANNELS, -1, -1)
         picture = pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
         spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
-        features = self.first(self.mix(torch.cat([statistics, picture, spacing], dim=1)))
+        features = self.first(mixed(self.mix, [statistics, picture, spacing]))
         laterals = []
         found = features
         for reduce, unit in zip(self.reduce, self.units, strict=True):
             found = unit(reduce(nn.functional.relu(found)))
             laterals.append(found)
-        return Guide(energies, positions, candidates, features, tuple(laterals))
+        return Guide(Curves(energies, peak), positions, candidates, features, tuple(laterals))
 
 
 class RefinementHead(nn.Module):
@@ -148,27 +150,28 @@ class RefinementHead(nn.Module):
 
     def forward(self, fused: Tensor, guide: Guide) -> Refined:
         """Features (B, C, h, w) of the decoder at half the resolution to the answer."""
-        count = guide.positions.shape[1]
-        step = step_of(count)
-        features = self.first(self.mix(torch.cat([fused, guide.features], dim=1)))
+        step = step_of(guide.positions.shape[1])
+        features = self.first(mixed(self.mix, [fused, guide.features]))
         active = nn.functional.relu(features)
-        proposed = self.propose(active).float()
-        evidence, readings = self.evidence(active, guide.energies, guide.positions, proposed)
+        proposed = planes_of(self.propose, active).float()
+        evidence, readings = self.evidence(active, guide.curves, guide.positions, proposed)
         candidates = torch.cat([guide.candidates, proposed, readings], dim=1)
-        weight = torch.softmax(self.choose(active).float(), dim=1)
+        weight = torch.softmax(planes_of(self.choose, active).float(), dim=1)
         chosen = (weight * candidates).sum(dim=1)
 
         at = chosen.detach()
-        volumes = (guide.energies, evidence)
-        curves = sampled_curves(volumes, slice_coordinates(at, guide.positions), _OFFSETS)
+        places = slice_coordinates(at, guide.positions)
+        curves = sampled_curves((guide.curves, evidence), places, _OFFSETS)
         apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
-        found = self.look(torch.cat([features, curves, apart], dim=1))
+        found = mixed(self.look, [features, curves, apart])
         found = nn.functional.relu(self.third(self.second(found)))
-        position = chosen + step * self.correct(found).float()[:, 0]
-        logits = None if self.confidence is None else enlarged(self.confidence(found))[:, 0]
+        position = chosen + step * planes_of(self.correct, found).float()[:, 0]
+        logits = None
+        if self.confidence is not None:
+            logits = enlarged(planes_of(self.confidence, found))[:, 0]
         labels = None if self.labels is None else enlarged(self.labels(found))
         coarse = (enlarged(proposed)[:, 0], enlarged(chosen[:, None])[:, 0])
-        full = convex_upsampled(position, self.upsample(found).float())
+        full = convex_upsampled(position, planes_of(self.upsample, found).float())
         return Refined(full, logits, labels, coarse)
 
 

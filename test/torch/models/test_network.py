@@ -17,6 +17,7 @@ from focdepth_ros.errors import OptionError, SliceError, StackError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
 from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
 from focdepth_ros.models.focdepthformer.focus_guide import (
+    Curves,
     FocusEnergies,
     focus_statistics,
     known_energies,
@@ -332,9 +333,11 @@ def test_values_are_not_looked_at_while_a_graph_is_recorded(
 
 def test_a_coordinate_that_is_no_number_gives_nan_and_no_index_out_of_range() -> None:
     coordinate = torch.tensor([[[torch.nan, 0.5]]])
-    curves = sampled_curves((torch.rand(1, 3, 2, 1, 2),), coordinate, (-1.0, 0.0, 1.0))
-    assert torch.isnan(curves[..., 0]).all()
-    assert torch.isfinite(curves[..., 1]).all()
+    values = torch.rand(1, 3, 2, 1, 2)
+    curves = Curves(values, values.amax(dim=1))
+    sampled = sampled_curves((curves,), coordinate, (-1.0, 0.0, 1.0))
+    assert torch.isnan(sampled[..., 0]).all()
+    assert torch.isfinite(sampled[..., 1]).all()
 
 
 def test_a_preset_that_does_not_exist_is_named() -> None:
