@@ -6,7 +6,9 @@ This is the only place that falls back from one backend to another.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -95,10 +97,12 @@ class SweepRun:
         self._count = 0
         self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
         self._left_out: dict[int, str] = {}
-        self._failure: str | None = None
         self._align_seconds = 0.0
         self._add_seconds = 0.0
         self._accumulator: Accumulator | None
+        self._used: str  # name of the backend that it is of
+        self._untried: list[tuple[str, Callable[[], Backend]]]
+        self._failures: list[str]
         self._begin()
 
     def __len__(self) -> int:
@@ -157,8 +161,7 @@ class SweepRun:
             raise StackError("; ".join([needs, *warnings]))
         started = time.perf_counter()
         estimate = self._answer()
-        if self._failure is not None:
-            warnings.append(self._failure)
+        warnings.extend(self._failures)
         estimate = self._without_unsure(estimate)
         if not self._spec.metric and self._left_out:
             estimate = self._in_given_slices(estimate)
@@ -231,15 +234,34 @@ class SweepRun:
         return f"slice {self._numbers[item]}{distance}"
 
     def _begin(self) -> None:
+        chosen = self._backend
         self._accumulator = None
+        self._failures = []
+        self._untried = [
+            (chosen.name, lambda: chosen),
+            *(
+                (name, partial(create_backend, name, **options))
+                for name, options in _FALLBACKS.items()
+                if name != chosen.name
+            ),
+        ]
         resting = self._cooldown.reason()
         if resting is not None:
-            self._failure = f"backend '{self._backend.name}' is {resting}"
-            return
-        try:
-            self._accumulator = self._backend.start(self._spec)
-        except Exception as error:  # whatever a backend dies of, the sweep is still answered
-            self._fail(error)
+            self._failures.append(f"backend '{chosen.name}' is {resting}")
+            del self._untried[0]
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Give the slices so far to the next backend that takes them, if there is one."""
+        while self._accumulator is None and self._untried:
+            self._used, create = self._untried.pop(0)
+            try:
+                accumulator = create().start(self._spec)
+                for item in self._slices:
+                    accumulator.add(item)
+                self._accumulator = accumulator
+            except Exception as error:  # whatever a backend dies of, the sweep is still answered
+                self._fail(error)
 
     def _take(self, item: Slice, number: int) -> None:
         kept = len(self._slices) - self._spec.check(item, self._slices)
@@ -252,36 +274,21 @@ class SweepRun:
             self._accumulator.add(item)
         except Exception as error:
             self._fail(error)
+            self._hand_on()
         self._add_seconds += time.perf_counter() - started
 
     def _answer(self) -> DepthEstimate:
-        if self._accumulator is not None:
+        while self._accumulator is not None:
             try:
                 return self._accumulator.finish()
             except Exception as error:
                 self._fail(error)
-        failures = [self._failure]
-        for name, options in _FALLBACKS.items():
-            if name == self._backend.name:
-                continue
-            try:
-                return self._answer_with(create_backend(name, **options))
-            except Exception as error:
-                failures.append(_failure(name, error))
-        raise BackendError("no backend could answer: " + "; ".join(map(str, failures)))
-
-    def _answer_with(self, backend: Backend) -> DepthEstimate:
-        accumulator = backend.start(self._spec)
-        for item in self._slices:
-            accumulator.add(item)
-        return accumulator.finish()
+                self._hand_on()
+        raise BackendError("no backend could answer: " + "; ".join(self._failures))
 
     def _fail(self, error: Exception) -> None:
         self._accumulator = None
-        self._failure = _failure(self._backend.name, error)
-        if isinstance(error, DeviceError):
+        failed = f"backend '{self._used}' failed: {str(error) or type(error).__name__}"
+        self._failures.append(failed)
+        if self._used == self._backend.name and isinstance(error, DeviceError):
             self._cooldown.begin(str(error))
-
-
-def _failure(name: str, error: Exception) -> str:
-    return f"backend '{name}' failed: {str(error) or type(error).__name__}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
 
-from focdepth_ros.backends.base import Backend, SweepSpec
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.errors import FocdepthError
 
 
@@ -17,14 +17,27 @@ class UnavailableBackend(Backend):
         Of the backend that was asked for.
     reason : FocdepthError
         Why it could not be made.
+    create : callable, optional
+        Makes it; given where that may yet succeed, as after a failure of the device. It is tried
+        at every sweep but the first, until there is one to hand the sweeps on to.
     """
 
     summary = "stands in for a backend that cannot be had"
     config_class = object
 
-    def __init__(self, name: str, reason: FocdepthError) -> None:
+    def __init__(
+        self, name: str, reason: FocdepthError, create: Callable[[], Backend] | None = None
+    ) -> None:
         self.name = name
-        self._reason = str(reason)
+        self._reason = reason
+        self._create = create
+        self._has_told = False
+        self._made: Backend | None = None
 
-    def start(self, spec: SweepSpec) -> NoReturn:
-        raise FocdepthError(self._reason)
+    def start(self, spec: SweepSpec) -> Accumulator:
+        if self._made is None:
+            if self._create is None or not self._has_told:
+                self._has_told = True
+                raise self._reason.with_traceback(None)
+            self._made = self._create()
+        return self._made.start(spec)

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import cv2
@@ -169,7 +170,9 @@ class DepthNode:
             self._health.condition(
                 "backend", f"a simpler backend answers instead of '{name}': {error}", Level.ERROR
             )
-            return UnavailableBackend(name, error)
+            may_recover = isinstance(error, DeviceError)
+            create = partial(create_backend, name, **options) if may_recover else None
+            return UnavailableBackend(name, error, create)
 
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
         full_name = str(self.node.resolve_topic_name(topic))

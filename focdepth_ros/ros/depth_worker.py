@@ -161,6 +161,7 @@ class DepthWorker:
     def _report_fallback(self, estimate: DepthEstimate) -> str:
         """Why another backend answered; empty if none did."""
         if estimate.backend == self._pipeline.backend.name:
+            self._health.condition("backend", None)  # it may have been missing at the start
             return ""
         reason = "; ".join(estimate.warnings)
         self._health.problem("fell back", f"to backend '{estimate.backend}': {reason}")

@@ -12,7 +12,7 @@ from synthetic_sweeps import SIZE, same_image, texture, two_surfaces
 
 from focdepth_ros.alignment import AlignmentConfig
 from focdepth_ros.backends.argmax import ArgmaxBackend
-from focdepth_ros.backends.base import Backend, SweepSpec
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.backends.registry import create_backend, list_backends
 from focdepth_ros.backends.unavailable import UnavailableBackend
 from focdepth_ros.cooldown import Cooldown
@@ -157,6 +157,28 @@ def test_falls_back_and_says_why(step: str, error: Exception, reason: str) -> No
     np.testing.assert_array_equal(estimate.all_in_focus, expected.all_in_focus)
 
 
+@pytest.mark.parametrize("step", ["start", "add"])
+def test_the_simpler_backend_takes_every_slice_as_it_comes(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = two_surfaces()
+    simpler = type(create_backend(SIMPLER))
+    started: list[Accumulator] = []
+    start = simpler.start
+
+    def watched(self: Backend, spec: SweepSpec) -> Accumulator:
+        started.append(start(self, spec))
+        return started[-1]
+
+    monkeypatch.setattr(simpler, "start", watched)
+    run = DepthPipeline(Moody({step: DeviceError("lost")})).start(SPEC)
+    for item in slices:
+        run.add(item)
+    (accumulator,) = started  # nothing is left to be done over again at the end
+    depth = accumulator.finish().slice_index
+    np.testing.assert_array_equal(run.finish().slice_index, depth)
+
+
 def test_the_next_sweep_is_the_backends_again() -> None:
     slices = two_surfaces()
     backend = Moody({"add": RuntimeError("once")})
@@ -239,6 +261,27 @@ def test_a_backend_that_cannot_be_had_is_answered_for() -> None:
     answer = DepthPipeline(backend).estimate(FocalStack(two_surfaces()))
     assert answer.backend == SIMPLER
     assert answer.warnings == ("backend 'network' failed: no weights at /x",)
+
+
+def test_a_backend_whose_device_failed_at_first_is_tried_again() -> None:
+    stack, clock = FocalStack(two_surfaces()), Clock()
+    failing = True
+
+    def create() -> Backend:
+        if failing:
+            raise DeviceError("still in use")
+        return Moody()
+
+    pipeline = DepthPipeline(UnavailableBackend("moody", DeviceError("in use"), create))
+    pipeline.cooldown = Cooldown(10.0, clock=clock)
+    assert pipeline.estimate(stack).warnings == ("backend 'moody' failed: in use",)
+    assert "not tried for another 10.0 s" in pipeline.estimate(stack).warnings[0]
+    clock.now += 10.0
+    assert pipeline.estimate(stack).warnings == ("backend 'moody' failed: still in use",)
+    failing = False
+    clock.now += 10.0
+    for _ in range(2):
+        assert pipeline.estimate(stack).warnings == ()
 
 
 @pytest.mark.skipif(SIMPLER != "graph_cut", reason="graph_cut cannot be used here")
