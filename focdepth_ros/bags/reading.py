@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from focdepth_ros.bags.message_types import (
-    CAMERA_INFO,
     COMPRESSED_IMAGE,
-    FOCUS_STATE,
-    IMAGE,
+    READ,
     message_types,
     require_rosbags,
 )
+from focdepth_ros.bags.unpacking import METADATA, UnpackedBag, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -35,7 +34,6 @@ from focdepth_ros.stack import FloatImage
 from focdepth_ros.sweep_types import FocusSample
 
 BAG_SUFFIXES = (".db3", ".mcap")
-METADATA = "metadata.yaml"
 
 _DEPTH_DTYPES = {"32FC1": "f4", "16UC1": "u2"}
 _MILLIMETRES = np.float32(1000.0)  # per metre
@@ -57,14 +55,15 @@ class Topics:
     Parameters
     ----------
     images, focus : str
-    camera_info, depth : str or None
-        Calibration and ground truth.
+    camera_info, depth, depth_info : str or None
+        Calibration, ground truth, and calibration of the camera that the latter is of.
     """
 
     images: str
     focus: str
     camera_info: str | None = None
     depth: str | None = None
+    depth_info: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +98,19 @@ class DepthFrame:
 
     received: int
     stamp: int
+    frame_id: str
     decode: Callable[[], FloatImage]
 
 
-BagFrame = ImageFrame | FocusFrame | CameraInfoFrame | DepthFrame
+@dataclass(frozen=True, eq=False)
+class DepthInfoFrame:
+    """A calibration of the camera of the ground truth."""
+
+    received: int
+    message: Any
+
+
+BagFrame = ImageFrame | FocusFrame | CameraInfoFrame | DepthFrame | DepthInfoFrame
 
 #: Called with the reason and the detail of a message that cannot be used.
 Complaint = Callable[[str, str], None]
@@ -126,6 +134,7 @@ class BagReader:
         self.path = path
         self._reader: Any = None
         self._types: Any = None
+        self._unpacked: UnpackedBag | None = None
 
     def __enter__(self) -> BagReader:
         require_rosbags()
@@ -133,7 +142,8 @@ class BagReader:
 
         _check_path(self.path)
         try:
-            self._reader = Reader(self.path)
+            self._unpacked = unpacked(self.path)
+            self._reader = Reader(self._unpacked.path)
             self._reader.open()
             self._types = message_types(self._own_types())
         except Exception as error:  # a damaged bag fails in many ways
@@ -149,6 +159,7 @@ class BagReader:
     ) -> None:
         if self._reader is not None:
             self._reader.close()
+        self._unpacked = None
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -207,7 +218,7 @@ class BagReader:
         self, topics: Topics, limits: ImageLimits, complain: Complaint, **span: Any
     ) -> Iterator[BagFrame]:
         """What the topics of a camera say, in the order of receipt; `span` as of `messages`."""
-        names = (topics.images, topics.focus, topics.camera_info, topics.depth)
+        names = (topics.images, topics.focus, topics.camera_info, topics.depth, topics.depth_info)
         wanted = [name for name in names if name]
         for topic, received, message in self.messages(wanted, complain=complain, **span):
             try:
@@ -233,8 +244,7 @@ class BagReader:
         found: dict[str, Any] = {}
         for connection in self._reader.connections:
             definition = connection.msgdef
-            is_needed = connection.msgtype in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, FOCUS_STATE)
-            if is_needed and definition.format == MessageDefinitionFormat.MSG:
+            if connection.msgtype in READ and definition.format == MessageDefinitionFormat.MSG:
                 found.update(get_types_from_msg(definition.data, connection.msgtype))
         return found
 
@@ -269,11 +279,13 @@ def _frame(
         return FocusFrame(received, focus_sample(message))
     if topic.name == topics.camera_info:
         return CameraInfoFrame(received, message)
-    stamp = stamp_of(message.header)
+    if topic.name == topics.depth_info:
+        return DepthInfoFrame(received, message)
+    stamp, frame_id = stamp_of(message.header), message.header.frame_id
     if topic.name == topics.depth:
-        return DepthFrame(received, stamp, partial(_decoded_depth, topic.name, message))
+        return DepthFrame(received, stamp, frame_id, partial(_decoded_depth, topic.name, message))
     opened = open_compressed_image if topic.kind == COMPRESSED_IMAGE else open_image
-    return ImageFrame(received, stamp, message.header.frame_id, opened(message, limits))
+    return ImageFrame(received, stamp, frame_id, opened(message, limits))
 
 
 def _decoded_depth(topic: str, message: Any) -> FloatImage:
