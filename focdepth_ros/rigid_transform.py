@@ -54,6 +54,9 @@ class RigidTransform:
                 "quaternion x, y, z, w"
             )
 
+    def __str__(self) -> str:
+        return f"{_listed(self.translation)} m, rotation {_listed(self.rotation)}"
+
     @property
     def matrix(self) -> _Points:
         """The rotation R as (3, 3)."""

@@ -22,7 +22,7 @@ from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera
 from focdepth_ros.stack import CameraIntrinsics, FloatImage
 
 Storage = Literal["sqlite3", "mcap"]
-Compression = Literal["none", "message", "file"]
+Compression = Literal["none", "message", "file", "chunk"]
 
 IMAGES, INFOS, STATES = "/image_raw", "/camera_info", "/focus_state"
 GROUND_TRUTH = "/ground_truth/depth"
@@ -54,8 +54,8 @@ def record_camera(
         Ground truth in metres; written with the last slice of every sweep.
     sweeps : int
     storage : {"sqlite3", "mcap"}
-    compression : {"none", "message", "file"}
-        What is compressed by zstd.
+    compression : {"none", "message", "file", "chunk"}
+        What is compressed by zstd; ``chunk``: by MCAP itself.
 
     Returns
     -------
@@ -65,18 +65,21 @@ def record_camera(
     Raises
     ------
     BagError
-        If rosbags is not installed, or the folder is there.
+        If rosbags is not installed, the folder is there, or the storage has no chunks.
     OSError
         If it cannot be written to.
     """
     require_rosbags()
     if path.exists():
         raise BagError(f"{path}: is there already; choose another folder for the bag")
+    if compression == "chunk" and storage != "mcap":
+        raise BagError(f"{storage} has no chunks to compress; use mcap, or compress by message")
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
     messages = _Messages()
     writer = Writer(path, version=_METADATA_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-    writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+    mode = "STORAGE" if compression == "chunk" else compression.upper()
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
     count = 0
     with writer:
         topics = {
