@@ -142,8 +142,11 @@ def _values(path: Path, content: Mapping[Any, Any], key: str, names: str) -> lis
     given = content.get(key)
     if isinstance(given, Mapping):
         given = [given.get(name) for name in names]
-    is_number = [isinstance(v, (int, float)) and not isinstance(v, bool) for v in given or ()]
-    if not isinstance(given, Sequence) or len(is_number) != len(names) or not all(is_number):
+    if (
+        not isinstance(given, Sequence)
+        or len(given) != len(names)
+        or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in given)
+    ):
         raise CalibrationError(
             f"{path}: {key} is {content.get(key)!r}; it must be the {len(names)} numbers "
             f"{', '.join(names)}"

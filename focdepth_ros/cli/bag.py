@@ -41,6 +41,14 @@ class Compression(str, Enum):
     CHUNK = "chunk"
 
 
+class Images(str, Enum):
+    """How images are recorded."""
+
+    RAW = "raw"
+    JPEG = "jpeg"
+    PNG = "png"
+
+
 _BAG = typer.Argument(..., metavar="BAG", help="Its folder, or a .db3 or .mcap file.")
 
 
@@ -99,6 +107,7 @@ def record(
     compression: Compression = typer.Option(
         Compression.NONE, help="What zstd compresses; chunk: of MCAP, by itself."
     ),
+    images: Images = typer.Option(Images.RAW, help="Images as they are, or compressed."),
     frame_rate: float = typer.Option(30.0, help="Images per second."),
     seed: int = typer.Option(1000, min=0, help="Of the simulated scene."),
     slices: int = typer.Option(10, min=2, max=200, help="Of a simulated sweep."),
@@ -141,6 +150,7 @@ def record(
         sweeps=sweeps,
         storage=storage.value,
         compression=compression.value,
+        images=images.value,
     )
     typer.echo(f"{count} images in {sweeps} sweep{'s' * (sweeps > 1)} written to {out}")
 

@@ -16,62 +16,19 @@ from cli_runs import run
 
 pytest.importorskip("rosbags")
 
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from bag_files import SLICES, recorded, rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
 from focdepth_ros.bags.sweeps import find_sweeps
 from focdepth_ros.bags.topics import BagSettings
-from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
+from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES
 from focdepth_ros.datasets.bag_sweeps import LEFT_OUT, BagSweeps
 from focdepth_ros.errors import BagError
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation import SimulatedCamera, SimulatedStack, render_random_sweep
+from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack_io import StackFolder
-
-SLICES = 4
-
-
-@pytest.fixture(scope="module")
-def simulated() -> SimulatedStack:
-    return render_random_sweep(7, slices=SLICES, width=96, height=72)
-
-
-def recorded(path: Path, simulated: SimulatedStack, **how: Any) -> Path:
-    camera = SimulatedCamera(simulated.stack, pattern="far_to_near")
-    record_camera(path, camera, **{"depth": simulated.depth, "sweeps": 2, **how})
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedStack) -> Path:
-    """Two sweeps with truth; not to change."""
-    return recorded(tmp_path_factory.mktemp("bags") / "whole", simulated)
-
-
-def rewritten(source: Path, path: Path, change: Any, storage: str = "SQLITE3") -> Path:
-    """A copy whose messages went through `change`: topic, number, message → message or None."""
-    store = types.message_types()
-    counts: dict[str, int] = {}
-    writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage])
-    with Reader(source) as reader, writer:
-        connections = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
-            for c in reader.connections
-        }
-        for connection, stamp, data in reader.messages():
-            topic = connection.topic
-            number = counts[topic] = counts.get(topic, -1) + 1
-            message = change(topic, number, store.deserialize_cdr(data, connection.msgtype))
-            if message is not None:
-                data = store.serialize_cdr(message, connection.msgtype)
-                writer.write(connections[topic], stamp, data)
-    return path
-
-
-def without(*topics: str) -> Any:
-    return lambda topic, number, message: None if topic in topics else message
 
 
 def test_focus_state_is_that_of_the_package() -> None:

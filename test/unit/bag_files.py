@@ -1,0 +1,67 @@
+"""Small bags for tests, and copies of them that are other in one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+
+from focdepth_ros.bags import message_types as types
+from focdepth_ros.bags.writing import record_camera
+from focdepth_ros.simulation import SimulatedCamera, SimulatedStack
+
+SLICES = 4
+WIDTH, HEIGHT = 96, 72
+
+#: Topic, type, time of receipt and message.
+More = tuple[str, str, int, Any]
+
+
+def recorded(path: Path, simulated: SimulatedStack, **how: Any) -> Path:
+    """Two sweeps of a simulated camera with truth."""
+    camera = SimulatedCamera(simulated.stack, pattern="far_to_near")
+    record_camera(path, camera, **{"depth": simulated.depth, "sweeps": 2, **how})
+    return path
+
+
+def rewritten(
+    source: Path,
+    path: Path,
+    change: Callable[[str, int, Any], Any] = lambda topic, number, message: message,
+    *,
+    storage: str = "SQLITE3",
+    more: Iterable[More] = (),
+) -> Path:
+    """A copy with `more`, whose messages went through `change`: topic, number, message → message.
+
+    Those that come back as None are left out.
+    """
+    store = types.message_types()
+    counts: dict[str, int] = {}
+    more = list(more)
+    writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage])
+    with Reader(source) as reader, writer:
+        connections = {
+            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
+            for c in reader.connections
+        }
+        for topic, kind, _, _ in more:
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+        for connection, stamp, data in reader.messages():
+            topic = connection.topic
+            number = counts[topic] = counts.get(topic, -1) + 1
+            message = change(topic, number, store.deserialize_cdr(data, connection.msgtype))
+            if message is not None:
+                data = store.serialize_cdr(message, connection.msgtype)
+                writer.write(connections[topic], stamp, data)
+        for topic, kind, stamp, message in more:
+            writer.write(connections[topic], stamp, store.serialize_cdr(message, kind))
+    return path
+
+
+def without(*topics: str) -> Callable[[str, int, Any], Any]:
+    """A change that leaves out topics."""
+    return lambda topic, number, message: None if topic in topics else message
