@@ -6,10 +6,13 @@ rgb8 are used where they lie.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +24,7 @@ from focdepth_ros.bags.message_types import (
     message_types,
     require_rosbags,
 )
-from focdepth_ros.bags.unpacking import METADATA, UnpackedBag, unpacked
+from focdepth_ros.bags.unpacking import METADATA, UnpackedBag, state_of, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -37,6 +40,7 @@ BAG_SUFFIXES = (".db3", ".mcap")
 
 _DEPTH_DTYPES = {"32FC1": "f4", "16UC1": "u2"}
 _MILLIMETRES = np.float32(1000.0)  # per metre
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ Complaint = Callable[[str, str], None]
 
 
 class BagReader:
-    """An open bag, to be used in a ``with`` statement.
+    """An open bag, to be used in a ``with`` statement; at the latest it is closed when it goes.
 
     Parameters
     ----------
@@ -135,6 +139,7 @@ class BagReader:
         self._reader: Any = None
         self._types: Any = None
         self._unpacked: UnpackedBag | None = None
+        self._close: Callable[[], object] = lambda: None
 
     def __enter__(self) -> BagReader:
         require_rosbags()
@@ -145,9 +150,10 @@ class BagReader:
             self._unpacked = unpacked(self.path)
             self._reader = Reader(self._unpacked.path)
             self._reader.open()
+            self._close = weakref.finalize(self, self._reader.close)
             self._types = message_types(self._own_types())
         except Exception as error:  # a damaged bag fails in many ways
-            self._reader = None
+            self._close()
             raise _unreadable(self.path, error) from error
         return self
 
@@ -157,8 +163,7 @@ class BagReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        self._close()
         self._unpacked = None
 
     @property
@@ -247,6 +252,26 @@ class BagReader:
             if connection.msgtype in READ and definition.format == MessageDefinitionFormat.MSG:
                 found.update(get_types_from_msg(definition.data, connection.msgtype))
         return found
+
+
+@contextmanager
+def kept_open(path: Path) -> Iterator[BagReader]:
+    """A bag that stays open until another is asked for: to open one takes longer than a sweep.
+
+    One thread has it at a time.
+
+    Raises
+    ------
+    BagError
+        As `BagReader`.
+    """
+    with _one_at_a_time:
+        yield _opened(path, state_of(path) if path.exists() else None)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, state: object) -> BagReader:
+    return BagReader(path).__enter__()  # closed when it goes
 
 
 def _check_path(path: Path) -> None:

@@ -21,6 +21,7 @@ from focdepth_ros.bags.reading import (
     FocusFrame,
     ImageFrame,
     Topics,
+    kept_open,
 )
 from focdepth_ros.bags.static_transforms import StaticTransforms
 from focdepth_ros.bags.topics import BagSettings, choose_topics
@@ -159,7 +160,7 @@ class BagContents:
         span = {"start": min(received), "stop": max(received) + 1, "only": received}
         images: dict[int, ImageFrame] = {}
         depth = None
-        with BagReader(self.path) as reader:
+        with kept_open(self.path) as reader:
             only_images = Topics(self.topics.images, self.topics.focus)
             for frame in reader.frames(only_images, self.settings.limits, _ignore, **span):
                 if isinstance(frame, ImageFrame) and frame.stamp in stamps:

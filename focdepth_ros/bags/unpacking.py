@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
 import weakref
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 METADATA = "metadata.yaml"
 
 _INFORMATION = "rosbag2_bagfile_information"
+_PACKED_LINES = (r"compression_mode:\s*['\"]?file\b", r"compression_format:\s*['\"]?zstd\b")
 _BLOCK = 2**20  # bytes
 
 
@@ -30,9 +31,7 @@ def unpacked(bag: Path) -> UnpackedBag:
 
     The copy of the bag that was asked for last is kept until another is, or the program ends.
     """
-    metadata = _metadata(bag / METADATA) if bag.is_dir() else {}
-    is_packed = str(metadata.get("compression_mode", "")).lower() == "file"
-    if not is_packed or metadata.get("compression_format") != "zstd":
+    if not bag.is_dir() or not _is_packed(bag / METADATA):
         return UnpackedBag(bag)
     return _copy(bag, state_of(bag))
 
@@ -48,7 +47,7 @@ def _copy(bag: Path, state: object) -> UnpackedBag:
     folder = Path(tempfile.mkdtemp(prefix="focdepth-bag-"))
     copy = UnpackedBag(folder)
     weakref.finalize(copy, shutil.rmtree, folder, ignore_errors=True)
-    metadata = _metadata(bag / METADATA)
+    metadata = yaml.safe_load((bag / METADATA).read_text(encoding="utf-8"))[_INFORMATION]
     files = [Path(name).name for name in metadata["relative_file_paths"]]
     for name in files:
         _decompress(bag / name, folder / Path(name).stem)
@@ -62,13 +61,10 @@ def _copy(bag: Path, state: object) -> UnpackedBag:
     return copy
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    """What is in the metadata of a bag; nothing if they are damaged, which its reader says."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return dict(content[_INFORMATION])
-    except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
-        return {}
+def _is_packed(path: Path) -> bool:
+    """Whether metadata say so; looked for as text, since to parse them takes long."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return all(re.search(line, text, re.IGNORECASE) for line in _PACKED_LINES)
 
 
 def _decompress(source: Path, target: Path) -> None:
