@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import zstd
 
 from focdepth_ros.bags import message_types as types
 from focdepth_ros.bags.writing import record_camera
@@ -32,17 +34,22 @@ def rewritten(
     change: Callable[[str, int, Any], Any] = lambda topic, number, message: message,
     *,
     storage: str = "SQLITE3",
+    chunks: str = "",
     more: Iterable[More] = (),
 ) -> Path:
     """A copy with `more`, whose messages went through `change`: topic, number, message → message.
 
-    Those that come back as None are left out.
+    Those that come back as None are left out. `chunks`: what compresses the chunks of MCAP, each
+    of a few messages.
     """
     store = types.message_types()
     counts: dict[str, int] = {}
     more = list(more)
     writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage])
     with Reader(source) as reader, writer:
+        if chunks:
+            writer.storage.compression = chunks
+            writer.storage.compressor = {"lz4": lz4.frame.compress, "zstd": zstd.compress}[chunks]
         connections = {
             c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
             for c in reader.connections
@@ -57,6 +64,8 @@ def rewritten(
             if message is not None:
                 data = store.serialize_cdr(message, connection.msgtype)
                 writer.write(connections[topic], stamp, data)
+            if chunks and sum(counts.values()) % 5 == 0:
+                writer.storage.close_chunk()
         for topic, kind, stamp, message in more:
             writer.write(connections[topic], stamp, store.serialize_cdr(message, kind))
     return path
