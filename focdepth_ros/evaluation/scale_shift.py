@@ -66,8 +66,8 @@ def aligned_depth(position: DepthImage, truth: DepthImage) -> FloatImage:
     Returns
     -------
     (H, W) float32
-        Metres, NaN where not known. Inverse depths that would come out too small or negative are those of something
-        100 times as far as the farthest of the truth.
+        Metres, NaN where not known. Inverse depths that would come out too small or negative are
+        those of something 100 times as far as the farthest of the truth.
 
     Raises
     ------
