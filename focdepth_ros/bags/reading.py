@@ -24,7 +24,7 @@ from focdepth_ros.bags.message_types import (
     message_types,
     require_rosbags,
 )
-from focdepth_ros.bags.unpacking import METADATA, UnpackedBag, state_of, unpacked
+from focdepth_ros.bags.unpacking import METADATA, ReadableBag, salvaged, state_of, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -128,33 +128,37 @@ class BagReader:
     path : Path
         A folder with a ``metadata.yaml``, or a single ``.db3`` or ``.mcap`` file.
 
+    Attributes
+    ----------
+    path : Path
+    damage : str
+        What is wrong with a bag that was cut off, of which what comes before is read.
+
     Raises
     ------
     BagError
-        If it is no bag, or is damaged; on entering.
+        If it is no bag, or nothing of it can be read; on entering.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damage = ""
         self._reader: Any = None
         self._types: Any = None
-        self._unpacked: UnpackedBag | None = None
+        self._bag = ReadableBag(path)
         self._close: Callable[[], object] = lambda: None
 
     def __enter__(self) -> BagReader:
         require_rosbags()
-        from rosbags.rosbag2 import Reader
-
         _check_path(self.path)
         try:
-            self._unpacked = unpacked(self.path)
-            self._reader = Reader(self._unpacked.path)
-            self._reader.open()
-            self._close = weakref.finalize(self, self._reader.close)
-            self._types = message_types(self._own_types())
+            self._open(unpacked)
         except Exception as error:  # a damaged bag fails in many ways
-            self._close()
-            raise _unreadable(self.path, error) from error
+            try:
+                self._open(salvaged)
+            except Exception:
+                raise _unreadable(self.path, error) from error
+            self.damage = f"{self.path}: {_text(error)}; {self._bag.damage}"
         return self
 
     def __exit__(
@@ -164,7 +168,7 @@ class BagReader:
         traceback: TracebackType | None,
     ) -> None:
         self._close()
-        self._unpacked = None
+        self._bag = ReadableBag(self.path)
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -240,6 +244,16 @@ class BagReader:
         for _, _, message in self.messages([topic]):
             return str(message.encoding)
         return ""
+
+    def _open(self, find: Callable[[Path], ReadableBag]) -> None:
+        from rosbags.rosbag2 import Reader
+
+        self._close()
+        self._bag = find(self.path)
+        self._reader = Reader(self._bag.path)
+        self._reader.open()
+        self._close = weakref.finalize(self, self._reader.close)
+        self._types = message_types(self._own_types())
 
     def _own_types(self) -> dict[str, Any]:
         """Definitions that the bag has of the messages that are needed."""
@@ -329,6 +343,8 @@ def _decoded_depth(topic: str, message: Any) -> FloatImage:
         )
     data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]
     values = np.ascontiguousarray(data).view(dtype)
-    depth = values.astype(np.float32) / (_MILLIMETRES if kind == "u2" else np.float32(1.0))
+    depth = values.astype(np.float32)
+    if kind == "u2":
+        depth /= _MILLIMETRES
     depth[~(depth > 0.0)] = np.nan
     return depth

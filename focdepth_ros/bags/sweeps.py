@@ -201,6 +201,8 @@ def find_sweeps(path: Path, settings: BagSettings | None = None) -> BagContents:
     search = _Search(settings)
     transforms = StaticTransforms()
     with BagReader(path) as reader:
+        if reader.damage:
+            search.complain("damaged bag", reader.damage)
         topics = choose_topics(reader, settings)
         try:
             transforms = StaticTransforms.of(reader)
