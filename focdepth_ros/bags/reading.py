@@ -24,7 +24,8 @@ from focdepth_ros.bags.message_types import (
     message_types,
     require_rosbags,
 )
-from focdepth_ros.bags.unpacking import METADATA, ReadableBag, salvaged, state_of, unpacked
+from focdepth_ros.bags.unpacking import METADATA as METADATA
+from focdepth_ros.bags.unpacking import ReadableBag, salvaged, state_of, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -131,7 +132,7 @@ class BagReader:
     Attributes
     ----------
     path : Path
-    damage : str
+    cut_off : str
         What is wrong with a bag that was cut off, of which what comes before is read.
 
     Raises
@@ -142,7 +143,7 @@ class BagReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage = ""
+        self.cut_off = ""
         self._reader: Any = None
         self._types: Any = None
         self._bag = ReadableBag(path)
@@ -158,7 +159,7 @@ class BagReader:
                 self._open(salvaged)
             except Exception:
                 raise _unreadable(self.path, error) from error
-            self.damage = f"{self.path}: {_text(error)}; {self._bag.damage}"
+            self.cut_off = f"{self.path}: {_text(error)}; {self._bag.damage}"
         return self
 
     def __exit__(
@@ -343,8 +344,6 @@ def _decoded_depth(topic: str, message: Any) -> FloatImage:
         )
     data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]
     values = np.ascontiguousarray(data).view(dtype)
-    depth = values.astype(np.float32)
-    if kind == "u2":
-        depth /= _MILLIMETRES
+    depth = values.astype(np.float32) / (_MILLIMETRES if kind == "u2" else np.float32(1.0))
     depth[~(depth > 0.0)] = np.nan
     return depth

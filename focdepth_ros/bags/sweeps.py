@@ -201,8 +201,8 @@ def find_sweeps(path: Path, settings: BagSettings | None = None) -> BagContents:
     search = _Search(settings)
     transforms = StaticTransforms()
     with BagReader(path) as reader:
-        if reader.damage:
-            search.complain("damaged bag", reader.damage)
+        if reader.cut_off:
+            search.complain("damaged bag", reader.cut_off)
         topics = choose_topics(reader, settings)
         try:
             transforms = StaticTransforms.of(reader)
@@ -235,7 +235,7 @@ class _Search:
         self._found: list[BagSweep] = []
         self._received: dict[int, int] = {}
         self._formats: set[tuple[tuple[int, int], str]] = set()
-        self._depths: list[DepthPlace] = []
+        self._depths: dict[tuple[int, int], str] = {}  # frame by stamp and time of receipt
         self._camera_info: Any = None
         self.depth_info: Any = None
         self._frame_id = ""
@@ -250,7 +250,7 @@ class _Search:
         elif isinstance(frame, CameraInfoFrame):
             self._camera_info = frame.message
         elif isinstance(frame, DepthFrame):
-            self._depths.append(DepthPlace(frame.stamp, frame.received, frame.frame_id))
+            self._depths[frame.stamp, frame.received] = frame.frame_id
         elif isinstance(frame, DepthInfoFrame):
             self.depth_info = frame.message
 
@@ -322,13 +322,13 @@ class _Search:
         # The second is for bags that were played in a loop, where stamps come again.
         nearest = min(
             self._depths,
-            key=lambda d: (abs(d.stamp - wanted.stamp), abs(d.received - wanted.received)),
+            key=lambda d: (abs(d[0] - wanted.stamp), abs(d[1] - wanted.received)),
             default=None,
         )
         tolerance = self._settings.depth_tolerance * _NANOSECONDS
-        if nearest is None or abs(nearest.stamp - wanted.stamp) > tolerance:
+        if nearest is None or abs(nearest[0] - wanted.stamp) > tolerance:
             return None
-        return nearest
+        return DepthPlace(*nearest, self._depths[nearest])
 
 
 def lack_of_truth(contents: BagContents, sweep: BagSweep) -> str:

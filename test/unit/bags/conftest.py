@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rosbags")
 
-from bag_files import HEIGHT, SLICES, WIDTH, recorded
+from bag_copies import HEIGHT, SLICES, WIDTH, recorded
 
 from focdepth_ros.simulation import SimulatedStack, render_random_sweep
 

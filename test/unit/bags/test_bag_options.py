@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 
 import pytest
-from bag_files import SLICES, recorded
+from bag_copies import SLICES, recorded
 from cli_runs import run
 
 from focdepth_ros.bags.topics import BagSettings

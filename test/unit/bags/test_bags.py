@@ -18,7 +18,7 @@ from cli_runs import run
 
 pytest.importorskip("rosbags")
 
-from bag_files import SLICES, recorded, rewritten, without
+from bag_copies import SLICES, recorded, rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types

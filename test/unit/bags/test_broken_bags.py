@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_files import SLICES, recorded, rewritten, without
+from bag_copies import SLICES, recorded, rewritten, without
 from cli_runs import run
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_files import More, rewritten
+from bag_copies import More, rewritten
 from cli_runs import run
 
 from focdepth_ros.bags import message_types as types

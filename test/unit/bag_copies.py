@@ -17,6 +17,8 @@ from focdepth_ros.simulation import SimulatedCamera, SimulatedStack
 SLICES = 4
 WIDTH, HEIGHT = 96, 72
 
+#: Topic, number from 0 on that topic, and message; gives the message, or None to leave it out.
+Change = Callable[[str, int, Any], Any]
 #: Topic, type, time of receipt and message.
 More = tuple[str, str, int, Any]
 
@@ -31,16 +33,15 @@ def recorded(path: Path, simulated: SimulatedStack, **how: Any) -> Path:
 def rewritten(
     source: Path,
     path: Path,
-    change: Callable[[str, int, Any], Any] = lambda topic, number, message: message,
-    *,
+    change: Change = lambda topic, number, message: message,
     storage: str = "SQLITE3",
+    *,
     chunks: str = "",
     more: Iterable[More] = (),
 ) -> Path:
-    """A copy with `more`, whose messages went through `change`: topic, number, message → message.
+    """A copy with `more`, whose messages went through `change`, its quality of service kept.
 
-    Those that come back as None are left out. `chunks`: what compresses the chunks of MCAP, each
-    of a few messages.
+    `chunks`: what compresses the chunks of MCAP, each of a few messages.
     """
     store = types.message_types()
     counts: dict[str, int] = {}
@@ -51,7 +52,12 @@ def rewritten(
             writer.storage.compression = chunks
             writer.storage.compressor = {"lz4": lz4.frame.compress, "zstd": zstd.compress}[chunks]
         connections = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
+            c.topic: writer.add_connection(
+                c.topic,
+                c.msgtype,
+                typestore=store,
+                offered_qos_profiles=c.ext.offered_qos_profiles,
+            )
             for c in reader.connections
         }
         for topic, kind, _, _ in more:
@@ -71,6 +77,6 @@ def rewritten(
     return path
 
 
-def without(*topics: str) -> Callable[[str, int, Any], Any]:
+def without(*topics: str) -> Change:
     """A change that leaves out topics."""
     return lambda topic, number, message: None if topic in topics else message
