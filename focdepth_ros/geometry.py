@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,31 +38,8 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
         np.arange(intrinsics.width, dtype=np.float64),
         np.arange(intrinsics.height, dtype=np.float64),
     )
-    fisheye = intrinsics.distortion_model in _FISHEYE_MODELS
-    # A fisheye lens is none of a pinhole's also where all its coefficients are zero.
-    if fisheye or any(intrinsics.distortion):
-        matrix = np.array(
-            [[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1]]
-        )
-        pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
-        coefficients = np.array(intrinsics.distortion or [0.0] * 4)
-        counts = _FISHEYE_COUNTS if fisheye else _PINHOLE_COUNTS
-        if len(coefficients) not in counts:
-            raise CalibrationError(
-                f"{len(coefficients)} distortion coefficients for model "
-                f"'{intrinsics.distortion_model}'; give {', '.join(map(str, counts))}"
-            )
-        if fisheye:
-            flat = cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
-        elif intrinsics.distortion_model in _PINHOLE_MODELS:
-            flat = cv2.undistortPoints(pixels, matrix, coefficients)
-        else:
-            known = ", ".join(name for name in _PINHOLE_MODELS + _FISHEYE_MODELS if name)
-            raise CalibrationError(
-                f"distortion model '{intrinsics.distortion_model}' is not known; use one of {known}"
-            )
-        directions = np.asarray(flat).reshape(intrinsics.height, intrinsics.width, 2)
-    else:
+    bends, coefficients = _distortion(intrinsics)
+    if coefficients is None:
         directions = np.stack(
             [
                 (columns - intrinsics.cx) / intrinsics.fx,
@@ -69,9 +47,47 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
             ],
             axis=-1,
         )
+    else:
+        pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
+        flat = bends.undistortPoints(pixels, _matrix(intrinsics), coefficients)
+        directions = np.asarray(flat).reshape(intrinsics.height, intrinsics.width, 2)
     rays: FloatImage = directions.astype(np.float32)
     rays.flags.writeable = False
     return rays
+
+
+def project(rays: NDArray[np.float64], intrinsics: CameraIntrinsics) -> NDArray[np.float64]:
+    """Where rays come to lie in the image, lens distortion put in: the reverse of `pixel_rays`.
+
+    Parameters
+    ----------
+    rays : (N, 2) float64
+        x/z and y/z, of what is in front of the camera.
+    intrinsics : CameraIntrinsics
+
+    Returns
+    -------
+    (N, 2) float64
+        Column and row, also beyond the image. Far beyond it a distortion may be meaningless.
+
+    Raises
+    ------
+    CalibrationError
+        As `pixel_rays`.
+    """
+    bends, coefficients = _distortion(intrinsics)
+    matrix = _matrix(intrinsics)
+    if coefficients is None:
+        return np.asarray(rays * (matrix[0, 0], matrix[1, 1]) + matrix[:2, 2])
+    if not len(rays):
+        return np.zeros((0, 2))
+    points = np.column_stack([rays, np.ones(len(rays))]).reshape(-1, 1, 3)
+    still = np.zeros(3)
+    if bends is cv2.fisheye:
+        pixels, _ = cv2.fisheye.projectPoints(points, still, still, matrix, coefficients)
+    else:
+        pixels, _ = cv2.projectPoints(points, still, still, matrix, coefficients)
+    return np.asarray(pixels, np.float64).reshape(-1, 2)
 
 
 def back_project(depth: FloatImage, intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
@@ -154,4 +170,36 @@ def scaled_intrinsics(intrinsics: CameraIntrinsics, width: int, height: int) -> 
         # Pixel centres are at whole numbers, so the picture begins at -0.5.
         cx=(intrinsics.cx + 0.5) * across - 0.5,
         cy=(intrinsics.cy + 0.5) * down - 0.5,
+    )
+
+
+def _distortion(intrinsics: CameraIntrinsics) -> tuple[Any, NDArray[np.float64] | None]:
+    """The module of OpenCV for a lens, and its coefficients; None: it does not distort.
+
+    Raises
+    ------
+    CalibrationError
+    """
+    is_fisheye = intrinsics.distortion_model in _FISHEYE_MODELS
+    # A fisheye lens is none of a pinhole's also where all its coefficients are zero.
+    if not is_fisheye and not any(intrinsics.distortion):
+        return cv2, None
+    coefficients = np.array(intrinsics.distortion or [0.0] * 4)
+    counts = _FISHEYE_COUNTS if is_fisheye else _PINHOLE_COUNTS
+    if len(coefficients) not in counts:
+        raise CalibrationError(
+            f"{len(coefficients)} distortion coefficients for model "
+            f"'{intrinsics.distortion_model}'; give {', '.join(map(str, counts))}"
+        )
+    if not is_fisheye and intrinsics.distortion_model not in _PINHOLE_MODELS:
+        known = ", ".join(name for name in _PINHOLE_MODELS + _FISHEYE_MODELS if name)
+        raise CalibrationError(
+            f"distortion model '{intrinsics.distortion_model}' is not known; use one of {known}"
+        )
+    return (cv2.fisheye if is_fisheye else cv2), coefficients
+
+
+def _matrix(intrinsics: CameraIntrinsics) -> NDArray[np.float64]:
+    return np.array(
+        [[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1]]
     )

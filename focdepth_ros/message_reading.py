@@ -12,6 +12,7 @@ from focdepth_ros.stack import CameraIntrinsics
 from focdepth_ros.sweep_types import FocusSample
 
 _NANOSECONDS = 10**9
+_STILL = 1e-9  # of the elements of an identity
 
 
 class HeaderMessage(Protocol):
@@ -41,6 +42,8 @@ class CameraInfoMessage(Protocol):
     distortion_model: str
     d: Any
     k: Any
+    r: Any
+    p: Any
     binning_x: int
     binning_y: int
     roi: Any
@@ -64,7 +67,9 @@ def focus_sample(message: FocusStateMessage) -> FocusSample:
     )
 
 
-def camera_intrinsics(message: CameraInfoMessage, size: tuple[int, int]) -> CameraIntrinsics:
+def camera_intrinsics(
+    message: CameraInfoMessage, size: tuple[int, int], *, rectified: bool = False
+) -> CameraIntrinsics:
     """The pinhole model of images of this size.
 
     Binning and region of interest are taken into account: in ``camera_info`` the matrix K is
@@ -75,6 +80,8 @@ def camera_intrinsics(message: CameraInfoMessage, size: tuple[int, int]) -> Came
     message : CameraInfoMessage
     size : tuple of int
         Height and width of the images.
+    rectified : bool
+        Whether they are rectified, so that P is their matrix and they are not distorted.
 
     Raises
     ------
@@ -83,10 +90,14 @@ def camera_intrinsics(message: CameraInfoMessage, size: tuple[int, int]) -> Came
     CalibrationError
         If no real camera can have these values.
     """
-    fx, fy, cx, cy = (float(message.k[i]) for i in (0, 4, 2, 5))
+    name, matrix, places = "K", message.k, (0, 4, 2, 5)
+    if rectified:
+        name, matrix, places = "P", message.p, (0, 5, 2, 6)
+    fx, fy, cx, cy = (float(matrix[i]) for i in places)
     if fx == 0.0 or fy == 0.0:
         raise MessageError(
-            "camera_info has no calibration: K is zero; calibrate the camera", reason="camera_info"
+            f"camera_info has no calibration: {name} is zero; calibrate the camera",
+            reason="camera_info",
         )
     across, down = max(1, message.binning_x), max(1, message.binning_y)
     roi = message.roi
@@ -105,6 +116,15 @@ def camera_intrinsics(message: CameraInfoMessage, size: tuple[int, int]) -> Came
         # Pixel centres are at whole numbers, so the first of n binned pixels is at (n - 1) / 2.
         cx=(cx - roi.x_offset + 0.5) / across - 0.5,
         cy=(cy - roi.y_offset + 0.5) / down - 0.5,
-        distortion_model=message.distortion_model,
-        distortion=tuple(float(value) for value in message.d),
+        distortion_model="" if rectified else message.distortion_model,
+        distortion=() if rectified else tuple(float(value) for value in message.d),
+    )
+
+
+def turns_when_rectified(message: CameraInfoMessage) -> bool:
+    """Whether rectification turns the image: it is of a stereo pair whose R is no identity."""
+    identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    values = [float(value) for value in message.r]
+    return any(values) and any(
+        abs(value - one) > _STILL for value, one in zip(values, identity, strict=True)
     )

@@ -13,6 +13,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 FOCUS_STATE = "focdepth_ros/msg/FocusState"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
 #: ``msg/FocusState.msg`` without its comments, which is not there where messages are not built.
 FOCUS_STATE_DEFINITION = """\
@@ -28,7 +29,15 @@ uint32 sweep_size
 
 _HEADER, _TIME = "std_msgs/msg/Header", "builtin_interfaces/msg/Time"
 _REGION = "sensor_msgs/msg/RegionOfInterest"
-_NEEDED = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, FOCUS_STATE, _HEADER, _TIME, _REGION)
+_GEOMETRY = (
+    "geometry_msgs/msg/TransformStamped",
+    "geometry_msgs/msg/Transform",
+    "geometry_msgs/msg/Vector3",
+    "geometry_msgs/msg/Quaternion",
+)
+#: Messages that are read.
+READ = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, FOCUS_STATE, TRANSFORMS)
+_NEEDED = (*READ, _HEADER, _TIME, _REGION, *_GEOMETRY)
 
 
 def require_rosbags() -> None:

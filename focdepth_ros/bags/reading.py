@@ -6,23 +6,26 @@ rgb8 are used where they lie.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from focdepth_ros.bags.message_types import (
-    CAMERA_INFO,
     COMPRESSED_IMAGE,
-    FOCUS_STATE,
-    IMAGE,
+    READ,
     message_types,
     require_rosbags,
 )
+from focdepth_ros.bags.unpacking import METADATA as METADATA
+from focdepth_ros.bags.unpacking import ReadableBag, salvaged, state_of, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -35,10 +38,10 @@ from focdepth_ros.stack import FloatImage
 from focdepth_ros.sweep_types import FocusSample
 
 BAG_SUFFIXES = (".db3", ".mcap")
-METADATA = "metadata.yaml"
 
 _DEPTH_DTYPES = {"32FC1": "f4", "16UC1": "u2"}
 _MILLIMETRES = np.float32(1000.0)  # per metre
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,15 @@ class Topics:
     Parameters
     ----------
     images, focus : str
-    camera_info, depth : str or None
-        Calibration and ground truth.
+    camera_info, depth, depth_info : str or None
+        Calibration, ground truth, and calibration of the camera that the latter is of.
     """
 
     images: str
     focus: str
     camera_info: str | None = None
     depth: str | None = None
+    depth_info: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,46 +103,63 @@ class DepthFrame:
 
     received: int
     stamp: int
+    frame_id: str
     decode: Callable[[], FloatImage]
 
 
-BagFrame = ImageFrame | FocusFrame | CameraInfoFrame | DepthFrame
+@dataclass(frozen=True, eq=False)
+class DepthInfoFrame:
+    """A calibration of the camera of the ground truth."""
+
+    received: int
+    message: Any
+
+
+BagFrame = ImageFrame | FocusFrame | CameraInfoFrame | DepthFrame | DepthInfoFrame
 
 #: Called with the reason and the detail of a message that cannot be used.
 Complaint = Callable[[str, str], None]
 
 
 class BagReader:
-    """An open bag, to be used in a ``with`` statement.
+    """An open bag, to be used in a ``with`` statement; at the latest it is closed when it goes.
 
     Parameters
     ----------
     path : Path
         A folder with a ``metadata.yaml``, or a single ``.db3`` or ``.mcap`` file.
 
+    Attributes
+    ----------
+    path : Path
+    cut_off : str
+        What is wrong with a bag that was cut off, of which what comes before is read.
+
     Raises
     ------
     BagError
-        If it is no bag, or is damaged; on entering.
+        If it is no bag, or nothing of it can be read; on entering.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.cut_off = ""
         self._reader: Any = None
         self._types: Any = None
+        self._bag = ReadableBag(path)
+        self._close: Callable[[], object] = lambda: None
 
     def __enter__(self) -> BagReader:
         require_rosbags()
-        from rosbags.rosbag2 import Reader
-
         _check_path(self.path)
         try:
-            self._reader = Reader(self.path)
-            self._reader.open()
-            self._types = message_types(self._own_types())
+            self._open(unpacked)
         except Exception as error:  # a damaged bag fails in many ways
-            self._reader = None
-            raise _unreadable(self.path, error) from error
+            try:
+                self._open(salvaged)
+            except Exception:
+                raise _unreadable(self.path, error) from error
+            self.cut_off = f"{self.path}: {_text(error)}; {self._bag.damage}"
         return self
 
     def __exit__(
@@ -147,8 +168,8 @@ class BagReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        self._close()
+        self._bag = ReadableBag(self.path)
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -207,7 +228,7 @@ class BagReader:
         self, topics: Topics, limits: ImageLimits, complain: Complaint, **span: Any
     ) -> Iterator[BagFrame]:
         """What the topics of a camera say, in the order of receipt; `span` as of `messages`."""
-        names = (topics.images, topics.focus, topics.camera_info, topics.depth)
+        names = (topics.images, topics.focus, topics.camera_info, topics.depth, topics.depth_info)
         wanted = [name for name in names if name]
         for topic, received, message in self.messages(wanted, complain=complain, **span):
             try:
@@ -225,6 +246,16 @@ class BagReader:
             return str(message.encoding)
         return ""
 
+    def _open(self, find: Callable[[Path], ReadableBag]) -> None:
+        from rosbags.rosbag2 import Reader
+
+        self._close()
+        self._bag = find(self.path)
+        self._reader = Reader(self._bag.path)
+        self._reader.open()
+        self._close = weakref.finalize(self, self._reader.close)
+        self._types = message_types(self._own_types())
+
     def _own_types(self) -> dict[str, Any]:
         """Definitions that the bag has of the messages that are needed."""
         from rosbags.interfaces import MessageDefinitionFormat
@@ -233,10 +264,29 @@ class BagReader:
         found: dict[str, Any] = {}
         for connection in self._reader.connections:
             definition = connection.msgdef
-            is_needed = connection.msgtype in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, FOCUS_STATE)
-            if is_needed and definition.format == MessageDefinitionFormat.MSG:
+            if connection.msgtype in READ and definition.format == MessageDefinitionFormat.MSG:
                 found.update(get_types_from_msg(definition.data, connection.msgtype))
         return found
+
+
+@contextmanager
+def kept_open(path: Path) -> Iterator[BagReader]:
+    """A bag that stays open until another is asked for: to open one takes longer than a sweep.
+
+    One thread has it at a time.
+
+    Raises
+    ------
+    BagError
+        As `BagReader`.
+    """
+    with _one_at_a_time:
+        yield _opened(path, state_of(path) if path.exists() else None)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, state: object) -> BagReader:
+    return BagReader(path).__enter__()  # closed when it goes
 
 
 def _check_path(path: Path) -> None:
@@ -269,11 +319,13 @@ def _frame(
         return FocusFrame(received, focus_sample(message))
     if topic.name == topics.camera_info:
         return CameraInfoFrame(received, message)
-    stamp = stamp_of(message.header)
+    if topic.name == topics.depth_info:
+        return DepthInfoFrame(received, message)
+    stamp, frame_id = stamp_of(message.header), message.header.frame_id
     if topic.name == topics.depth:
-        return DepthFrame(received, stamp, partial(_decoded_depth, topic.name, message))
+        return DepthFrame(received, stamp, frame_id, partial(_decoded_depth, topic.name, message))
     opened = open_compressed_image if topic.kind == COMPRESSED_IMAGE else open_image
-    return ImageFrame(received, stamp, message.header.frame_id, opened(message, limits))
+    return ImageFrame(received, stamp, frame_id, opened(message, limits))
 
 
 def _decoded_depth(topic: str, message: Any) -> FloatImage:

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focdepth_ros.bags.ground_truth import DepthCamera, depth_camera, truth_on_grid
 from focdepth_ros.bags.reading import (
     BagReader,
     CameraInfoFrame,
     DepthFrame,
+    DepthInfoFrame,
     FocusFrame,
     ImageFrame,
     Topics,
+    kept_open,
 )
+from focdepth_ros.bags.static_transforms import StaticTransforms
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.errors import BagError, CalibrationError, MessageError
 from focdepth_ros.message_reading import camera_intrinsics
@@ -51,6 +55,15 @@ class SlicePlace:
     lens_position: float | None
 
 
+@dataclass(frozen=True)
+class DepthPlace:
+    """A ground truth, and when the recorder got it."""
+
+    stamp: int
+    received: int
+    frame_id: str
+
+
 @dataclass(frozen=True, eq=False)
 class BagSweep:
     """Where a sweep lies in its bag.
@@ -65,8 +78,8 @@ class BagSweep:
     end_reason : EndReason
     camera_info : CameraInfo message or None
         The newest when the sweep ended.
-    depth : tuple of int, or None
-        Stamp and time of receipt of the ground truth that is nearest to the reference slice.
+    depth : DepthPlace or None
+        Of the ground truth that is nearest to the reference slice.
     """
 
     slices: tuple[SlicePlace, ...]
@@ -74,7 +87,7 @@ class BagSweep:
     frame_id: str
     end_reason: EndReason
     camera_info: Any
-    depth: tuple[int, int] | None = None
+    depth: DepthPlace | None = None
 
     def intrinsics(self) -> tuple[CameraIntrinsics | None, str]:
         """Of the camera, or None and why."""
@@ -100,6 +113,9 @@ class BagContents:
         Frames and sweeps that were left out, by reason; also those that usually are.
     left_out : tuple of str
         What of them should not be: what is wrong, how often and where.
+    depth_info : CameraInfo message or None
+        The last of the camera of the ground truth.
+    transforms : StaticTransforms
     """
 
     path: Path
@@ -108,6 +124,26 @@ class BagContents:
     sweeps: tuple[BagSweep, ...]
     dropped: dict[str, int]
     left_out: tuple[str, ...]
+    depth_info: Any
+    transforms: StaticTransforms
+
+    def depth_camera(self, sweep: BagSweep) -> DepthCamera | None:
+        """The camera of the ground truth of a sweep, if it is not that of the images.
+
+        Raises
+        ------
+        MessageError
+            If it is another one, and its calibration or how it lies is not known.
+        """
+        if sweep.depth is None:
+            return None
+        return depth_camera(
+            self.settings,
+            images_frame=sweep.frame_id,
+            depth_frame=sweep.depth.frame_id,
+            info=self.depth_info,
+            transforms=self.transforms,
+        )
 
     def load(self, sweep: BagSweep) -> tuple[FocalStack, FloatImage | None]:
         """A sweep as focal stack, and its ground truth in metres if there is one.
@@ -117,23 +153,23 @@ class BagContents:
         BagError
             If the bag cannot be read any more.
         MessageError
-            If the ground truth is of a wrong type or damaged.
+            If the ground truth is of a wrong type or damaged, or cannot be registered.
         """
         received = {place.received for place in sweep.slices}
         stamps = {place.stamp for place in sweep.slices}
         span = {"start": min(received), "stop": max(received) + 1, "only": received}
         images: dict[int, ImageFrame] = {}
         depth = None
-        with BagReader(self.path) as reader:
+        with kept_open(self.path) as reader:
             only_images = Topics(self.topics.images, self.topics.focus)
             for frame in reader.frames(only_images, self.settings.limits, _ignore, **span):
                 if isinstance(frame, ImageFrame) and frame.stamp in stamps:
                     images.setdefault(frame.stamp, frame)
             if sweep.depth is not None:
-                stamp, at = sweep.depth
+                at = sweep.depth.received
                 span = {"start": at, "stop": at + 1}
                 for frame in reader.frames(self.topics, self.settings.limits, _ignore, **span):
-                    if isinstance(frame, DepthFrame) and frame.stamp == stamp:
+                    if isinstance(frame, DepthFrame) and frame.stamp == sweep.depth.stamp:
                         depth = frame.decode()
         if images.keys() != stamps:
             raise BagError(f"{self.path}: was changed while it was worked on; open it once more")
@@ -146,7 +182,9 @@ class BagContents:
             )
             for place in sweep.slices
         ]
-        intrinsics, _ = sweep.intrinsics()
+        intrinsics, lack = sweep.intrinsics()
+        if depth is not None:
+            depth = truth_on_grid(depth, self.depth_camera(sweep), intrinsics, lack)
         whole = Sweep(tuple(slices), sweep.end_reason)
         return whole.stack(intrinsics, reference=self.settings.reference), depth
 
@@ -161,9 +199,13 @@ def find_sweeps(path: Path, settings: BagSettings | None = None) -> BagContents:
     """
     settings = BagSettings() if settings is None else settings
     search = _Search(settings)
+    transforms = StaticTransforms()
     with BagReader(path) as reader:
+        if reader.cut_off:
+            search.complain("damaged bag", reader.cut_off)
         topics = choose_topics(reader, settings)
         try:
+            transforms = StaticTransforms.of(reader)
             for frame in reader.frames(topics, settings.limits, search.complain):
                 search.take(frame)
         except BagError as error:
@@ -176,6 +218,8 @@ def find_sweeps(path: Path, settings: BagSettings | None = None) -> BagContents:
         tuple(search.sweeps()),
         {**search.assembler.dropped, **search.complaints},
         tuple(search.left_out()),
+        search.depth_info,
+        transforms,
     )
 
 
@@ -191,8 +235,9 @@ class _Search:
         self._found: list[BagSweep] = []
         self._received: dict[int, int] = {}
         self._formats: set[tuple[tuple[int, int], str]] = set()
-        self._depths: list[tuple[int, int]] = []
+        self._depths: dict[tuple[int, int], str] = {}  # frame by stamp and time of receipt
         self._camera_info: Any = None
+        self.depth_info: Any = None
         self._frame_id = ""
         self._is_ending = False
 
@@ -205,7 +250,9 @@ class _Search:
         elif isinstance(frame, CameraInfoFrame):
             self._camera_info = frame.message
         elif isinstance(frame, DepthFrame):
-            self._depths.append((frame.stamp, frame.received))
+            self._depths[frame.stamp, frame.received] = frame.frame_id
+        elif isinstance(frame, DepthInfoFrame):
+            self.depth_info = frame.message
 
     def end(self) -> None:
         self._is_ending = True
@@ -268,7 +315,7 @@ class _Search:
         size = sweep.slices[0].size
         return BagSweep(slices, size, self._frame_id, sweep.end_reason, self._camera_info)
 
-    def _nearest_depth(self, sweep: BagSweep) -> tuple[int, int] | None:
+    def _nearest_depth(self, sweep: BagSweep) -> DepthPlace | None:
         places = sweep.slices
         index = {"first": 0, "middle": len(places) // 2, "last": -1}[self._settings.reference]
         wanted = places[index]
@@ -281,7 +328,7 @@ class _Search:
         tolerance = self._settings.depth_tolerance * _NANOSECONDS
         if nearest is None or abs(nearest[0] - wanted.stamp) > tolerance:
             return None
-        return nearest
+        return DepthPlace(*nearest, self._depths[nearest])
 
 
 def lack_of_truth(contents: BagContents, sweep: BagSweep) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from focdepth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, FOCUS_STATE, IMAGE
 from focdepth_ros.bags.reading import BagReader, Topic, Topics
-from focdepth_ros.errors import BagError
+from focdepth_ros.errors import BagError, OptionError
 from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.rigid_transform import RigidTransform
 from focdepth_ros.sweep_types import Reference, SweepConfig
 
 _GROUND_TRUTH, _DEPTH = "ground_truth", "depth"
@@ -22,25 +25,40 @@ class BagSettings:
 
     Parameters
     ----------
-    image_topic, focus_topic, info_topic, depth_topic : str
+    image_topic, focus_topic, info_topic, depth_topic, depth_info_topic : str
         Where they are empty the topic is found by its type: images and calibration those beside
-        the focus states, depth that with ``ground_truth``, or else ``depth``, in its name.
+        the focus states, depth that with ``ground_truth``, or else ``depth``, in its name, and
+        the calibration of its camera beside it.
     sweep : SweepConfig
     reference : {"first", "middle", "last"}
         Which slice has the grid and the stamp of the answer, as of `depth_node`.
     limits : ImageLimits
     depth_tolerance : float
         Seconds between the reference slice and a ground truth of it, at most.
+    extrinsic : RigidTransform or "same", optional
+        How the camera of the depth lies in the frame of the images; ``same`` if the depth is on
+        their grid. By default ``/tf_static`` tells where their frames differ.
+
+    Raises
+    ------
+    OptionError
+        If the tolerance is out of its range.
     """
 
     image_topic: str = ""
     focus_topic: str = ""
     info_topic: str = ""
     depth_topic: str = ""
+    depth_info_topic: str = ""
     sweep: SweepConfig = field(default_factory=SweepConfig)
     reference: Reference = "last"
     limits: ImageLimits = field(default_factory=ImageLimits)
     depth_tolerance: float = 0.5
+    extrinsic: RigidTransform | Literal["same"] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.depth_tolerance < math.inf:
+            raise OptionError(f"depth_tolerance is {self.depth_tolerance}; it must be seconds >= 0")
 
 
 def choose_topics(reader: BagReader, settings: BagSettings) -> Topics:
@@ -68,7 +86,13 @@ def choose_topics(reader: BagReader, settings: BagSettings) -> Topics:
         "info_topic", settings.info_topic, (CAMERA_INFO,), choose.beside(CAMERA_INFO, focus)
     )
     depth = choose.one("depth_topic", settings.depth_topic, (IMAGE,), choose.depths())
-    return Topics(images, focus, info, depth)
+    depth_info = choose.one(
+        "depth_info_topic",
+        settings.depth_info_topic,
+        (CAMERA_INFO,),
+        choose.only_beside(CAMERA_INFO, depth, but=info),
+    )
+    return Topics(images, focus, info, depth, depth_info)
 
 
 class _Choice:
@@ -102,6 +126,11 @@ class _Choice:
 
     def beside(self, kind: str, focus: str) -> list[str]:
         return [name for name in self.of(kind) if _namespace(name) == _namespace(focus)]
+
+    def only_beside(self, kind: str, other: str | None, *, but: str | None) -> list[str]:
+        """The topic beside another one, where there is no doubt."""
+        found = [name for name in self.beside(kind, other or "") if name != but]
+        return found if other and len(found) == 1 else []
 
     def one(
         self, setting: str, named: str, kinds: Sequence[str], found: Sequence[str]

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.bags.message_types import (
     CAMERA_INFO,
+    COMPRESSED_IMAGE,
     FOCUS_STATE,
     IMAGE,
     message_types,
@@ -19,18 +21,21 @@ from focdepth_ros.bags.message_types import (
 )
 from focdepth_ros.errors import BagError
 from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera
-from focdepth_ros.stack import CameraIntrinsics, FloatImage
+from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray
 
 Storage = Literal["sqlite3", "mcap"]
-Compression = Literal["none", "message", "file"]
+Compression = Literal["none", "message", "file", "chunk"]
+ImageFormat = Literal["raw", "jpeg", "png"]
 
 IMAGES, INFOS, STATES = "/image_raw", "/camera_info", "/focus_state"
+COMPRESSED_IMAGES = "/image_raw/compressed"
 GROUND_TRUTH = "/ground_truth/depth"
 FRAME_ID = "camera_optical_frame"
 
 _START = 1_000_000_000  # nanoseconds; 0 would be no stamp at all
 _METADATA_VERSION = 8  # that of Jazzy; older distributions read it, too
 _NANOSECONDS = 10**9
+_QUALITY = 95  # of JPEG, as image_transport has it by default
 _IS_BIG_ENDIAN = sys.byteorder == "big"
 
 
@@ -42,6 +47,7 @@ def record_camera(
     sweeps: int = 1,
     storage: Storage = "sqlite3",
     compression: Compression = "none",
+    images: ImageFormat = "raw",
 ) -> int:
     """Write sweeps of a camera; every message is received at its stamp.
 
@@ -54,8 +60,10 @@ def record_camera(
         Ground truth in metres; written with the last slice of every sweep.
     sweeps : int
     storage : {"sqlite3", "mcap"}
-    compression : {"none", "message", "file"}
-        What is compressed by zstd.
+    compression : {"none", "message", "file", "chunk"}
+        What is compressed by zstd; ``chunk``: by MCAP itself.
+    images : {"raw", "jpeg", "png"}
+        The images as such, or as ``image_raw/compressed``.
 
     Returns
     -------
@@ -65,18 +73,21 @@ def record_camera(
     Raises
     ------
     BagError
-        If rosbags is not installed, or the folder is there.
+        If rosbags is not installed, the folder is there, or the storage has no chunks.
     OSError
         If it cannot be written to.
     """
     require_rosbags()
     if path.exists():
         raise BagError(f"{path}: is there already; choose another folder for the bag")
+    if compression == "chunk" and storage != "mcap":
+        raise BagError(f"{storage} has no chunks to compress; use mcap, or compress by message")
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
     messages = _Messages()
     writer = Writer(path, version=_METADATA_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-    writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+    mode = "STORAGE" if compression == "chunk" else compression.upper()
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
     count = 0
     with writer:
         topics = {
@@ -84,7 +95,7 @@ def record_camera(
             for name, kind in (
                 (STATES, FOCUS_STATE),
                 (INFOS, CAMERA_INFO),
-                (IMAGES, IMAGE),
+                (IMAGES, IMAGE) if images == "raw" else (COMPRESSED_IMAGES, COMPRESSED_IMAGE),
                 (GROUND_TRUTH, IMAGE),
             )
             if not (name == INFOS and camera.intrinsics is None)
@@ -96,7 +107,10 @@ def record_camera(
             if camera.intrinsics is not None:
                 sent[INFOS] = messages.camera_info(camera.intrinsics, header)
             encoding = "mono8" if frame.image.ndim == 2 else "rgb8"
-            sent[IMAGES] = messages.image(frame.image, encoding, header)
+            if images == "raw":
+                sent[IMAGES] = messages.image(frame.image, encoding, header)
+            else:
+                sent[COMPRESSED_IMAGES] = messages.compressed_image(frame.image, images, header)
             if depth is not None and frame.settled and frame.sweep_step == frame.sweep_size - 1:
                 sent[GROUND_TRUTH] = messages.image(depth, "32FC1", header)
             for name, message in sent.items():
@@ -168,6 +182,18 @@ class _Messages:
             is_bigendian=int(_IS_BIG_ENDIAN),
             step=image.nbytes // height,
             data=np.ascontiguousarray(image).reshape(-1).view(np.uint8),
+        )
+
+    def compressed_image(self, image: ImageArray, kind: str, header: Any) -> Any:
+        channels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(f".{kind}", channels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        encoding = "mono8" if image.ndim == 2 else "rgb8"
+        layout = "mono8" if image.ndim == 2 else "bgr8"
+        return self._new(
+            COMPRESSED_IMAGE,
+            header=header,
+            format=f"{encoding}; {kind} compressed {layout}",
+            data=np.asarray(data, np.uint8).reshape(-1),
         )
 
     def _new(self, kind: str, **fields: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 import typer
 
+from focdepth_ros.cli.bag_options import takes_bag_settings
 from focdepth_ros.cli.evaluate import run_evaluation
 from focdepth_ros.cli.parameters import image_size
 from focdepth_ros.cli.progress import progress
@@ -37,34 +38,36 @@ class Compression(str, Enum):
     NONE = "none"
     MESSAGE = "message"
     FILE = "file"
+    CHUNK = "chunk"
+
+
+class Images(str, Enum):
+    """How images are recorded."""
+
+    RAW = "raw"
+    JPEG = "jpeg"
+    PNG = "png"
 
 
 _BAG = typer.Argument(..., metavar="BAG", help="Its folder, or a .db3 or .mcap file.")
-_IMAGE_TOPIC = typer.Option("", metavar="TOPIC", help="[default: found by type]")
-_FOCUS_TOPIC = typer.Option("", metavar="TOPIC", help="[default: found by type]")
-_INFO_TOPIC = typer.Option("", metavar="TOPIC", help="[default: that beside the focus states]")
-_DEPTH_TOPIC = typer.Option("", metavar="TOPIC", help="Ground truth. [default: found by type]")
-_REFERENCE = typer.Option("last", help="Slice whose grid the depth has: first, middle or last.")
 
 
 @bag.command()
+@takes_bag_settings
 def info(
+    settings: BagSettings,
     path: Path = _BAG,
-    image_topic: str = _IMAGE_TOPIC,
-    focus_topic: str = _FOCUS_TOPIC,
-    info_topic: str = _INFO_TOPIC,
-    depth_topic: str = _DEPTH_TOPIC,
 ) -> None:
     """Show the topics of BAG, the sweeps that are found in it, and what is missing."""
     from focdepth_ros.bags.reading import BagReader
     from focdepth_ros.bags.sweeps import find_sweeps, lack_of_truth
+    from focdepth_ros.errors import MessageError
 
     with BagReader(path) as reader:
         topics = reader.topics
     width = max((len(topic.name) for topic in topics), default=0)
     for topic in topics:
         typer.echo(f"{topic.name:<{width}}  {topic.count:>6}  {topic.kind}")
-    settings = _settings(image_topic, focus_topic, info_topic, depth_topic, "last")
     contents = find_sweeps(path, settings)
     chosen = contents.topics
     typer.echo(f"images: {chosen.images}, focus states: {chosen.focus}")
@@ -77,6 +80,13 @@ def info(
             f"  {number}: {len(sweep.slices)} slices of {width}x{height} px, "
             f"ended by {sweep.end_reason}"
         )
+        try:
+            camera = contents.depth_camera(sweep)
+        except MessageError as error:
+            missing.append(f"sweep {number}: {error}")
+        else:
+            if camera is not None:
+                typer.echo(f"     truth of another camera, which lies at {camera.extrinsic}")
         if sweep.depth is None:
             missing.append(f"sweep {number}: {lack_of_truth(contents, sweep)}")
         intrinsics, why = sweep.intrinsics()
@@ -94,7 +104,10 @@ def record(
     simulate: bool = typer.Option(False, "--simulate", help="Play a simulated scene."),
     sweeps: int = typer.Option(1, min=1, help="Number of sweeps."),
     storage: Storage = typer.Option(Storage.SQLITE3, help="Storage of the bag."),
-    compression: Compression = typer.Option(Compression.NONE, help="What zstd compresses."),
+    compression: Compression = typer.Option(
+        Compression.NONE, help="What zstd compresses; chunk: of MCAP, by itself."
+    ),
+    images: Images = typer.Option(Images.RAW, help="Images as they are, or compressed."),
     frame_rate: float = typer.Option(30.0, help="Images per second."),
     seed: int = typer.Option(1000, min=0, help="Of the simulated scene."),
     slices: int = typer.Option(10, min=2, max=200, help="Of a simulated sweep."),
@@ -137,21 +150,19 @@ def record(
         sweeps=sweeps,
         storage=storage.value,
         compression=compression.value,
+        images=images.value,
     )
     typer.echo(f"{count} images in {sweeps} sweep{'s' * (sweeps > 1)} written to {out}")
 
 
 @bag.command()
+@takes_bag_settings
 def convert(
+    settings: BagSettings,
     path: Path = _BAG,
     out: Path = typer.Argument(..., metavar="OUT", help="Folder for a stack folder per sweep."),
     clouds: bool = typer.Option(False, "--clouds", help="Also estimate a cloud.ply of each."),
     backend: str = typer.Option("auto", "--backend", "-b", help="For the clouds."),
-    image_topic: str = _IMAGE_TOPIC,
-    focus_topic: str = _FOCUS_TOPIC,
-    info_topic: str = _INFO_TOPIC,
-    depth_topic: str = _DEPTH_TOPIC,
-    reference: str = _REFERENCE,
 ) -> None:
     """Write every sweep of BAG as a stack folder with its ground truth, if there is one."""
     from focdepth_ros.backends.registry import create_backend
@@ -166,7 +177,6 @@ def convert(
     if out.is_dir() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty; choose another folder")
     pipeline = DepthPipeline(create_backend(backend)) if clouds else None
-    settings = _settings(image_topic, focus_topic, info_topic, depth_topic, reference)
     contents = find_sweeps(path, settings)
     left_out = list(contents.left_out)
     written = 0
@@ -189,16 +199,22 @@ def convert(
 
 
 @bag.command("eval")
+@takes_bag_settings
 def evaluate_bag(
+    settings: BagSettings,
     path: Path = typer.Argument(..., metavar="BAG", help="A bag, or a folder of bags."),
     backend: list[str] = typer.Option(
-        [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
+        [],
+        "--backend",
+        "-b",
+        help="May be repeated.",
+        show_default="all that can be used here",
     ),
     option: list[str] = typer.Option(
         [], metavar="BACKEND.KEY=VALUE", help="Setting of a backend; may be repeated."
     ),
     output: Optional[Path] = typer.Option(
-        None, "--output", "-o", help="Folder of the results. [default: evaluation/BAG]"
+        None, "--output", "-o", help="Folder of the results.", show_default="evaluation/BAG"
     ),
     resume: bool = typer.Option(
         False, "--resume", help="Go on with what is in the folder of the results."
@@ -209,11 +225,6 @@ def evaluate_bag(
         0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
     ),
     pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
-    image_topic: str = _IMAGE_TOPIC,
-    focus_topic: str = _FOCUS_TOPIC,
-    info_topic: str = _INFO_TOPIC,
-    depth_topic: str = _DEPTH_TOPIC,
-    reference: str = _REFERENCE,
 ) -> None:
     """Measure backends on the sweeps of BAG whose depth was recorded with them.
 
@@ -234,26 +245,7 @@ def evaluate_bag(
         align=align,
         min_confidence=min_confidence,
         pictures=pictures,
-        dataset_options={
-            "settings": _settings(image_topic, focus_topic, info_topic, depth_topic, reference)
-        },
-    )
-
-
-def _settings(
-    image_topic: str, focus_topic: str, info_topic: str, depth_topic: str, reference: str
-) -> BagSettings:
-    from typing import cast, get_args
-
-    from focdepth_ros.bags.topics import BagSettings
-    from focdepth_ros.sweep_types import Reference
-
-    if reference not in get_args(Reference):
-        raise typer.BadParameter(
-            f"'{reference}' is none of {', '.join(get_args(Reference))}", param_hint="--reference"
-        )
-    return BagSettings(
-        image_topic, focus_topic, info_topic, depth_topic, reference=cast(Reference, reference)
+        dataset_options={"settings": settings},
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from focdepth_ros.bags.reading import BAG_SUFFIXES, METADATA
+from focdepth_ros.bags.reading import BAG_SUFFIXES
 from focdepth_ros.bags.sweeps import BagContents, BagSweep, find_sweeps, lack_of_truth
 from focdepth_ros.bags.topics import BagSettings
+from focdepth_ros.bags.unpacking import METADATA, state_of
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.errors import BagError, MessageError
 
@@ -107,9 +108,7 @@ def sweep_name(number: int) -> str:
 
 def cached_sweeps(bag: Path, settings: BagSettings) -> BagContents:
     """As `find_sweeps`, which takes its time, but once as long as the bag is not changed."""
-    files = sorted(bag.iterdir()) if bag.is_dir() else [bag]
-    state = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-    return _sweeps_of(bag, settings, state)
+    return _sweeps_of(bag, settings, state_of(bag))
 
 
 @lru_cache(maxsize=32)

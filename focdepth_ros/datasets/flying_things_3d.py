@@ -59,7 +59,6 @@ class FlyingThings3d(RgbdDataset):
             image=image,
             depth=depth_from_disparity(disparity, _FOCAL_PX, _BASELINE),
             focal_px=_FOCAL_PX,
-            is_metric=False,
         )
 
     def _find_scenes(self) -> list[str]:

@@ -71,7 +71,6 @@ class Inria3dMovie(RgbdDataset):
             image=image,
             depth=_depth(self._path("disparity", f"{scene}.jpg_disparity.mat"), size),
             focal_px=float(size[1]),
-            is_metric=False,
             labels=_labels(self._path("labels", f"{scene}.jpg_gt1.mat"), size),
         )
 

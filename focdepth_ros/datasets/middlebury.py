@@ -94,7 +94,7 @@ class Middlebury(RgbdDataset):
         disparity = _read_disparity(folder / layout[1])
         if _year(folder) in ("2001", "2003"):
             depth = _made_up_depth(disparity, folder / layout[1])
-            return Photograph(image, depth, _NOMINAL_FOCAL_PX, is_metric=False)
+            return Photograph(image, depth, _NOMINAL_FOCAL_PX)
         if layout == _CALIBRATED:
             rig = _read_calibration(folder / "calib.txt")
         elif layout == _COLLECTION:
@@ -103,7 +103,7 @@ class Middlebury(RgbdDataset):
             (dmin,) = _numbers(" ".join(read_lines(folder / "dmin.txt")), 1, folder / "dmin.txt")
             rig = _Rig(_FOCAL_PX * _BASELINE, dmin, _FOCAL_PX * len(image) / _FULL_HEIGHT)
         depth = 1.0 / ((disparity + rig.offset) / rig.focal_baseline)
-        return Photograph(image, depth, rig.focal_px, rig.principal_point, rig.is_metric)
+        return Photograph(image, depth, rig.focal_px, rig.principal_point)
 
     def _find_scenes(self) -> list[str]:
         files = {name for layout in _LAYOUTS for name in layout}
@@ -125,7 +125,6 @@ class _Rig:
     offset: float  # px, to add to the disparities
     focal_px: float  # of the picture
     principal_point: tuple[float, float] | None = None  # px
-    is_metric: bool = True
 
 
 def _layout(folder: Path) -> tuple[str, str]:
@@ -173,7 +172,6 @@ def _read_meta(path: Path) -> _Rig:
         _FOCAL_PX * _BASELINE,
         _UNKNOWN_DMIN if dmin is None else float(dmin),
         _NOMINAL_FOCAL_PX,
-        is_metric=dmin is not None,
     )
 
 

@@ -86,7 +86,6 @@ class PoseTrack(RgbdDataset):
             image=image,
             depth=np.full((height, width), _PRINT_DISTANCE, dtype=np.float32),
             focal_px=float(width),
-            is_metric=False,
             labels=labels,
         )
 

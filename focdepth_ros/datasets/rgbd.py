@@ -28,14 +28,12 @@ class Photograph:
     image : (H, W, 3) uint8
         RGB.
     depth : (H, W) float32
-        Metres, NaN where not known.
+        Metres, NaN where not known. Where the true one is known but for a scale and a shift of its
+        inverse, or not at all, one that is plausible: the focal stack is made from it.
     focal_px : float
         Focal length in pixels.
     principal_point : (float, float), optional
         In pixels; the middle of the picture by default.
-    is_metric : bool
-        Whether the depth is that of the scene. Otherwise it is right but for a scale and a shift
-        of its inverse; a focal stack made from it goes with it all the same.
     labels : (H, W) int32, optional
     focal_px_down : float, optional
         Focal length along the columns, where it is another one.
@@ -50,7 +48,6 @@ class Photograph:
     depth: FloatImage
     focal_px: float
     principal_point: tuple[float, float] | None = None
-    is_metric: bool = True
     labels: NDArray[np.int32] | None = None
     focal_px_down: float | None = None
 

@@ -62,6 +62,8 @@ def ssim(image: ImageArray, truth: ImageArray) -> float:
 def vif(image: ImageArray, truth: ImageArray) -> float:
     """Visual information fidelity of the luma, in the pixel domain; 1 for the truth itself.
 
+    NaN where the truth is all of one grey and so tells nothing.
+
     References
     ----------
     Sheikh, Bovik, "Image Information and Visual Quality", IEEE TIP 2006.
@@ -69,7 +71,8 @@ def vif(image: ImageArray, truth: ImageArray) -> float:
     from sewar.full_ref import vifp
 
     _check(image, truth)
-    return float(vifp(_luma(truth), _luma(image)))
+    with np.errstate(invalid="ignore"):
+        return float(vifp(_luma(truth), _luma(image)))
 
 
 def mutual_information(image: ImageArray, slices: Sequence[ImageArray]) -> float:

@@ -123,7 +123,8 @@ def bumpiness(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
     disparities, here of depths in metres.
     """
     _check_shapes(prediction, truth, mask)
-    error = np.where(mask, prediction.astype(np.float64) - truth, 0.0)
+    error = np.zeros(mask.shape)
+    error[mask] = prediction[mask].astype(np.float64) - truth[mask]
     first = [cv2.Scharr(error, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for x in (1, 0)]
     second = [cv2.Scharr(d, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for d in first for x in (1, 0)]
     uneven = np.sqrt(np.sum(np.square(second), axis=0))

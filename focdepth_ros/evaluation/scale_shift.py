@@ -58,16 +58,16 @@ def aligned_depth(position: DepthImage, truth: DepthImage) -> FloatImage:
     Parameters
     ----------
     position : (H, W) float
-        Of the sharpest slice, or anything else that goes evenly with dioptres; NaN where not
-        known.
+        Of the sharpest slice, or anything else that goes evenly with dioptres; not finite where
+        not known.
     truth : (H, W) float
         Metres, NaN where not known.
 
     Returns
     -------
     (H, W) float32
-        Metres. Inverse depths that would come out too small or negative are those of something
-        100 times as far as the farthest of the truth.
+        Metres, NaN where not known. Inverse depths that would come out too small or negative are
+        those of something 100 times as far as the farthest of the truth.
 
     Raises
     ------
@@ -75,12 +75,13 @@ def aligned_depth(position: DepthImage, truth: DepthImage) -> FloatImage:
         As `fit_scale_and_shift`.
     """
     known = valid_mask(truth)
-    mask = known & np.isfinite(position)
+    values = np.where(np.isfinite(position), position.astype(np.float64), np.nan)
+    mask = known & np.isfinite(values)
     inverse = np.full(truth.shape, np.nan)
     inverse[known] = 1.0 / truth[known].astype(np.float64)
-    scale, shift = fit_scale_and_shift(position, inverse, mask)
+    scale, shift = fit_scale_and_shift(values, inverse, mask)
     least = _LEAST_SHARE * float(inverse[known].min())
-    answer = np.maximum(scale * position.astype(np.float64) + shift, least)
+    answer = np.maximum(scale * values + shift, least)
     return np.asarray(1.0 / answer, np.float32)
 
 

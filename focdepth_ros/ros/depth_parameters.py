@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from focdepth_ros.backends.registry import AUTO
 from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import OptionError
 from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.options import option_infos
 from focdepth_ros.ros.params import parameter
 from focdepth_ros.stack import Lens
-from focdepth_ros.sweep_types import Reference, Split, SweepConfig
+from focdepth_ros.sweep_config import Reference, SweepConfig
 
 #: Of the parameters that are the fields of `AlignmentConfig`; those of a backend have its name.
 ALIGNMENT_PREFIX = "alignment."
 
-_SWEEP = SweepConfig()
+_SWEEP = {info.name: info for info in option_infos(SweepConfig)}
+
+
+def _of_sweep(name: str) -> Any:
+    """The field of `SweepConfig` as a parameter ``sweep.NAME``."""
+    info = _SWEEP[name]
+    default: Any = info.default
+    return parameter(
+        default,
+        info.description,
+        name=f"sweep.{name}",
+        minimum=info.minimum,
+        maximum=info.maximum,
+        choices=info.choices,
+    )
 
 
 @dataclass(frozen=True)
@@ -110,62 +125,14 @@ class DepthNodeParameters:
         minimum=0.0,
     )
 
-    sweep_split: str = parameter(
-        _SWEEP.split,
-        "How one sweep is told from the next: by the driver's sweep_id, by reversal of the focus, "
-        "by count, or as a sliding window; auto: sweep_id if there is one, else reversal.",
-        name="sweep.split",
-        choices=get_args(Split),
-    )
-    sweep_count: int = parameter(
-        _SWEEP.count,
-        "Slices per sweep when split by count or window.",
-        name="sweep.count",
-        minimum=2,
-        maximum=1000,
-    )
-    sweep_window_stride: int = parameter(
-        _SWEEP.window_stride,
-        "New focus distances from one sliding window to the next.",
-        name="sweep.window_stride",
-        minimum=1,
-        maximum=1000,
-    )
-    sweep_min_slices: int = parameter(
-        _SWEEP.min_slices,
-        "A sweep with fewer slices is dropped.",
-        name="sweep.min_slices",
-        minimum=2,
-        maximum=1000,
-    )
-    sweep_max_slices: int = parameter(
-        _SWEEP.max_slices,
-        "A sweep with this many slices is ended.",
-        name="sweep.max_slices",
-        minimum=2,
-        maximum=1000,
-    )
-    sweep_timeout: float = parameter(
-        _SWEEP.timeout,
-        "Without a new focus distance for this long, the sweep is ended [s].",
-        name="sweep.timeout",
-        minimum=0.01,
-        maximum=3600.0,
-    )
-    sweep_min_dioptre_step: float = parameter(
-        _SWEEP.min_dioptre_step,
-        "Focus distances that differ by no more count as the same [1/m].",
-        name="sweep.min_dioptre_step",
-        minimum=0.0,
-        maximum=10.0,
-    )
-    sweep_match_window: int = parameter(
-        _SWEEP.match_window,
-        "Images, and focus states, that wait for their partner at most.",
-        name="sweep.match_window",
-        minimum=1,
-        maximum=1000,
-    )
+    sweep_split: str = _of_sweep("split")
+    sweep_count: int = _of_sweep("count")
+    sweep_window_stride: int = _of_sweep("window_stride")
+    sweep_min_slices: int = _of_sweep("min_slices")
+    sweep_max_slices: int = _of_sweep("max_slices")
+    sweep_timeout: float = _of_sweep("timeout")
+    sweep_min_dioptre_step: float = _of_sweep("min_dioptre_step")
+    sweep_match_window: int = _of_sweep("match_window")
 
     def __post_init__(self) -> None:
         if not self.min_range < self.max_range:

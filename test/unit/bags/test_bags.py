@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import sqlite3
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,62 +18,26 @@ from cli_runs import run
 
 pytest.importorskip("rosbags")
 
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from bag_copies import SLICES, recorded, rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
-from focdepth_ros.bags.sweeps import find_sweeps
+from focdepth_ros.bags.sweeps import BagContents, find_sweeps
 from focdepth_ros.bags.topics import BagSettings
-from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
+from focdepth_ros.bags.writing import (
+    COMPRESSED_IMAGES,
+    GROUND_TRUTH,
+    IMAGES,
+    STATES,
+    record_camera,
+)
 from focdepth_ros.datasets.bag_sweeps import LEFT_OUT, BagSweeps
 from focdepth_ros.errors import BagError
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation import SimulatedCamera, SimulatedStack, render_random_sweep
+from focdepth_ros.simulation import SimulatedCamera, SimulatedStack
+from focdepth_ros.stack import FocalStack, Slice
 from focdepth_ros.stack_io import StackFolder
-
-SLICES = 4
-
-
-@pytest.fixture(scope="module")
-def simulated() -> SimulatedStack:
-    return render_random_sweep(7, slices=SLICES, width=96, height=72)
-
-
-def recorded(path: Path, simulated: SimulatedStack, **how: Any) -> Path:
-    camera = SimulatedCamera(simulated.stack, pattern="far_to_near")
-    record_camera(path, camera, **{"depth": simulated.depth, "sweeps": 2, **how})
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedStack) -> Path:
-    """Two sweeps with truth; not to change."""
-    return recorded(tmp_path_factory.mktemp("bags") / "whole", simulated)
-
-
-def rewritten(source: Path, path: Path, change: Any, storage: str = "SQLITE3") -> Path:
-    """A copy whose messages went through `change`: topic, number, message → message or None."""
-    store = types.message_types()
-    counts: dict[str, int] = {}
-    writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage])
-    with Reader(source) as reader, writer:
-        connections = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
-            for c in reader.connections
-        }
-        for connection, stamp, data in reader.messages():
-            topic = connection.topic
-            number = counts[topic] = counts.get(topic, -1) + 1
-            message = change(topic, number, store.deserialize_cdr(data, connection.msgtype))
-            if message is not None:
-                data = store.serialize_cdr(message, connection.msgtype)
-                writer.write(connections[topic], stamp, data)
-    return path
-
-
-def without(*topics: str) -> Any:
-    return lambda topic, number, message: None if topic in topics else message
 
 
 def test_focus_state_is_that_of_the_package() -> None:
@@ -80,8 +46,13 @@ def test_focus_state_is_that_of_the_package() -> None:
     assert [line for line in lines if line] == types.FOCUS_STATE_DEFINITION.splitlines()
 
 
-@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
-@pytest.mark.parametrize("compression", ["none", "message", "file"])
+@pytest.mark.parametrize(
+    ("storage", "compression"),
+    [
+        *itertools.product(["sqlite3", "mcap"], ["none", "message", "file"]),
+        ("mcap", "chunk"),
+    ],
+)
 def test_what_was_recorded_is_read(
     tmp_path: Path, simulated: SimulatedStack, storage: str, compression: str
 ) -> None:
@@ -99,6 +70,94 @@ def test_what_was_recorded_is_read(
         np.testing.assert_array_equal(found.image, given.image)
         assert found.focus_distance == given.focus_distance
         assert found.stamp > 0
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_chunks_of_mcap_may_be_compressed(whole: Path, tmp_path: Path, codec: str) -> None:
+    bag = rewritten(whole, tmp_path / "bag", storage="MCAP", chunks=codec)
+    same_contents(find_sweeps(bag), find_sweeps(whole))
+
+
+def test_a_bag_of_compressed_files_is_unpacked_once(
+    tmp_path: Path, simulated: SimulatedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    bag = recorded(tmp_path / "bag", simulated, compression="file")
+    contents = find_sweeps(bag)
+    copies = sorted(temporary.glob("focdepth-bag-*"))
+    assert len(copies) == 1
+    for sweep in contents.sweeps:
+        contents.load(sweep)
+    assert sorted(temporary.glob("focdepth-bag-*")) == copies
+    other = find_sweeps(recorded(tmp_path / "other", simulated, compression="file"))
+    other.load(other.sweeps[0])
+    assert not copies[0].exists()
+    assert len(list(temporary.glob("focdepth-bag-*"))) == 1
+
+
+def test_a_changed_bag_is_opened_anew(tmp_path: Path, simulated: SimulatedStack) -> None:
+    bag = recorded(tmp_path / "bag", simulated)
+    contents = find_sweeps(bag)
+    contents.load(contents.sweeps[1])
+    shutil.rmtree(bag)
+    with pytest.raises(BagError, match="no such bag"):
+        contents.load(contents.sweeps[1])
+    recorded(bag, simulated, sweeps=1)
+    with pytest.raises(BagError, match="was changed while it was worked on"):
+        contents.load(contents.sweeps[1])
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_compressed_images(
+    tmp_path: Path, simulated: SimulatedStack, kind: str, is_grey: bool
+) -> None:
+    images = [item.image[..., 0] if is_grey else item.image for item in simulated.stack.slices]
+    slices = [
+        Slice(np.ascontiguousarray(image), item.focus_distance)
+        for image, item in zip(images, simulated.stack.slices, strict=True)
+    ]
+    camera = SimulatedCamera(FocalStack(slices))
+    record_camera(tmp_path / "bag", camera, sweeps=2, images=kind)  # type: ignore[arg-type]
+    contents = find_sweeps(tmp_path / "bag")
+    assert contents.topics.images == COMPRESSED_IMAGES
+    assert contents.left_out == ()
+    stack, _ = contents.load(contents.sweeps[1])
+    for found, image in zip(stack.slices, images, strict=True):
+        assert found.image.shape == image.shape
+        error = np.abs(found.image.astype(int) - image)
+        assert error.max() == 0 if kind == "png" else 0 < error.mean() < 4.0
+
+
+def test_a_cut_off_compressed_image_is_named(tmp_path: Path, simulated: SimulatedStack) -> None:
+    bag = recorded(tmp_path / "bag", simulated, images="jpeg")
+
+    def change(topic: str, number: int, message: Any) -> Any:
+        if (topic, number) == (COMPRESSED_IMAGES, 1):
+            return replace(message, data=message.data[:300])
+        return message
+
+    contents = find_sweeps(rewritten(bag, tmp_path / "cut", change))
+    assert contents.dropped["bad compressed image"] == 1
+    assert any("JPEG image of 300 bytes is cut off or broken" in t for t in contents.left_out)
+    assert [len(sweep.slices) for sweep in contents.sweeps] == [SLICES - 1, SLICES]
+
+
+def same_contents(found: BagContents, expected: BagContents) -> None:
+    """All that was read of both bags is the same."""
+    assert found.topics == expected.topics
+    assert found.dropped == expected.dropped
+    assert found.left_out == expected.left_out
+    assert len(found.sweeps) == len(expected.sweeps)
+    for one, other in zip(found.sweeps, expected.sweeps, strict=True):
+        assert one.slices == other.slices
+        assert one.intrinsics() == other.intrinsics()
+        (stack, depth), (other_stack, other_depth) = found.load(one), expected.load(other)
+        np.testing.assert_array_equal(depth, other_depth)
+        for a, b in zip(stack.slices, other_stack.slices, strict=True):
+            np.testing.assert_array_equal(a.image, b.image)
 
 
 def test_a_single_file_is_a_bag_too(tmp_path: Path, simulated: SimulatedStack) -> None:

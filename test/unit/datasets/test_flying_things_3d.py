@@ -75,7 +75,6 @@ class TestFrame:
         expected[6:] = 1.25
         np.testing.assert_allclose(photograph.depth, expected, rtol=1e-6)
         assert photograph.depth.dtype == np.float32
-        assert not photograph.is_metric
 
     @pytest.mark.parametrize("disparity", [0.0, -42.0, np.nan, np.inf])
     def test_has_no_depth_without_disparity(self, root: Path, disparity: float) -> None:

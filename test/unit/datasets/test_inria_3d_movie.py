@@ -71,7 +71,6 @@ def test_the_folder_above_will_do(root: Path, tmp_path_factory: pytest.TempPathF
 
 def test_what_moves_to_the_left_is_near(root: Path) -> None:
     photograph = Inria3dMovie(root).photograph("5/00009243")
-    assert not photograph.is_metric
     assert photograph.depth.dtype == np.float32
     assert np.isnan(photograph.depth[0, 0])
     assert photograph.depth[1, 0] == pytest.approx(10.0)

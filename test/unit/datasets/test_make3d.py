@@ -119,7 +119,6 @@ class TestPhotograph:
         # The authors have 2407.3 px for 1704.
         assert intrinsics.fx == pytest.approx(2407.33 * 345 / 1704, abs=0.01)
         assert (intrinsics.cx, intrinsics.cy) == (172.0, 229.5)
-        assert photograph.is_metric
         sweep = Make3d.sweep.of(photograph)
         assert sweep.focus_distances == (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
         assert (sweep.lens.focal_length, sweep.lens.f_number) == (0.05, 2.8)

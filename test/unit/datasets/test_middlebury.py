@@ -92,7 +92,6 @@ def test_without_calibration_inverse_depth_goes_over_1_to_3_metres(root: Path, s
     assert np.isnan(photograph.depth[0, 0])
     # 40 is halfway between 16 and 64: (1/3 + 1) / 2 = 2/3 dioptres.
     np.testing.assert_allclose(photograph.depth[0, 1:4], (3.0, 1.0, 1.5), rtol=1e-6)
-    assert not photograph.is_metric
 
 
 def test_grey_pictures_are_read_as_rgb(root: Path) -> None:
@@ -106,7 +105,6 @@ def test_disparities_of_2005_and_2006_are_those_of_the_full_size(root: Path) -> 
     # 3740 px * 0.160 m = 598.4 px m, over 270 px + 16, 64 and 40
     expected = (598.4 / 286.0, 598.4 / 334.0, 598.4 / 310.0)
     np.testing.assert_allclose(photograph.depth[0, 1:4], expected, rtol=1e-6)
-    assert photograph.is_metric
     assert photograph.focal_px == pytest.approx(3740.0 * 6 / 1110)  # the full size has 1110 rows
 
 
@@ -120,7 +118,6 @@ def test_2014_is_calibrated(root: Path, scale: str) -> None:
     expected = (2.892846, 1.682767, 2.127796)
     np.testing.assert_allclose(photograph.depth[0, 1:4], expected, rtol=1e-6)
     assert np.isfinite(photograph.depth[1:]).all()
-    assert photograph.is_metric
     camera = photograph.intrinsics()
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (1000.5, 1000.5, 3.25, 2.75)
 
@@ -135,7 +132,6 @@ def test_collection_says_where_dmin_is_not_known(
     photograph = dataset.photograph("Baby1")
     assert np.isnan(photograph.depth[0, 0])
     assert photograph.depth[0, 1] == pytest.approx(598.4 / (offset + 16.0), rel=1e-6)
-    assert photograph.is_metric == (dmin is not None)
     assert photograph.focal_px == 1250.0
 
 
@@ -228,8 +224,6 @@ def test_collection() -> None:
     for scene in dataset.scenes:
         said = json.loads((REAL / scene / "meta.json").read_text())["year"]
         assert dataset.year(scene) == said[:4]
-    metric = {scene for scene in dataset.scenes if dataset.photograph(scene).is_metric}
-    assert metric == {"Aloe", "Art", "Books", "Dolls", "Laundry", "Moebius", "Reindeer"}
     art = dataset.photograph("Art").depth
     assert 1.0 < np.nanmin(art) < np.nanmax(art) < 3.0
     assert np.isfinite(art).mean() == pytest.approx(0.9988, abs=1e-4)

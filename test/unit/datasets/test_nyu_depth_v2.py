@@ -101,7 +101,6 @@ class TestPicture:
         assert photograph.intrinsics() == CameraIntrinsics(
             640, 480, f, f, 325.58244941119034, 253.73616633400465
         )
-        assert photograph.is_metric
         sweep = NyuDepthV2.sweep.of(photograph)
         assert sweep.lens == Lens(0.05, 8.0, 12e-6)
         assert sweep.focus_distances == (1.0, 1.5, 2.5, 4.0, 6.0)

@@ -98,7 +98,6 @@ def test_annotations_may_lie_beside_the_images(root: Path) -> None:
 
 def test_a_frame_becomes_a_sweep_over_its_print_without_depth(root: Path) -> None:
     dataset = PoseTrack(root, "val")
-    assert not dataset.photograph("000342_mpii_test/000000").is_metric
     sample = dataset.load("000342_mpii_test/000000")
     assert sample.depth is None
     assert not sample.valid_mask.any()

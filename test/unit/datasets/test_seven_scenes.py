@@ -72,7 +72,6 @@ def test_depth_is_in_millimetres(root: Path) -> None:
     expected = np.full(SIZE, 1.25, np.float32)
     expected[0, :3] = np.nan, np.nan, 2.5
     np.testing.assert_array_equal(photograph.depth, expected)
-    assert photograph.is_metric
     camera = photograph.intrinsics()
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (585.0, 585.0, 3.5, 2.5)
 
