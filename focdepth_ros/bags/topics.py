@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from focdepth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, FOCUS_STATE, IMAGE
 from focdepth_ros.bags.reading import BagReader, Topic, Topics
+from focdepth_ros.defaults import DEFAULT_DEPTH_TOLERANCE_S
 from focdepth_ros.errors import BagError
 from focdepth_ros.image_decoding import ImageLimits
 from focdepth_ros.sweep_types import Reference, SweepConfig
@@ -40,7 +41,7 @@ class BagSettings:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     reference: Reference = "last"
     limits: ImageLimits = field(default_factory=ImageLimits)
-    depth_tolerance: float = 0.5
+    depth_tolerance: float = DEFAULT_DEPTH_TOLERANCE_S
 
 
 def choose_topics(reader: BagReader, settings: BagSettings) -> Topics:
