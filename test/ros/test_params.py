@@ -18,6 +18,7 @@ from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
+from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
@@ -209,7 +210,11 @@ DEPTH_NODE_TABLES = {
 
 @pytest.mark.parametrize(
     ("file", "tables"),
-    [("depth_node.yaml", DEPTH_NODE_TABLES), ("sim_camera_node.yaml", {"": SimCameraParameters})],
+    [
+        ("depth_node.yaml", DEPTH_NODE_TABLES),
+        ("sim_camera_node.yaml", {"": SimCameraParameters}),
+        ("evaluator_node.yaml", {"": EvaluatorParameters}),
+    ],
 )
 def test_configuration_file_says_what_the_code_says(file: str, tables: dict[str, type]) -> None:
     text = (CONFIG / file).read_text(encoding="utf-8")
