@@ -37,6 +37,9 @@ from focdepth_ros.sweep_types import SweepConfig
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 _PLAYED_IN_PART = 1  # exit code of bag_player_node
+# bag_player_node waits for the nodes to start, ros2 bag does not.
+_DELAY, _ROS2_BAG_DELAY = "2.0", "6.0"
+_DELAYS = f"{_DELAY} for bag_player_node, {_ROS2_BAG_DELAY} for ros2 bag"
 # Nothing is to be lost: messages that wait while depth_node is busy, and sweeps.
 _QUEUED_MESSAGES, _WAITING_SWEEPS = 100, 20
 
@@ -53,7 +56,7 @@ def generate_launch_description() -> LaunchDescription:
         "rate": ("1.0", "Speed at which the bag is played."),
         "loop": ("false", "Play the bag again and again; the report comes with Ctrl-C."),
         "clock": ("false", "Publish the time of the bag on /clock, and let the nodes use it."),
-        "start_delay": ("3.0", "Time that the nodes have to find each other [s]."),
+        "start_delay": ("", f"Time that the nodes have to find each other [s]; empty: {_DELAYS}."),
         "player": ("auto", "ros2_bag, bag_player_node, or auto: the first if it is installed."),
         "image_topic": ("", f"Images; {found}"),
         "camera_info_topic": ("", f"Calibration; {found}"),
@@ -122,10 +125,10 @@ def _topics(context: LaunchContext) -> tuple[Topics, bool]:
 
 
 def _depth_node(context: LaunchContext, topics: Topics, is_compressed: bool) -> Node:
-    params_file, rate = _value(context, "params_file"), float(_value(context, "rate"))
+    params_file, rate = _value(context, "params_file"), _number(context, "rate")
     overrides: dict[str, object] = {
         "use_sim_time": _flag(context, "clock"),
-        "min_confidence": float(_value(context, "min_confidence")),
+        "min_confidence": _number(context, "min_confidence"),
         "max_waiting_sweeps": _WAITING_SWEEPS,
         # The node waits in real time, the recording counts in its own.
         "sweep.timeout": min(max(_sweep_timeout(Path(params_file)) / rate, 0.01), 3600.0),
@@ -181,9 +184,12 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
 def _player(context: LaunchContext) -> ExecuteProcess:
     bag, rate, delay = (_value(context, name) for name in ("bag", "rate", "start_delay"))
     loop, clock = _flag(context, "loop"), _flag(context, "clock")
-    player = _value(context, "player")
-    if player == "ros2_bag" or (player == "auto" and _has_ros2_bag()):
-        options = ["--rate", rate, "--delay", delay, "--disable-keyboard-controls"]
+    player, has_ros2_bag = _value(context, "player"), _has_ros2_bag()
+    if player == "ros2_bag" and not has_ros2_bag:
+        raise ValueError("player is ros2_bag, which is not installed; use bag_player_node")
+    if player == "ros2_bag" or (player == "auto" and has_ros2_bag):
+        options = ["--rate", rate, "--delay", delay or _ROS2_BAG_DELAY]
+        options += ["--disable-keyboard-controls"]
         options += ["--loop"] * loop + ["--clock", "40"] * clock
         return ExecuteProcess(cmd=["ros2", "bag", "play", bag, *options], output="screen")
     return Node(
@@ -192,11 +198,11 @@ def _player(context: LaunchContext) -> ExecuteProcess:
         parameters=[
             {
                 "bag": bag,
-                "rate": float(rate),
+                "rate": _number(context, "rate"),
                 "loop": loop,
                 "clock": clock,
                 "wait_for_subscribers": 1,
-                "start_delay": float(delay),
+                "start_delay": float(delay or _DELAY),
             }
         ],
         ros_arguments=["--log-level", _value(context, "log_level")],
@@ -229,6 +235,17 @@ def _shutdown(reason: str) -> EmitEvent:
 
 def _value(context: LaunchContext, name: str) -> str:
     return LaunchConfiguration(name).perform(context)
+
+
+def _number(context: LaunchContext, name: str) -> float:
+    text = _value(context, name)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if name == "rate" and not value > 0.0:
+        raise ValueError(f"{name} is '{text}'; it must be a number above 0")
+    return value
 
 
 def _flag(context: LaunchContext, name: str) -> bool:

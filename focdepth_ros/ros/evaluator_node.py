@@ -77,6 +77,7 @@ class EvaluatorNode:
             callback = partial(self._on_answer, topic)
             node.create_subscription(KINDS[topic], topic, callback, QoSProfile(depth=_QUEUE))
         self._truths: Any = None
+        self._is_finished = False
         self._camera_seen = False
         self._camera_gone: float | None = None
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -91,7 +92,9 @@ class EvaluatorNode:
     def close(self) -> int:
         """Write the report; 1 if something could not be measured."""
         self._take_answers(None)
-        for number, why in self._ledger.unanswered(self._watch.sweeps_received):
+        # Of a run that was interrupted, the sweeps after the last answer were still under way.
+        received = self._watch.sweeps_received if self._is_finished else 0
+        for number, why in self._ledger.unanswered(received):
             self._evaluation.leave_out(sweep_name(number), why)
         frames = self._ledger.left_out()
         if frames:
@@ -168,6 +171,7 @@ class EvaluatorNode:
         self._subscribe_to_truths()
         self._take_answers(time.monotonic())
         if self._parameters.finish_with_camera and self._is_over():
+            self._is_finished = True
             raise NodeFinished
 
     def _subscribe_to_truths(self) -> None:

@@ -16,7 +16,7 @@ from cli_runs import run
 
 pytest.importorskip("rosbags")
 
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from bag_copies import rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
@@ -48,30 +48,6 @@ def recorded(path: Path, simulated: SimulatedStack, **how: Any) -> Path:
 def whole(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedStack) -> Path:
     """Two sweeps with truth; not to change."""
     return recorded(tmp_path_factory.mktemp("bags") / "whole", simulated)
-
-
-def rewritten(source: Path, path: Path, change: Any, storage: str = "SQLITE3") -> Path:
-    """A copy whose messages went through `change`: topic, number, message → message or None."""
-    store = types.message_types()
-    counts: dict[str, int] = {}
-    writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage])
-    with Reader(source) as reader, writer:
-        connections = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=store)
-            for c in reader.connections
-        }
-        for connection, stamp, data in reader.messages():
-            topic = connection.topic
-            number = counts[topic] = counts.get(topic, -1) + 1
-            message = change(topic, number, store.deserialize_cdr(data, connection.msgtype))
-            if message is not None:
-                data = store.serialize_cdr(message, connection.msgtype)
-                writer.write(connections[topic], stamp, data)
-    return path
-
-
-def without(*topics: str) -> Any:
-    return lambda topic, number, message: None if topic in topics else message
 
 
 def test_focus_state_is_that_of_the_package() -> None:
