@@ -30,10 +30,12 @@ def message_class(kind: str) -> type:
     """
     package, _, name = kind.partition("/msg/")
     try:
+        if not package.isidentifier():
+            raise ImportError(f"'{package}' is no name of a package")
         return cast(type, getattr(import_module(f"{package}.msg"), name))
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError) as error:
         raise BagError(
-            f"messages of type {kind} are not known here; install and source {package}"
+            f"messages of type {kind} are not known here; install and source their package"
         ) from error
 
 

@@ -20,6 +20,7 @@ from bag_copies import rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
+from focdepth_ros.bags.reading import BagReader
 from focdepth_ros.bags.sweeps import find_sweeps
 from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
@@ -75,6 +76,26 @@ def test_what_was_recorded_is_read(
         np.testing.assert_array_equal(found.image, given.image)
         assert found.focus_distance == given.focus_distance
         assert found.stamp > 0
+
+
+def test_what_a_player_needs(tmp_path: Path, simulated: SimulatedStack) -> None:
+    bag = recorded(tmp_path / "bag", simulated)
+    with BagReader(bag) as reader:
+        first, last = reader.span
+        assert (first, last - first) == (10**9, round((2 * SLICES - 1) * 1e9 / 30))
+        (offer,) = reader.offered_qos(GROUND_TRUTH)
+        assert (offer.reliability, offer.durability, offer.depth) == (
+            "reliable",
+            "transient_local",
+            1,
+        )
+        assert reader.offered_qos(IMAGES) == ()
+        messages = list(reader.serialised([IMAGES, STATES]))
+        assert [topic.name for topic, _, _ in messages[:2]] == [STATES, IMAGES]
+        topic, _, data = messages[0]
+        assert reader.damage(topic, data) == ""
+        assert reader.damage(topic, data[:20]) != ""
+        assert reader.damage(replace(topic, kind="some_msgs/msg/Other"), b"") == ""
 
 
 def test_a_single_file_is_a_bag_too(tmp_path: Path, simulated: SimulatedStack) -> None:
