@@ -177,7 +177,7 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
         ],
         ros_arguments=["--log-level", _value(context, "log_level")],
         output="screen",
-        sigterm_timeout="30",  # to write the report after Ctrl-C
+        sigkill_timeout="30",  # to write the report after Ctrl-C
     )
 
 

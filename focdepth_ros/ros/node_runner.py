@@ -141,8 +141,8 @@ def signals_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        for late in dict.fromkeys(received):
+            signal.raise_signal(late)
 
 
 def _spin(runnable: RunnableNode, stop: threading.Event) -> None:

@@ -146,7 +146,7 @@ def test_a_replay_ends_by_itself_with_a_report(peer: Peer, tmp_path: Path) -> No
             peer, "/robot/depth_node", "use_sim_time", "min_confidence", "sweep.timeout"
         )
         assert values == [True, 0.0, 2.0]
-        peer.wait_for(lambda: process.poll() is not None, "the end")
+        process.wait(90.0)
     words = log.read_text(encoding="utf-8")
     assert process.returncode == 0, words
     assert words.count("process has finished cleanly") == 3, words
