@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
@@ -179,13 +179,16 @@ class AlignmentRun:
         self._keyframe: tuple[Slice, Motion] | None = None
         self._count = 0
         self._is_dense = config.method == "flow"
+        self._before_last: dict[str, Any] = self._state()
 
-    def add(self, item: Slice) -> Slice:
+    def add(self, item: Slice, *, replaces_last: bool = False) -> Slice:
         """Bring a slice onto the grid of the anchor.
 
         Parameters
         ----------
         item : Slice
+        replaces_last : bool
+            Whether the slice taken before goes: all is then as if it had never been there.
 
         Returns
         -------
@@ -198,6 +201,42 @@ class AlignmentRun:
             If the image is blank, or cannot be brought onto the grid; the sweep goes on without.
         """
         self._given.append(ref(item))
+        now = self._state()
+        if replaces_last:
+            vars(self).update(self._before_last)
+        before = self._state()
+        try:
+            aligned = self._aligned(item)
+        except AlignmentError:
+            if replaces_last:  # the slice that it was to replace stays
+                vars(self).update(now)
+                self._before_last = before
+            raise
+        self._before_last = before
+        return aligned
+
+    def motion_of(self, item: Slice) -> Motion:
+        """From the grid of the anchor to a slice that was taken, as it was applied."""
+        return self._applied[item]
+
+    def nearest_taken(self, item: Slice) -> Slice:
+        """The slice itself if it was taken, or else the one taken that came nearest to it.
+
+        Raises
+        ------
+        StackError
+            If the slice was never added, or none was taken.
+        """
+        given = [one() for one in self._given]
+        taken = [i for i, one in enumerate(given) if one is not None and one in self._applied]
+        places = [i for i, one in enumerate(given) if one is item]
+        if not taken or not places:
+            raise StackError("the reference is none of the slices of this sweep; give one of them")
+        found = given[min(taken, key=lambda i: abs(i - places[-1]))]
+        assert found is not None
+        return found
+
+    def _aligned(self, item: Slice) -> Slice:
         if self._config.method == "none" or min(item.size) < MIN_SIDE:
             return self._take(item, Motion())
         view = self._neighbours.view(item)
@@ -222,26 +261,17 @@ class AlignmentRun:
             write_overlay(Path(self._config.pictures_dir), number, self.anchor, item, aligned)
         return aligned
 
-    def motion_of(self, item: Slice) -> Motion:
-        """From the grid of the anchor to a slice that was taken, as it was applied."""
-        return self._applied[item]
-
-    def nearest_taken(self, item: Slice) -> Slice:
-        """The slice itself if it was taken, or else the one taken that came nearest to it.
-
-        Raises
-        ------
-        StackError
-            If the slice was never added, or none was taken.
-        """
-        given = [one() for one in self._given]
-        taken = [i for i, one in enumerate(given) if one is not None and one in self._applied]
-        places = [i for i, one in enumerate(given) if one is item]
-        if not taken or not places:
-            raise StackError("the reference is none of the slices of this sweep; give one of them")
-        found = given[min(taken, key=lambda i: abs(i - places[-1]))]
-        assert found is not None
-        return found
+    def _state(self) -> dict[str, Any]:
+        """What is known of the motion so far; `add` changes it."""
+        return {
+            "anchor": self.anchor,
+            "_rival": self._rival,
+            "_applied": WeakKeyDictionary(self._applied),
+            "_last": self._last,
+            "_keyframe": self._keyframe,
+            "_count": self._count,
+            "_is_dense": self._is_dense,
+        }
 
     def _take(self, item: Slice, motion: Motion) -> Slice:
         if self._count == 0:

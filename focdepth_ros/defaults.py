@@ -6,3 +6,6 @@ DEFAULT_MIN_CONFIDENCE = 0.8
 
 #: Seconds in which a backend whose device failed is not tried again.
 DEFAULT_COOLDOWN_S = 10.0
+
+#: Seconds between the reference slice of a sweep and a ground truth of it, at most.
+DEFAULT_DEPTH_TOLERANCE_S = 0.5

@@ -124,7 +124,7 @@ class SweepRun:
         self._numbers[item] = self._count
         started = time.perf_counter()
         try:
-            aligned = self._aligned(item, replaces_all=repeats and len(self._slices) == 1)
+            aligned = self._aligned(item, repeats=repeats)
         except AlignmentError as error:
             self._leave_out(item, str(error))
             return
@@ -211,12 +211,10 @@ class SweepRun:
         depth = np.where(np.isnan(estimate.depth), np.float32(np.nan), index)
         return replace(estimate, depth=depth, slice_index=index)
 
-    def _aligned(self, item: Slice, *, replaces_all: bool) -> Slice:
-        alignment = self._aligner.start(self._spec.intrinsics) if replaces_all else self._alignment
-        before = alignment.anchor
-        aligned = alignment.add(item)
-        self._alignment = alignment
-        anchor = alignment.anchor
+    def _aligned(self, item: Slice, *, repeats: bool) -> Slice:
+        before = None if repeats and len(self._slices) == 1 else self._alignment.anchor
+        aligned = self._alignment.add(item, replaces_last=repeats)
+        anchor = self._alignment.anchor
         if before is not None and anchor is not None and anchor is not before:
             self._leave_out(before, "the slices after it match each other, but not this one")
             del self._left_out[self._numbers[anchor]]

@@ -16,8 +16,6 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from focdepth_ros.bags.message_types import (
     COMPRESSED_IMAGE,
     READ,
@@ -26,6 +24,7 @@ from focdepth_ros.bags.message_types import (
 )
 from focdepth_ros.bags.unpacking import METADATA as METADATA
 from focdepth_ros.bags.unpacking import ReadableBag, salvaged, state_of, unpacked
+from focdepth_ros.depth_decoding import depth_image
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.image_decoding import (
     ImageLimits,
@@ -39,8 +38,6 @@ from focdepth_ros.sweep_types import FocusSample
 
 BAG_SUFFIXES = (".db3", ".mcap")
 
-_DEPTH_DTYPES = {"32FC1": "f4", "16UC1": "u2"}
-_MILLIMETRES = np.float32(1000.0)  # per metre
 _one_at_a_time = Lock()
 
 
@@ -51,6 +48,19 @@ class Topic:
     name: str
     kind: str
     count: int
+
+
+@dataclass(frozen=True)
+class OfferedQos:
+    """Quality of service of a recorded publisher, in the words of ROS 2, such as ``best_effort``.
+
+    What the recorder could not find out is ``unknown``, or a depth of 0.
+    """
+
+    reliability: str
+    durability: str
+    history: str
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,27 @@ class BagReader:
         found = [Topic(c.topic, c.msgtype, c.msgcount) for c in self._reader.connections]
         return tuple(sorted(found, key=lambda topic: topic.name))
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Times of receipt of the first and the last message, in nanoseconds; (0, 0): none."""
+        if not self._reader.message_count:
+            return 0, 0
+        return self._reader.start_time, self._reader.end_time - 1
+
+    def offered_qos(self, topic: str) -> tuple[OfferedQos, ...]:
+        """What the recorded publishers of a topic offered, as far as the bag says."""
+        return tuple(
+            OfferedQos(
+                reliability=profile.reliability.name.lower(),
+                durability=profile.durability.name.lower(),
+                history=profile.history.name.lower(),
+                depth=profile.depth,
+            )
+            for connection in self._reader.connections
+            if connection.topic == topic
+            for profile in connection.ext.offered_qos_profiles
+        )
+
     def messages(
         self,
         topics: Collection[str],
@@ -203,26 +234,49 @@ class BagReader:
         BagError
             Where the bag is damaged.
         """
+        for topic, received, data in self.serialised(topics, start=start, stop=stop):
+            if only is None or received in only:
+                try:
+                    message = self._types.deserialize_cdr(data, topic.kind)
+                except Exception as error:
+                    where = f"{topic.name}, at {received / 1e9:.3f} s"
+                    if complain is None:
+                        raise BagError(
+                            f"{self.path}: damaged message on {where}: {_text(error)}"
+                        ) from error
+                    complain("damaged message", f"{where}: {_text(error)}")
+                    continue
+                yield topic, received, message
+
+    def serialised(
+        self, topics: Collection[str], *, start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[Topic, int, bytes]]:
+        """As `messages`, but the bytes of each message as they were recorded."""
         connections = [c for c in self._reader.connections if c.topic in topics]
         if not connections:
             return
         known = {c.topic: Topic(c.topic, c.msgtype, c.msgcount) for c in connections}
         last = "its beginning"
+        messages = self._reader.messages(connections, start, stop)
+        while True:
+            try:
+                connection, received, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise BagError(f"{self.path}: is damaged after {last}: {_text(error)}") from error
+            yield known[connection.topic], received, data
+            last = f"the message of {received / 1e9:.3f} s on {connection.topic}"
+
+    def damage(self, topic: Topic, data: bytes) -> str:
+        """What is wrong with the bytes of a message; empty if nothing, or its type is not known."""
+        if topic.kind not in self._types.fielddefs:
+            return ""
         try:
-            for connection, received, data in self._reader.messages(connections, start, stop):
-                if only is None or received in only:
-                    try:
-                        message = self._types.deserialize_cdr(data, connection.msgtype)
-                    except Exception as error:
-                        if complain is None:
-                            raise
-                        where = f"{connection.topic}, at {received / 1e9:.3f} s"
-                        complain("damaged message", f"{where}: {_text(error)}")
-                        continue
-                    yield known[connection.topic], received, message
-                    last = f"the message of {received / 1e9:.3f} s on {connection.topic}"
+            self._types.deserialize_cdr(data, topic.kind)
         except Exception as error:
-            raise BagError(f"{self.path}: is damaged after {last}: {_text(error)}") from error
+            return _text(error)
+        return ""
 
     def frames(
         self, topics: Topics, limits: ImageLimits, complain: Complaint, **span: Any
@@ -323,27 +377,6 @@ def _frame(
         return DepthInfoFrame(received, message)
     stamp, frame_id = stamp_of(message.header), message.header.frame_id
     if topic.name == topics.depth:
-        return DepthFrame(received, stamp, frame_id, partial(_decoded_depth, topic.name, message))
+        return DepthFrame(received, stamp, frame_id, partial(depth_image, message, topic.name))
     opened = open_compressed_image if topic.kind == COMPRESSED_IMAGE else open_image
     return ImageFrame(received, stamp, frame_id, opened(message, limits))
-
-
-def _decoded_depth(topic: str, message: Any) -> FloatImage:
-    """Metres from 32FC1 as they are, or from 16UC1 in mm (REP 118)."""
-    kind = _DEPTH_DTYPES.get(message.encoding)
-    if kind is None:
-        raise MessageError(
-            f"depth on {topic} is {message.encoding}; it must be 32FC1 in metres or 16UC1 in mm"
-        )
-    dtype = np.dtype((">" if message.is_bigendian else "<") + kind)
-    rows, row_bytes = message.height, message.width * dtype.itemsize
-    if message.step < row_bytes or len(message.data) != rows * message.step or not rows:
-        raise MessageError(
-            f"depth on {topic} has {len(message.data)} bytes; {rows} rows of {message.step} bytes, "
-            f"each at least {row_bytes}, are expected"
-        )
-    data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]
-    values = np.ascontiguousarray(data).view(dtype)
-    depth = values.astype(np.float32) / (_MILLIMETRES if kind == "u2" else np.float32(1.0))
-    depth[~(depth > 0.0)] = np.nan
-    return depth

@@ -27,6 +27,7 @@ from focdepth_ros.bags.static_transforms import StaticTransforms
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.errors import BagError, CalibrationError, MessageError
 from focdepth_ros.message_reading import camera_intrinsics
+from focdepth_ros.nearest_truth import nearest_in_time
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, Slice
 from focdepth_ros.sweep import SweepAssembler
 from focdepth_ros.sweep_types import (
@@ -319,16 +320,12 @@ class _Search:
         places = sweep.slices
         index = {"first": 0, "middle": len(places) // 2, "last": -1}[self._settings.reference]
         wanted = places[index]
-        # The second is for bags that were played in a loop, where stamps come again.
-        nearest = min(
+        nearest = nearest_in_time(
             self._depths,
-            key=lambda d: (abs(d[0] - wanted.stamp), abs(d[1] - wanted.received)),
-            default=None,
+            (wanted.stamp, wanted.received),
+            tolerance=self._settings.depth_tolerance,
         )
-        tolerance = self._settings.depth_tolerance * _NANOSECONDS
-        if nearest is None or abs(nearest[0] - wanted.stamp) > tolerance:
-            return None
-        return DepthPlace(*nearest, self._depths[nearest])
+        return None if nearest is None else DepthPlace(*nearest, self._depths[nearest])
 
 
 def lack_of_truth(contents: BagContents, sweep: BagSweep) -> str:

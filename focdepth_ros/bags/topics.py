@@ -9,6 +9,7 @@ from typing import Literal
 
 from focdepth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, FOCUS_STATE, IMAGE
 from focdepth_ros.bags.reading import BagReader, Topic, Topics
+from focdepth_ros.defaults import DEFAULT_DEPTH_TOLERANCE_S
 from focdepth_ros.errors import BagError, OptionError
 from focdepth_ros.image_decoding import ImageLimits
 from focdepth_ros.rigid_transform import RigidTransform
@@ -53,7 +54,7 @@ class BagSettings:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     reference: Reference = "last"
     limits: ImageLimits = field(default_factory=ImageLimits)
-    depth_tolerance: float = 0.5
+    depth_tolerance: float = DEFAULT_DEPTH_TOLERANCE_S
     extrinsic: RigidTransform | Literal["same"] | None = None
 
     def __post_init__(self) -> None:

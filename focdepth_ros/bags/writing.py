@@ -91,7 +91,12 @@ def record_camera(
     count = 0
     with writer:
         topics = {
-            name: writer.add_connection(name, kind, typestore=messages.types)
+            name: writer.add_connection(
+                name,
+                kind,
+                typestore=messages.types,
+                offered_qos_profiles=_latched() if name == GROUND_TRUTH else (),
+            )
             for name, kind in (
                 (STATES, FOCUS_STATE),
                 (INFOS, CAMERA_INFO),
@@ -118,6 +123,33 @@ def record_camera(
                 writer.write(topics[name], frame.stamp, data)
             count += 1
     return count
+
+
+def _latched() -> tuple[Any, ...]:
+    """Whoever comes late still gets the last one, as from `sim_camera_node`."""
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+
+    endless = QosTime(2147483647, 4294967295)
+    return (
+        Qos(
+            history=QosHistory.KEEP_LAST,
+            depth=1,
+            reliability=QosReliability.RELIABLE,
+            durability=QosDurability.TRANSIENT_LOCAL,
+            deadline=endless,
+            lifespan=endless,
+            liveliness=QosLiveliness.AUTOMATIC,
+            liveliness_lease_duration=endless,
+            avoid_ros_namespace_conventions=False,
+        ),
+    )
 
 
 class _Messages:

@@ -103,15 +103,8 @@ def run_evaluation(
         raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
     from focdepth_ros.evaluation.job import EvaluationJob
-    from focdepth_ros.evaluation.report import write_report
+    from focdepth_ros.evaluation.report import write_results
     from focdepth_ros.evaluation.score_file import ScoreFile
-    from focdepth_ros.evaluation.summary import (
-        SCENES_CSV,
-        SUMMARY_JSON,
-        summarise,
-        write_csv,
-        write_json,
-    )
 
     usable = [info.name for info in list_backends() if info.unusable_because is None]
     names = list(dict.fromkeys(backend)) or usable
@@ -146,10 +139,9 @@ def run_evaluation(
         scores = evaluate_dataset(
             job, chosen, file, pictures=pictures, workers=workers, advance=advance
         )
-    write_csv(output / SCENES_CSV, scores)
-    write_json(output / SUMMARY_JSON, summarise(scores), about)
     shown = {**about, "backends": ", ".join(names), "scenes": f"{len(chosen)} of {len(opened)}"}
-    report = write_report(output, f"{opened.title}: depth against the truth", shown, scores)
+    title = f"{opened.title}: depth against the truth"
+    report = write_results(output, title, about, scores, shown=shown)
     for line in _table(scores):
         typer.echo(line)
     typer.echo(f"report: {report}")

@@ -19,6 +19,7 @@ from focdepth_ros.evaluation.pictures import write_pictures
 from focdepth_ros.evaluation.score_file import ScoreFile
 from focdepth_ros.evaluation.scores import SceneScore, score_estimate
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.stack import FocalStack, Slice
 
 _MOST_LOSSES = 3  # of workers without a scene done in between
 
@@ -117,7 +118,7 @@ def scored_sample(
     stack = sample.stack
     started = time.perf_counter()
     run = pipeline.start(spec_of(stack))
-    for item in stack.slices:
+    for item in _as_exposed(stack):
         run.add(item)
     last = time.perf_counter()
     estimate = run.finish(reference=stack.slices[stack.reference])
@@ -130,6 +131,17 @@ def scored_sample(
         sample, name, estimate, seconds=ended - started, finish_seconds=ended - last
     )
     return score, estimate
+
+
+def _as_exposed(stack: FocalStack) -> list[Slice]:
+    """The slices in the order in which they were taken, where that is known.
+
+    Alignment, and networks, go from one slice to the next: in another order their answer would be
+    another one than that of `depth_node`.
+    """
+    if not stack.is_metric:  # their order says what the slice index means
+        return list(stack.slices)
+    return sorted(stack.slices, key=lambda item: item.stamp)
 
 
 def _scored_here(

@@ -14,7 +14,7 @@ from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.scores import comparable_depth
 from focdepth_ros.image_io import write_image
-from focdepth_ros.stack import ImageArray
+from focdepth_ros.stack import FloatImage, ImageArray
 from focdepth_ros.visualization import as_colour, colour_depth, colour_error, depth_range
 
 FOLDER = "pictures"
@@ -49,24 +49,48 @@ def write_pictures(
     answers : mapping of str to DepthEstimate
         By backend.
     """
-    stack, truth = sample.stack, sample.depth
     image = sample.all_in_focus
     if image is None:
-        image = as_colour(stack.slices[stack.reference].image)
-    _write(picture_path(folder, sample.name, "image"), image)
-    if truth is None or not sample.valid_mask.any():
+        image = as_colour(sample.stack.slices[sample.stack.reference].image)
+    truth = sample.depth if sample.valid_mask.any() else None
+    write_scene_pictures(folder, sample.name, image, truth, answers, is_metric=sample.is_metric)
+
+
+def write_scene_pictures(
+    folder: Path,
+    scene: str,
+    image: ImageArray | None,
+    truth: FloatImage | None,
+    answers: Mapping[str, DepthEstimate],
+    *,
+    is_metric: bool = True,
+) -> None:
+    """As `write_pictures`, without the stack.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 or None
+        What the scene looks like, RGB.
+    truth : (H, W) float32 or None
+        Metres; None where nothing of it is known.
+    is_metric : bool
+        Whether it is in the unit of the focus distances.
+    """
+    if image is not None:
+        _write(picture_path(folder, scene, "image"), image)
+    if truth is None:
         return
     limits = depth_range(truth)
     picture = colour_depth(truth, metric=True, limits=limits)
-    _write(picture_path(folder, sample.name, "truth"), picture)
+    _write(picture_path(folder, scene, "truth"), picture)
     for name, estimate in answers.items():
-        depth = comparable_depth(estimate, truth, is_metric=sample.is_metric)
+        depth = comparable_depth(estimate, truth, is_metric=is_metric)
         pictures = (
             colour_depth(depth, metric=True, limits=limits),
             colour_error(depth, truth, limit=ERROR_LIMIT),
         )
         for what, picture in zip(BACKEND_PICTURES, pictures, strict=True):
-            _write(picture_path(folder, sample.name, what, name), picture)
+            _write(picture_path(folder, scene, what, name), picture)
 
 
 def _write(path: Path, picture: ImageArray) -> None:

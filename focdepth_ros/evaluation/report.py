@@ -19,7 +19,13 @@ from focdepth_ros.evaluation.pictures import (
 )
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
 from focdepth_ros.evaluation.sparsification import KEPT_SHARES
-from focdepth_ros.evaluation.summary import summarise
+from focdepth_ros.evaluation.summary import (
+    SCENES_CSV,
+    SUMMARY_JSON,
+    summarise,
+    write_csv,
+    write_json,
+)
 
 REPORT = "report.html"
 
@@ -33,6 +39,35 @@ _WIDTH, _HEIGHT, _MARGIN = 520.0, 260.0, 46.0  # of the curves, px
 class _Cell:
     text: str
     is_best: bool = False
+
+
+def write_results(
+    folder: Path,
+    title: str,
+    about: Mapping[str, Any],
+    scores: Sequence[SceneScore],
+    *,
+    shown: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write all that an evaluation leaves behind: the page, and its figures as CSV and JSON.
+
+    Parameters
+    ----------
+    folder, title, scores
+        As of `write_report`.
+    about : mapping of str to anything
+        What was evaluated, as plain values.
+    shown : mapping of str to anything, optional
+        What the page says of it; `about` by default.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    write_csv(folder / SCENES_CSV, scores)
+    write_json(folder / SUMMARY_JSON, summarise(scores), about)
+    return write_report(folder, title, about if shown is None else shown, scores)
 
 
 def write_report(

@@ -143,38 +143,79 @@ def score_estimate(
     EvaluationError
         If the scene has no known depth, or the sizes differ.
     """
-    truth = sample.depth
-    if truth is None or not sample.valid_mask.any():
+    score = score_depth(
+        estimate,
+        sample.depth,
+        scene=sample.name,
+        backend=backend,
+        slices=len(sample.stack),
+        seconds=seconds,
+        finish_seconds=finish_seconds,
+        is_metric=sample.is_metric,
+    )
+    score.figures.update(_all_in_focus_figures(estimate, sample))
+    return score
+
+
+def score_depth(
+    estimate: DepthEstimate,
+    truth: FloatImage | None,
+    *,
+    scene: str,
+    backend: str,
+    slices: int,
+    seconds: float,
+    finish_seconds: float,
+    is_metric: bool = True,
+) -> SceneScore:
+    """Compare an estimate with a ground truth, without the stack that it is of.
+
+    Parameters
+    ----------
+    estimate : DepthEstimate
+        On the grid of the truth.
+    truth : (H, W) float32 or None
+        Metres, NaN where not known.
+    scene, backend, slices, seconds, finish_seconds
+        See `SceneScore`.
+    is_metric : bool
+        Whether the truth is in the unit of the focus distances.
+
+    Raises
+    ------
+    EvaluationError
+        If the truth has no known depth, or the sizes differ.
+    """
+    if truth is None or not (np.isfinite(truth) & (truth > 0.0)).any():
         raise EvaluationError("its depth is not known; it can be looked at, not measured")
-    depth = comparable_depth(estimate, truth, is_metric=sample.is_metric)
+    height, width = estimate.depth.shape
+    depth = comparable_depth(estimate, truth, is_metric=is_metric)
     figures = depth_metrics(depth, truth)
     mask = valid_mask(truth, depth)
     known = truth[mask].astype(np.float64)
     errors = np.abs(depth[mask] - known) / known
     confidence = estimate.confidence[mask]
     figures["ause"] = area_under_sparsification_error(errors, confidence)
-    figures.update(_all_in_focus_figures(estimate, sample))
-    height, width = sample.stack.size
     return SceneScore(
-        scene=sample.name,
+        scene=scene,
         backend=backend,
-        figures={name: figures[name] for name in FIGURES},
+        figures={name: figures.get(name, float("nan")) for name in FIGURES},
         curve=tuple(map(float, sparsification_curve(errors, confidence))),
         seconds=seconds,
         finish_seconds=finish_seconds,
-        slices=len(sample.stack),
+        slices=slices,
         height=height,
         width=width,
-        aligned=not (estimate.metric and sample.is_metric),
+        aligned=not (estimate.metric and is_metric),
         warnings=estimate.warnings,
     )
 
 
 def _all_in_focus_figures(estimate: DepthEstimate, sample: LabelledStack) -> dict[str, float]:
-    """Those of the picture where the true one is known, and scikit-image is there; else NaN."""
+    """Those of the picture where the true one is known, and scikit-image is there; else none."""
     found, truth = estimate.all_in_focus, sample.all_in_focus
     if found is None or truth is None or missing_because(_PICTURE_LIBRARIES, "evaluation"):
-        return {"psnr": float("nan"), "ssim": float("nan")}
+        return {}
     return {"psnr": psnr(found, truth), "ssim": ssim(found, truth)}
 
 

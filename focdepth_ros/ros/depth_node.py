@@ -304,6 +304,7 @@ class DepthNode:
             publishers = str(self.node.count_publishers(topic))
             self._health.set_value(f"publishers of {topic}", publishers)
         self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
+        self._health.set_value("sweeps under way", str(self._queue.under_way))
         no_sweeps = not no_images and not no_focus and self._last_sweep < now - _ENDLESS
         self._health.condition(
             "sweeps",

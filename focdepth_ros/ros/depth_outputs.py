@@ -147,7 +147,7 @@ class DepthOutputs:
         """Publish how the result came about; the parameters are fields of ``SweepInfo``."""
         if not _is_wanted(self._sweep_info):
             return
-        stack, estimate = result.stack, result.estimate
+        stack, estimate, timings = result.stack, result.estimate, result.estimate.timings
         self._sweep_info.publish(
             SweepInfo(
                 header=result.header(),
@@ -160,8 +160,8 @@ class DepthOutputs:
                 fallback_reason=fallback_reason,
                 coverage=1.0 - float(np.mean(np.isnan(estimate.depth))),
                 latency_after_last_frame=latency,
-                time_per_slice=estimate.timings["add"] / len(stack),
-                time_finish=estimate.timings["finish"],
+                time_per_slice=(timings["align"] + timings["add"]) / len(stack),
+                time_finish=timings["finish"],
                 dropped_reasons=list(dropped),
                 dropped_counts=list(dropped.values()),
             )

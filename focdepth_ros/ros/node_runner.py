@@ -27,6 +27,10 @@ class Interrupted(Exception):  # noqa: N818, it is no error
     """A signal came while a node was being set up."""
 
 
+class NodeFinished(Exception):  # noqa: N818, it is no error
+    """Raised in a callback of a node whose work is done; ends it."""
+
+
 class RunnableNode(Protocol):
     """What `run_node` needs of a node."""
 
@@ -37,14 +41,20 @@ class RunnableNode(Protocol):
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
 
-    def close(self) -> None:
-        """End all threads. The node can still publish, nothing will be received any more."""
+    def close(self) -> int | None:
+        """End all threads. The node can still publish, nothing will be received any more.
+
+        Returns
+        -------
+        int or None
+            Exit code of the process, if it is another one than 0.
+        """
 
 
 def run_node(
     name: str, create: Callable[[Node], RunnableNode], args: Sequence[str] | None = None
 ) -> int:
-    """Run a node in the main thread until SIGINT or SIGTERM.
+    """Run a node in the main thread until SIGINT or SIGTERM, or until its work is done.
 
     Parameters
     ----------
@@ -59,7 +69,7 @@ def run_node(
     Returns
     -------
     int
-        Exit code: 0, or 2 if the node could not be set up.
+        Exit code: that of the node, usually 0, or 2 if it could not be set up.
     """
     stop = threading.Event()
 
@@ -89,9 +99,9 @@ def run_node(
         try:
             _spin(runnable, stop)
         finally:
-            runnable.close()
+            exit_code = runnable.close()
             node.destroy_node()
-        return 0
+        return exit_code or 0
     finally:
         rclpy.try_shutdown()
 
@@ -131,8 +141,8 @@ def signals_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        for late in dict.fromkeys(received):
+            signal.raise_signal(late)
 
 
 def _spin(runnable: RunnableNode, stop: threading.Event) -> None:
@@ -142,7 +152,7 @@ def _spin(runnable: RunnableNode, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 executor.spin_once(timeout_sec=_WAKE_PERIOD)
-            except ExternalShutdownException:
+            except (ExternalShutdownException, NodeFinished):
                 return
             except Exception as error:  # such as a message that cannot be deserialised
                 runnable.complain(error)

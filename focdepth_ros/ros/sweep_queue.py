@@ -87,6 +87,16 @@ class SweepQueue:
         self._in_work: QueuedSweep | None = None
         self._finished_count = 0
         self._is_closed = False
+        self._worker_is_idle = False
+
+    @property
+    def under_way(self) -> int:
+        """Number of sweeps that wait or are being worked on; the open one is among them.
+
+        A worker that has not asked for its first one yet, since it gets ready, counts as one.
+        """
+        with self._changed:
+            return len(self._waiting) + (not self._worker_is_idle)
 
     def start(self, height: int, width: int, frame_id: str) -> None:
         """A sweep begins; the slices to come are its."""
@@ -138,9 +148,11 @@ class SweepQueue:
     def next(self) -> QueuedSweep | None:
         """Wait for a sweep, whole or just begun; None when the queue is closed."""
         with self._changed:
+            self._worker_is_idle = True
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
             if self._is_closed:
                 return None
+            self._worker_is_idle = False
             self._in_work = self._waiting.popleft()
             return self._in_work
 

@@ -17,7 +17,9 @@ from focdepth_ros.alignment import AlignmentConfig
 from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option
+from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
+from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
@@ -167,6 +169,20 @@ def test_depth_node_values_that_do_not_go_together(
         changed_parameters(DepthNodeParameters(), changes)
 
 
+def test_what_must_be_given() -> None:
+    with pytest.raises(OptionError, match="parameter 'bag' is empty; give the folder of a bag"):
+        BagPlayerParameters()
+    assert BagPlayerParameters(bag="b", topics=" /a, /b ,").topic_names == ("/a", "/b")
+    with pytest.raises(OptionError, match="parameter 'output' is empty; give a folder"):
+        EvaluatorParameters(output="")
+    with pytest.raises(OptionError, match="parameter 'depth_node' is empty"):
+        EvaluatorParameters(depth_node="")
+    assert [EvaluatorParameters(backend=b).asked_backend for b in ("auto", "argmax")] == [
+        "",
+        "argmax",
+    ]
+
+
 def test_depth_node_sweeps_as_the_assembler_by_default() -> None:
     assert DepthNodeParameters().sweep == SweepConfig()
 
@@ -209,7 +225,12 @@ DEPTH_NODE_TABLES = {
 
 @pytest.mark.parametrize(
     ("file", "tables"),
-    [("depth_node.yaml", DEPTH_NODE_TABLES), ("sim_camera_node.yaml", {"": SimCameraParameters})],
+    [
+        ("depth_node.yaml", DEPTH_NODE_TABLES),
+        ("sim_camera_node.yaml", {"": SimCameraParameters}),
+        ("bag_player_node.yaml", {"": BagPlayerParameters}),
+        ("evaluator_node.yaml", {"": EvaluatorParameters}),
+    ],
 )
 def test_configuration_file_says_what_the_code_says(file: str, tables: dict[str, type]) -> None:
     text = (CONFIG / file).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -106,6 +107,26 @@ def test_the_oldest_that_waits_is_dropped() -> None:
     assert following is not None
     assert following.sequence == 3
     assert [item.focus_distance for item in following] == [21.0, 22.0, 23.0]
+
+
+def test_sweeps_under_way_are_counted() -> None:
+    queue = SweepQueue(max_waiting=2)
+    assert queue.under_way == 1  # the worker has yet to get ready
+    put_sweep(queue, 1.0)
+    put_sweep(queue, 2.0)
+    assert queue.under_way == 3
+    queue.start(4, 4, "")
+    assert queue.under_way == 4
+    queue.abandon()
+    worker = Worker(queue)
+    worker.wait(8)
+    for _ in range(1000):
+        if queue.under_way == 0:
+            break
+        time.sleep(0.01)
+    assert queue.under_way == 0
+    queue.close()
+    worker.join()
 
 
 def test_an_abandoned_sweep_ends_without_result() -> None:

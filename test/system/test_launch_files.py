@@ -18,7 +18,9 @@ from rcl_interfaces.srv import GetParameters
 from ros_harness import Peer
 from sensor_msgs.msg import Image
 
+from focdepth_ros.bags.writing import record_camera
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
+from focdepth_ros.simulation import SimulatedCamera, render_random_sweep
 
 ROOT = Path(__file__).parents[2]
 RUN_LAUNCH_FILE = """
@@ -116,6 +118,61 @@ def test_depth_node_is_launched_alone(peer: Peer, tmp_path: Path) -> None:
             lambda: peer.node.count_subscribers("/lens/focus"), "the node to listen to /lens/focus"
         )
     assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 1
+
+
+def recorded(folder: Path) -> Path:
+    """A bag of two small sweeps."""
+    simulated = render_random_sweep(1003, slices=5, width=160, height=120)
+    camera = SimulatedCamera(simulated, frame_rate=15.0)
+    record_camera(folder / "bag", camera, depth=simulated.depth, sweeps=2)
+    return folder / "bag"
+
+
+def test_a_replay_ends_by_itself_with_a_report(peer: Peer, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    log, results = tmp_path / "launch.log", tmp_path / "results"
+    with launched(
+        "replay.launch.py",
+        f"bag:={recorded(tmp_path)}",
+        f"output:={results}",
+        "namespace:=robot",
+        "player:=bag_player_node",
+        "backend:=argmax",
+        "rate:=0.5",
+        "clock:=true",
+        log=log,
+    ) as process:
+        values = parameters_of(
+            peer, "/robot/depth_node", "use_sim_time", "min_confidence", "sweep.timeout"
+        )
+        assert values == [True, 0.0, 2.0]
+        process.wait(90.0)
+    words = log.read_text(encoding="utf-8")
+    assert process.returncode == 0, words
+    assert words.count("process has finished cleanly") == 3, words
+    assert "2 of 2 evaluated: argmax" in words
+    assert f"report: {results / 'report.html'}" in words
+    assert (results / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("bag:=/no/such/bag", "/no/such/bag: no such bag"),
+        ("rate:=fast", "rate is 'fast'; it must be a number above 0"),
+        ("clock:=maybe", "clock is 'maybe'; it must be true or false"),
+        ("depth_topic:=/other", "has no messages on /other; it has /camera_info"),
+    ],
+)
+def test_a_replay_that_cannot_be(tmp_path: Path, argument: str, words: str) -> None:
+    pytest.importorskip("rosbags")
+    log = tmp_path / "launch.log"
+    given = {"bag": str(recorded(tmp_path)), "output": str(tmp_path / "results")}
+    name, value = argument.split(":=")
+    arguments = [f"{key}:={text}" for key, text in {**given, name: value}.items()]
+    with launched("replay.launch.py", *arguments, log=log) as process:
+        assert process.wait(30.0) == 1
+    assert words in log.read_text(encoding="utf-8")
 
 
 def test_rviz_shows_what_there_is() -> None:

@@ -75,7 +75,8 @@ def test_executables_start_functions_that_exist(name: str, module: str, function
 
 
 def test_executables_include_the_nodes_and_the_command_line() -> None:
-    assert {"focdepth", "depth_node", "sim_camera_node"} <= {name for name, _, _ in executables()}
+    nodes = {"depth_node", "sim_camera_node", "bag_player_node", "evaluator_node"}
+    assert {"focdepth", *nodes} <= {name for name, _, _ in executables()}
 
 
 @pytest.mark.parametrize("name", ["ros", "ros-build"])

@@ -52,6 +52,19 @@ def test_a_moving_camera_is_aligned_and_without_it_is_not() -> None:
     assert error("auto") < 0.3 * error("none")
 
 
+@pytest.mark.parametrize("place", [0, 3, 5])
+def test_a_slice_that_is_replaced_leaves_no_trace(place: int) -> None:
+    """Whether it was worked on before it was replaced is a matter of time in a live system."""
+    slices = moving_sweep(HANDHELD)
+    shaken = seen(similarity(1.02, 0.5, (-6.0, 9.0)))
+    replaced = Slice(shaken, slices[place].focus_distance)
+    run = streamed([*slices[:place], replaced, *slices[place:]])
+    expected = streamed(slices)
+    one, other = (each.finish(reference=slices[-1]) for each in (run, expected))
+    np.testing.assert_array_equal(one.depth, other.depth)
+    np.testing.assert_array_equal(one.confidence, other.confidence)
+
+
 @pytest.mark.parametrize("fails", [{}, {"finish": RuntimeError("lost")}], ids=["well", "failed"])
 @pytest.mark.parametrize("kind", ["black", "another scene"])
 def test_a_slice_that_cannot_be_aligned_is_left_out_and_the_answer_is_as_without(

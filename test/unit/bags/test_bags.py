@@ -22,6 +22,7 @@ from bag_copies import SLICES, recorded, rewritten, without
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
+from focdepth_ros.bags.reading import BagReader
 from focdepth_ros.bags.sweeps import BagContents, find_sweeps
 from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.bags.writing import (
@@ -158,6 +159,26 @@ def same_contents(found: BagContents, expected: BagContents) -> None:
         np.testing.assert_array_equal(depth, other_depth)
         for a, b in zip(stack.slices, other_stack.slices, strict=True):
             np.testing.assert_array_equal(a.image, b.image)
+
+
+def test_what_a_player_needs(tmp_path: Path, simulated: SimulatedStack) -> None:
+    bag = recorded(tmp_path / "bag", simulated)
+    with BagReader(bag) as reader:
+        first, last = reader.span
+        assert (first, last - first) == (10**9, round((2 * SLICES - 1) * 1e9 / 30))
+        (offer,) = reader.offered_qos(GROUND_TRUTH)
+        assert (offer.reliability, offer.durability, offer.depth) == (
+            "reliable",
+            "transient_local",
+            1,
+        )
+        assert reader.offered_qos(IMAGES) == ()
+        messages = list(reader.serialised([IMAGES, STATES]))
+        assert [topic.name for topic, _, _ in messages[:2]] == [STATES, IMAGES]
+        topic, _, data = messages[0]
+        assert reader.damage(topic, data) == ""
+        assert reader.damage(topic, data[:20]) != ""
+        assert reader.damage(replace(topic, kind="some_msgs/msg/Other"), b"") == ""
 
 
 def test_a_single_file_is_a_bag_too(tmp_path: Path, simulated: SimulatedStack) -> None:

@@ -11,16 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.errors import BackendError, EvaluationError
-from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
+from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset, scored_sample
 from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.evaluation.score_file import SCORES, ScoreFile
 from focdepth_ros.evaluation.scores import SceneScore, score_estimate
 from focdepth_ros.evaluation.summary import summarise
+from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.stack import FocalStack
 from focdepth_ros.stack_io import load_ground_truth, load_stack
 
 SCENES = ("a/far", "a/near", "b")
@@ -177,3 +180,24 @@ def test_means_are_of_the_scenes_that_all_answered() -> None:
     assert (x.scenes, x.failed, y.scenes, y.failed) == (2, 0, 2, 1)
     assert (x.figures["mae"], y.figures["mae"]) == (1.5, 4.0)
     assert x.curve == (1.5, 1.5)
+
+
+def test_slices_go_in_the_order_of_exposure(stack_folders: Path) -> None:
+    taken: list[int] = []
+
+    class Recording(DepthPipeline):
+        def start(self, spec: SweepSpec) -> SweepRun:
+            run = super().start(spec)
+            add = run.add
+            run.add = lambda item: (taken.append(item.stamp), add(item))[1]  # type: ignore[method-assign]
+            return run
+
+    sample = job(stack_folders).open_dataset().load("b")
+    slices = [
+        dataclasses.replace(item, stamp=100 - number)
+        for number, item in enumerate(sample.stack.slices)
+    ]
+    stack = FocalStack(slices, reference=sample.stack.reference)
+    pipeline = Recording(create_backend("argmax"), min_confidence=0.0)
+    scored_sample(dataclasses.replace(sample, stack=stack), "argmax", pipeline)
+    assert taken == [97, 98, 99, 100]

@@ -1,0 +1,191 @@
+"""A bag is played as it was recorded: bytes, order, times, latched topics, clock, loop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rosbags")
+
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from ros_harness import Peer
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from small_sweep import small_sweep
+
+from focdepth_ros.bags.reading import BagReader
+from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
+from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.msg import FocusState
+from focdepth_ros.ros.node_process import NodeProcess
+from focdepth_ros.simulation import SimulatedCamera
+
+MODULE = "focdepth_ros.ros.bag_player_node"
+SWEEPS = 2
+FRAMES = 8 * SWEEPS
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sweeps of eight frames in half a second; not to change."""
+    return recorded(tmp_path_factory.mktemp("bags") / "bag")
+
+
+def recorded(path: Path, **how: Any) -> Path:
+    camera = SimulatedCamera(small_sweep().stack, pattern="far_to_near")
+    record_camera(path, camera, depth=small_sweep().depth, sweeps=SWEEPS, **how)
+    return path
+
+
+def collect_raw(peer: Peer, kind: type, topic: str) -> list[bytes]:
+    messages: list[bytes] = []
+    peer.node.create_subscription(kind, topic, messages.append, QoSProfile(depth=100), raw=True)
+    return messages
+
+
+def end_of(peer: Peer, process: NodeProcess) -> str:
+    """The log of a node that has ended."""
+    peer.wait_for(lambda: process.exit_code is not None, "the node to end")
+    return process.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("storage", "compression"), [("mcap", "message"), ("sqlite3", "file")])
+def test_bytes_are_those_of_the_bag(
+    domain: int, peer: Peer, tmp_path: Path, storage: str, compression: str
+) -> None:
+    bag = recorded(tmp_path / "bag", storage=storage, compression=compression)
+    received = {
+        topic: collect_raw(peer, kind, topic)
+        for topic, kind in ((IMAGES, Image), (STATES, FocusState), (GROUND_TRUTH, Image))
+    }
+    parameters = {"bag": str(bag), "wait_for_subscribers": 1, "start_delay": 0.5, "rate": 4.0}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        log = end_of(peer, process)
+    peer.spin(0.2)
+    assert process.exit_code == 0, log
+    assert f"played {3 * FRAMES + SWEEPS} messages of {bag}" in log
+    with BagReader(bag) as reader:
+        for topic, messages in received.items():
+            assert messages == [bytes(data) for _, _, data in reader.serialised([topic])], topic
+
+
+def test_time_goes_as_fast_as_asked(domain: int, peer: Peer, bag: Path, tmp_path: Path) -> None:
+    times: list[float] = []
+    note: Callable[[Any], None] = lambda _: times.append(time.monotonic())  # noqa: E731
+    peer.node.create_subscription(FocusState, STATES, note, QoSProfile(depth=100))
+    parameters = {"bag": str(bag), "rate": 0.5, "topics": STATES, "wait_for_subscribers": 1}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        log = end_of(peer, process)
+    assert f"played {FRAMES} messages" in log
+    recorded_for = (FRAMES - 1) / 30
+    assert times[-1] - times[0] == pytest.approx(2 * recorded_for, abs=0.5)
+    assert times[-1] - times[0] > 1.5 * recorded_for
+
+
+def test_clock_rises_with_the_recording(domain: int, peer: Peer, bag: Path, tmp_path: Path) -> None:
+    clocks = peer.collect(Clock, "/clock")
+    states = peer.collect(FocusState, STATES)
+    parameters = {"bag": str(bag), "clock": True, "wait_for_subscribers": 1, "topics": STATES}
+    with NodeProcess(MODULE, {**parameters, "start_delay": 0.5}, tmp_path / "log") as process:
+        end_of(peer, process)
+    peer.spin(0.2)
+    told = [clock.clock.sec * 10**9 + clock.clock.nanosec for clock in clocks]
+    first, last = (stamp_of(states[i].header) for i in (0, -1))
+    assert len(told) > 10
+    assert told == sorted(set(told))
+    assert first <= told[0] < first + 0.1 * 10**9
+    assert last - 0.1 * 10**9 < told[-1] < last + 0.3 * 10**9
+
+
+def test_loop_until_interrupted(domain: int, peer: Peer, bag: Path, tmp_path: Path) -> None:
+    states = peer.collect(FocusState, STATES)
+    parameters = {"bag": str(bag), "loop": True, "rate": 10.0, "wait_for_subscribers": 1}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        peer.wait_for(lambda: len(states) > 3 * FRAMES, "the bag to begin for the fourth time")
+        os.kill(process.pid, signal.SIGINT)
+        log = end_of(peer, process)
+    assert process.exit_code == 0
+    assert log.count("from the beginning") >= 3
+    assert "Traceback" not in log
+    stamps = [stamp_of(state.header) for state in states]
+    once = sorted(set(stamps))
+    assert stamps[: 2 * len(once)] == [*once, *once]
+
+
+def test_latched_truth_is_had_by_whoever_comes_late(
+    domain: int, peer: Peer, bag: Path, tmp_path: Path
+) -> None:
+    parameters = {"bag": str(bag), "exit_at_end": False, "rate": 10.0}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        peer.wait_for(lambda: "played" in process.last_words(), "the bag to be played")
+        truths: list[Image] = []
+        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        peer.node.create_subscription(Image, GROUND_TRUTH, truths.append, latched)
+        peer.wait_for(lambda: truths, "the truth")
+        assert process.exit_code is None
+    assert process.exit_code == 0
+
+
+def test_nobody_subscribes(domain: int, peer: Peer, bag: Path, tmp_path: Path) -> None:
+    parameters = {"bag": str(bag), "wait_for_subscribers": 7}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        peer.wait_for(lambda: "waiting for 7 subscribers" in process.last_words(), "its waiting")
+        assert process.exit_code is None
+    assert process.exit_code == 0
+    assert "waiting for 7 subscribers to" in process.log.read_text(encoding="utf-8")
+
+
+def test_what_can_be_played_of_a_damaged_bag(
+    domain: int, peer: Peer, bag: Path, tmp_path: Path
+) -> None:
+    damaged = Path(shutil.copytree(bag, tmp_path / "bag"))
+    with sqlite3.connect(next(damaged.glob("*.db3"))) as database:
+        of_states = f"topic_id = (SELECT id FROM topics WHERE name = '{STATES}')"
+        database.execute(
+            "UPDATE messages SET data = x'0001' WHERE id = "
+            f"(SELECT max(id) FROM messages WHERE {of_states})"
+        )
+        odd = f"UPDATE topics SET type = 'odd_msgs/msg/Odd' WHERE name = '{GROUND_TRUTH}'"
+        database.execute(odd)
+    metadata = (damaged / "metadata.yaml").read_text(encoding="utf-8")
+    start = metadata.index(f"name: {GROUND_TRUTH}")
+    changed = metadata[start:].replace("sensor_msgs/msg/Image", "odd_msgs/msg/Odd", 1)
+    (damaged / "metadata.yaml").write_text(metadata[:start] + changed, encoding="utf-8")
+    states = peer.collect(FocusState, STATES)
+    parameters = {"bag": str(damaged), "wait_for_subscribers": 1, "start_delay": 0.5, "rate": 4.0}
+    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
+        log = end_of(peer, process)
+    peer.spin(0.2)
+    assert process.exit_code == 1
+    assert f"left out: {GROUND_TRUTH}: messages of type odd_msgs/msg/Odd are not known" in log
+    assert f"left out: damaged message on {STATES}, at 0.500 s of the bag" in log
+    assert "2 left out" in log
+    assert "Traceback" not in log
+    assert len(states) == FRAMES - 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"bag": "/no/such/bag"}, "/no/such/bag: no such bag"),
+        ({"bag": __file__}, "is no bag; give its folder, or a .db3 or .mcap file"),
+        ({"rate": 0.0}, "parameter 'rate' is 0.0; it must be in [0.001, 1000]"),
+        ({"topics": "/image_raw, /other"}, "parameter 'topics' names /other; "),
+    ],
+)
+def test_parameters_of_no_use(
+    domain: int, peer: Peer, bag: Path, tmp_path: Path, parameters: dict[str, Any], words: str
+) -> None:
+    with NodeProcess(MODULE, {"bag": str(bag), **parameters}, tmp_path / "log") as process:
+        log = end_of(peer, process)
+    assert process.exit_code == 2
+    assert words in log
+    assert "Traceback" not in log
