@@ -9,7 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from focdepth_ros.datasets.base import Dataset, LabelledStack
+from focdepth_ros.datasets.base import ALL, Dataset, LabelledStack
 from focdepth_ros.errors import OptionError
 from focdepth_ros.evaluation.job import evenly_spread
 from focdepth_ros.geometry import scaled_intrinsics
@@ -92,10 +92,14 @@ class DatasetStacks:
             for scene in dataset.scenes:
                 name = scene
                 if len(datasets) > 1:
-                    parts = (dataset.root.resolve().name, dataset.split, scene)
-                    name = "/".join(dict.fromkeys(parts))
+                    split = "" if dataset.split == ALL else dataset.split
+                    parts = (dataset.root.resolve().name, split, scene)
+                    name = "/".join(dict.fromkeys(filter(None, parts)))
                 if name in self._places:
-                    raise OptionError(f"there are two stacks '{name}'; give each folder once")
+                    raise OptionError(
+                        f"there are two stacks '{name}'; give each folder once, and folders of "
+                        "different names"
+                    )
                 self._places[name] = dataset, scene
         self.names: Sequence[str] = evenly_spread(tuple(self._places), count)
         titles = ", ".join(dict.fromkeys(dataset.title for dataset in datasets))
