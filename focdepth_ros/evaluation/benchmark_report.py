@@ -18,6 +18,7 @@ from focdepth_ros.evaluation.summary import plain
 
 MARKDOWN, JSON, HTML = "benchmark.md", "benchmark.json", "benchmark.html"
 
+_NAMES = 2  # columns of a table that are no numbers
 _MEGABYTE = 1e6
 _MILLI = 1e3
 
@@ -30,33 +31,33 @@ class _Column:
     value: Callable[[BenchmarkRow], float]
     text: Callable[[float], str]
     lowest_is_best: bool = True
-    in_terminal: bool = True
 
 
 def terminal_lines(benchmark: Benchmark) -> list[str]:
-    """The table, less what is found in the files, in columns of equal width."""
-    columns = [column for column in _columns(benchmark) if column.in_terminal]
-    header, *rows = _cells(benchmark, columns)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        names = [f"{cell:<{width}}" for cell, width in zip(cells[:2], widths[:2], strict=True)]
-        numbers = [f"{cell:>{width}}" for cell, width in zip(cells[2:], widths[2:], strict=True)]
-        return "  ".join([*names, *numbers])
-
-    return [line(cells) for cells in (header, *rows)]
+    """The tables, with columns of equal width."""
+    lines: list[str] = []
+    for header, *rows in _tables_of_text(benchmark):
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for cells in (header, *rows):
+            padded = [
+                f"{cell:<{width}}" if number < _NAMES else f"{cell:>{width}}"
+                for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ]
+            lines.append("  ".join(padded))
+        lines.append("")
+    return lines[:-1]
 
 
 def markdown(benchmark: Benchmark, about: Mapping[str, str]) -> str:
-    """The table, what its columns are, what was left out, and what it was measured on."""
-    header, *rows = _cells(benchmark, _columns(benchmark))
-    dashes = ["---", "---", *("---:" for _ in header[2:])]
-    table = ["| " + " | ".join(cells) + " |" for cells in (header, dashes, *rows)]
-    facts = [f"- {name}: {value}" for name, value in about.items()]
-    left_out = [f"- {line}" for line in benchmark.left_out]
-    parts = ["\n".join(table), _legend(benchmark), "\n".join(facts)]
-    if left_out:
-        parts.append("Not measured:\n\n" + "\n".join(left_out))
+    """The tables, what their columns are, what it was measured on, and what was left out."""
+    parts = []
+    for header, *rows in _tables_of_text(benchmark):
+        dashes = ["---:" if number >= _NAMES else "---" for number in range(len(header))]
+        lines = ("| " + " | ".join(cells) + " |" for cells in (header, dashes, *rows))
+        parts.append("\n".join(lines))
+    parts += [_legend(benchmark), "\n".join(f"- {name}: {value}" for name, value in about.items())]
+    if benchmark.left_out:
+        parts += ["Not measured:", "\n".join(f"- {line}" for line in benchmark.left_out)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -79,86 +80,84 @@ def write_benchmark(folder: Path, benchmark: Benchmark, about: Mapping[str, str]
     (folder / HTML).write_text(_page(benchmark, about), encoding="utf-8")
 
 
-def _columns(benchmark: Benchmark) -> list[_Column]:
-    """Those in which there is something to tell."""
-    columns = [
+def _tables(benchmark: Benchmark) -> list[list[_Column]]:
+    """The columns of accuracy, and those of time and memory, in which there is something."""
+    accuracy = [
         _Column("abs_rel", lambda row: row.every.figures["abs_rel"], _error),
         _Column("rmse [m]", lambda row: row.every.figures["rmse"], _error),
         _Column("answered", lambda row: row.sure.figures["coverage"], _percent, False),
         _Column("abs_rel there", lambda row: row.sure.figures["abs_rel"], _error),
-        _Column("rmse there [m]", lambda row: row.sure.figures["rmse"], _error, in_terminal=False),
+        _Column("rmse there [m]", lambda row: row.sure.figures["rmse"], _error),
+        _Column("ause", lambda row: row.every.figures["ause"], _error),
+    ]
+    cost = [
         _Column("frame [ms]", lambda row: row.times["frame"].median, _milliseconds),
         _Column("finish [ms]", lambda row: row.times["finish"].median, _milliseconds),
         _Column("latency [ms]", lambda row: row.times["latency"].median, _milliseconds),
-        _Column("p95 [ms]", lambda row: row.times["latency"].p95, _milliseconds, in_terminal=False),
+        _Column("p95 [ms]", lambda row: row.times["latency"].p95, _milliseconds),
         _Column("×", lambda row: row.ratios["latency"], _three_digits),
         _Column("all [s]", lambda row: row.times["total"].median, _three_digits),
-        _Column("× of all", lambda row: row.ratios["total"], _three_digits, in_terminal=False),
+        _Column("start [s]", lambda row: row.start, _three_digits),
+        _Column("first [s]", lambda row: row.first_sweep, _three_digits),
         _Column("memory [MB]", lambda row: row.memory / _MEGABYTE, _whole),
         _Column("GPU [MB]", lambda row: row.gpu_memory / _MEGABYTE, _whole),
     ]
     rows = benchmark_rows(benchmark)
-    return [column for column in columns if any(not math.isnan(column.value(row)) for row in rows)]
+    tables = (
+        [column for column in columns if any(not math.isnan(column.value(row)) for row in rows)]
+        for columns in (accuracy, cost)
+    )
+    return [columns for columns in tables if columns]
 
 
-def _cells(benchmark: Benchmark, columns: Sequence[_Column]) -> list[list[str]]:
-    """Header and rows."""
+def _tables_of_text(benchmark: Benchmark) -> list[list[list[str]]]:
+    """Each with a header and rows."""
     return [
-        ["size", "backend", *(column.title for column in columns)],
-        *(
-            [row.size, row.backend, *(_shown(column, row) for column in columns)]
-            for row in benchmark_rows(benchmark)
-        ),
+        [
+            ["size", "backend", *(column.title for column in columns)],
+            *(
+                [row.size, row.backend, *(_shown(column, row) for column in columns)]
+                for row in benchmark_rows(benchmark)
+            ),
+        ]
+        for columns in _tables(benchmark)
     ]
 
 
 def _shown(column: _Column, row: BenchmarkRow) -> str:
-    value = column.value(row)
-    return "–" if math.isnan(value) else column.text(value)
+    return _number(column.value(row), column.text)
 
 
 def _legend(benchmark: Benchmark) -> str:
     rows = benchmark_rows(benchmark)
-    stacks = _from_to([row.every.scenes for row in rows])
-    sweeps = _from_to([row.sweeps for row in rows])
+    stacks = _counted([row.every.scenes for row in rows], "stack")
+    sweeps = _counted([row.sweeps for row in rows], "sweep")
     return (
-        f"Means over {stacks} stacks: abs_rel and rmse of all pixels; answered: the share that has "
+        f"Means over {stacks}: abs_rel, rmse and ause of all pixels; answered: the share that has "
         f"a confidence of {DEFAULT_MIN_CONFIDENCE:g} or more, and the errors there. Medians of "
-        f"{sweeps} sweeps: a frame; from there on to the answer (finish); from the arrival of the "
-        f"last frame to the answer, {benchmark.frame_rate:g} of them coming in a second (latency), "
-        f"its 95th percentile, and as a multiple of that of {benchmark.reference} (×); a sweep in "
-        "all. Memory: the most beyond that of the process without the backend."
+        f"{sweeps}: a frame; from there on to the answer (finish); from the arrival of the last "
+        f"frame to the answer, {benchmark.frame_rate:g} of them coming in a second (latency), its "
+        f"95th percentile, and as a multiple of that of {benchmark.reference} (×); a sweep in all. "
+        "Before these: to load the backend (start), and the first sweep. Memory: the most beyond "
+        "that of the process without the backend."
     )
 
 
-def _from_to(counts: Sequence[int]) -> str:
+def _counted(counts: Sequence[int], what: str) -> str:
     least, most = min(counts, default=0), max(counts, default=0)
-    return f"{least}" if least == most else f"{least} to {most}"
+    number = f"{least}" if least == most else f"{least} to {most}"
+    return f"{number} {what}{'s' * (most != 1)}"
 
 
 def _page(benchmark: Benchmark, about: Mapping[str, str]) -> str:
-    columns, rows = _columns(benchmark), benchmark_rows(benchmark)
-    tables = []
-    for size in dict.fromkeys(row.size for row in rows):
-        of_size = [row for row in rows if row.size == size]
-        best = [_best(column, of_size) for column in columns]
-        tables.append(
-            {
-                "size": size,
-                "rows": [
-                    {
-                        "backend": row.backend,
-                        "cells": [
-                            (_shown(column, row), column.value(row) == value)
-                            for column, value in zip(columns, best, strict=True)
-                        ],
-                        "start": _three_digits(row.start),
-                        "first": _three_digits(row.first_sweep),
-                    }
-                    for row in of_size
-                ],
-            }
-        )
+    rows = benchmark_rows(benchmark)
+    sizes = {
+        size: [
+            _html_table(columns, [row for row in rows if row.size == size])
+            for columns in _tables(benchmark)
+        ]
+        for size in dict.fromkeys(row.size for row in rows)
+    }
     stacks = [
         {
             "name": result.every.scene,
@@ -183,12 +182,25 @@ def _page(benchmark: Benchmark, about: Mapping[str, str]) -> str:
         title="focdepth benchmark",
         about=about,
         left_out=benchmark.left_out,
-        columns=[column.title for column in columns],
-        tables=tables,
+        sizes=sizes,
         legend=_legend(benchmark),
         stacks=stacks,
     )
     return page
+
+
+def _html_table(columns: Sequence[_Column], rows: Sequence[BenchmarkRow]) -> dict[str, Any]:
+    best = [_best(column, rows) for column in columns]
+    return {
+        "titles": [column.title for column in columns],
+        "rows": {
+            row.backend: [
+                (_shown(column, row), column.value(row) == value)
+                for column, value in zip(columns, best, strict=True)
+            ]
+            for row in rows
+        },
+    }
 
 
 def _json_values(benchmark: Benchmark, about: Mapping[str, str]) -> dict[str, Any]:
