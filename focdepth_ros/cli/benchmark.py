@@ -22,7 +22,7 @@ _SIMULATED_SLICES = 10
 
 def benchmark(
     backend: list[str] = typer.Option(
-        [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
+        [], "--backend", "-b", help="May be repeated; by default all that can be used here."
     ),
     option: list[str] = typer.Option(
         [],
@@ -30,10 +30,10 @@ def benchmark(
         help="Setting of a backend, like focdepthformer.device=cuda; may be repeated.",
     ),
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many stacks. [default: 10 simulated ones, or all that are given]"
+        None, min=1, help="So many stacks; by default 10 simulated ones, or all that are given."
     ),
     slices: Optional[int] = typer.Option(
-        None, min=2, max=200, help="Of a simulated stack. [default: 10]"
+        None, min=2, max=200, help="Of a simulated stack; by default 10."
     ),
     stack: list[Path] = typer.Option(
         [], metavar="DIR", help="A stack folder, or a folder of such, instead; may be repeated."
@@ -45,19 +45,19 @@ def benchmark(
         None, "--path", "-p", metavar="DIR", help="Where the dataset lies."
     ),
     split: list[str] = typer.Option(
-        [], help="May be repeated. [default: the first of the dataset]"
+        [], help="May be repeated; by default the first of the dataset."
     ),
     sizes: Optional[str] = typer.Option(
         None,
         metavar="WxH,...",
-        help="Sizes of the images. [default: 640x480 for simulated ones, others as they are]",
+        help="Sizes of the images; by default 640x480 for simulated ones, others as they are.",
     ),
     repeat: Optional[int] = typer.Option(
-        None, min=1, help="Sweeps of each stack. [default: so many that there are 10 in all]"
+        None, min=1, help="Sweeps of each stack; by default so many that there are 10 in all."
     ),
     rate: float = typer.Option(30.0, help="Frames per second, for the latency."),
     threads: Optional[int] = typer.Option(
-        None, min=1, help="Of OpenCV, the graph cut and torch. [default: theirs]"
+        None, min=1, help="Of OpenCV, the graph cut and torch; by default as many as they take."
     ),
     align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
     output: Path = typer.Option(

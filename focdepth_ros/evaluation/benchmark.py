@@ -113,7 +113,7 @@ class Benchmark:
     @property
     def steps(self) -> int:
         """How often `run` calls `advance`."""
-        return len(self.sizes) * len(self.source.names)
+        return len(self.sizes) * len(self.source.names) * self.sweeps_per_stack
 
     def run(self, advance: Callable[[], None] = lambda: None) -> None:
         """Measure; what was measured stays when this is interrupted.
@@ -121,39 +121,49 @@ class Benchmark:
         Parameters
         ----------
         advance : callable
-            Called for every stack in every size.
+            Called for every sweep of all backends.
         """
         for size in self.sizes:
             entrants = [_Entrant(contender, self.threads) for contender in self.contenders]
             try:
                 for name in self.source.names:
-                    self._measure(name, size, entrants)
-                    advance()
+                    self._measure(name, size, entrants, advance)
             finally:
                 for entrant in entrants:
                     entrant.close()
 
-    def _measure(self, name: str, size: Size, entrants: Sequence[_Entrant]) -> None:
+    def _measure(
+        self, name: str, size: Size, entrants: Sequence[_Entrant], advance: Callable[[], None]
+    ) -> None:
         """Sweeps of one stack, by all backends in turn."""
         try:
             sample = self.source.load(name, size)
         except FocdepthError as error:
             self._leave_out(f"{name}: {error}")
+            for _ in range(self.sweeps_per_stack):
+                advance()
             return
         for entrant in entrants:
             entrant.begin(sample)
-        for _ in range(self.sweeps_per_stack):
+        try:
+            for _ in range(self.sweeps_per_stack):
+                for entrant in entrants:
+                    entrant.sweep()
+                advance()
+        finally:  # an interruption, too, leaves what there is
             for entrant in entrants:
-                entrant.sweep()
-        asked = size_text(size)
-        for entrant in entrants:
-            result = entrant.result(asked, name)
-            self.results.append(result)
-            if entrant.warm_up is not None:
-                self.warm_ups[asked, entrant.name] = entrant.warm_up
-            if result.every.error:
-                where = asked if entrant.is_refused else f"{asked}, {name}"
-                self._leave_out(f"{entrant.name}, {where}: {result.every.error}")
+                self._keep(entrant, size_text(size), name)
+
+    def _keep(self, entrant: _Entrant, size: str, stack: str) -> None:
+        result = entrant.result(size, stack)
+        if result is None:
+            return
+        self.results.append(result)
+        if entrant.warm_up is not None:
+            self.warm_ups[size, entrant.name] = entrant.warm_up
+        if result.every.error:
+            where = size if entrant.is_refused else f"{size}, {stack}"
+            self._leave_out(f"{entrant.name}, {where}: {result.every.error}")
 
     def _leave_out(self, line: str) -> None:
         if line not in self.left_out:
@@ -172,27 +182,27 @@ class _Entrant:
         self._process: BackendProcess | None = None
         self._failure = ""
         self._sweeps: list[MeasuredSweep] = []
+        self._scores: tuple[SceneScore, SceneScore] | None = None
 
     def begin(self, sample: LabelledStack) -> None:
         """Take the next stack, with a backend that is made and warm."""
-        self._sweeps = []
+        self._sweeps, self._scores = [], None
         if not self.is_refused:
             self._failure = ""
             self._attempt(lambda: self._prepare(sample))
 
     def sweep(self) -> None:
-        """Measure a sweep, unless the stack has failed."""
-        self._attempt(lambda: self._sweeps.append(self._running().sweep()))
+        """Measure a sweep, unless the stack has failed; the first one is scored, too."""
+        self._attempt(self._measure_sweep)
 
-    def result(self, size: str, stack: str) -> StackResult:
-        """What came of the stack."""
-        scores: list[SceneScore] = []
-        self._attempt(lambda: scores.extend(self._running().scores()))
+    def result(self, size: str, stack: str) -> StackResult | None:
+        """What came of the stack; None where it has not come to that."""
         if self._failure:
             failed = SceneScore(stack, self.name, error=self._failure)
             return StackResult(size, failed, failed)
-        every, sure = scores
-        return StackResult(size, every, sure, tuple(self._sweeps))
+        if self._scores is None:
+            return None
+        return StackResult(size, *self._scores, tuple(self._sweeps))
 
     def close(self) -> None:
         """End the process."""
@@ -226,9 +236,11 @@ class _Entrant:
         if self.warm_up is None:
             self.warm_up = WarmUp(self._start, self._process.sweep())
 
-    def _running(self) -> BackendProcess:
+    def _measure_sweep(self) -> None:
         assert self._process is not None
-        return self._process
+        self._sweeps.append(self._process.sweep())
+        if self._scores is None:
+            self._scores = self._process.scores()
 
 
 def size_text(size: Size) -> str:

@@ -137,8 +137,9 @@ def _ratios(
     """Of sweeps of the same stack in the same turn."""
     pairs = [
         (ours.times, theirs.times)
-        for one, other in zip(results, reference, strict=False)
-        for ours, theirs in zip(one.sweeps, other.sweeps, strict=True)
+        for one, other in zip(results, reference, strict=bool(reference))
+        # An interrupted turn is that of some backends only.
+        for ours, theirs in zip(one.sweeps, other.sweeps, strict=False)
     ]
     latency = [ours.latency(frame_rate) / theirs.latency(frame_rate) for ours, theirs in pairs]
     total = [ours.total / theirs.total for ours, theirs in pairs]

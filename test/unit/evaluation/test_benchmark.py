@@ -7,7 +7,6 @@ import math
 import re
 import shutil
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,16 @@ from benchmark_backends import ADD_SECONDS, FILLED_BYTES, FINISH_SECONDS
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.classical.torch_device import cuda_missing_because
 from focdepth_ros.cli import main
-from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.datasets.registry import open_dataset
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.benchmark import Benchmark
-from focdepth_ros.evaluation.benchmark_process import Contender
+from focdepth_ros.evaluation.benchmark_process import (
+    BackendProcess,
+    Contender,
+    MeasuredSweep,
+)
 from focdepth_ros.evaluation.benchmark_rows import benchmark_rows
-from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks, Size
+from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.stack_io import load_ground_truth, load_stack, save_stack
@@ -172,7 +174,7 @@ def test_what_cannot_be_measured_is_named_and_the_rest_is_measured(stack_folders
     )
     steps: list[int] = []
     benchmark.run(lambda: steps.append(1))
-    assert len(steps) == benchmark.steps == 2
+    assert len(steps) == benchmark.steps == 2 * 2
     assert [line.partition(":")[0] for line in benchmark.left_out] == [
         "unavailable, as they are",
         "dying, as they are, a/far",
@@ -238,19 +240,21 @@ def test_what_was_measured_stays_when_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    load: Callable[[DatasetStacks, str, Size], LabelledStack] = DatasetStacks.load
+    sweep = BackendProcess.sweep
+    sweeps: list[MeasuredSweep] = []
 
-    def interrupted(self: DatasetStacks, name: str, size: Size) -> LabelledStack:
-        if name == SCENES[1]:
+    def interrupted(self: BackendProcess) -> MeasuredSweep:
+        if len(sweeps) == 1 + 3 + 2:  # in the midst of the second stack
             raise KeyboardInterrupt
-        return load(self, name, size)
+        sweeps.append(sweep(self))
+        return sweeps[-1]
 
-    monkeypatch.setattr(DatasetStacks, "load", interrupted)
+    monkeypatch.setattr(BackendProcess, "sweep", interrupted)
     out = tmp_path / "out"
-    assert run(out, "-b", "argmax", "--stack", stack_folders, "--repeat", 1) == 130
+    assert run(out, "-b", "argmax", "--stack", stack_folders, "--repeat", 3) == 130
     assert "interrupted" in capsys.readouterr().err
     values = values_of(out)
-    assert [row["stacks"] for row in values["rows"]] == [1]
+    assert [(row["stacks"], row["sweeps"]) for row in values["rows"]] == [(2, 5)]
     assert "interrupted" in values["about"]["stacks"]
     assert (out / "benchmark.html").exists()
 
@@ -291,3 +295,6 @@ def test_a_backend_asked_for_that_cannot_be_used_fails(
     assert run(tmp_path / "out", *named, *options) == 1
     assert "graph_cut, as they are: device 'cuda' cannot be used here" in capsys.readouterr().err
     assert [row["backend"] for row in values_of(tmp_path / "out")["rows"]] == ["argmax"]
+    alone = ("-b", "graph_cut", "--stack", stack_folders)
+    assert run(tmp_path / "alone", *alone, *options) == 1
+    assert "Not measured" in (tmp_path / "alone" / "benchmark.html").read_text()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pytest
 from benchmark_backends import ADD_SECONDS, FINISH_SECONDS, SlowBackend
 from moody_backend import Moody
 
 from focdepth_ros.errors import EvaluationError
-from focdepth_ros.evaluation.timed_sweep import SweepTimes, timed_sweep
+from focdepth_ros.evaluation.timed_sweep import SweepTimes, timed_sweep, use_threads
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack_io import load_stack
 
@@ -49,3 +50,12 @@ def test_the_answer_of_a_fallback_is_not_timed(stack_folders: Path) -> None:
     pipeline = DepthPipeline(Moody({"finish": RuntimeError("no more")}))
     with pytest.raises(EvaluationError, match="'moody' gave no answer, 'graph_cut' did"):
         timed_sweep(pipeline, "moody", load_stack(stack_folders / "b"))
+
+
+def test_threads_can_be_limited() -> None:
+    before = cv2.getNumThreads()
+    try:
+        use_threads(1)
+        assert cv2.getNumThreads() == 1
+    finally:
+        use_threads(before)
