@@ -106,7 +106,28 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
     DeviceError
         If the device fails at once, or has too little memory for the weights.
     """
-    backend_class = _backend_class(choose_backend(name))
+    name = choose_backend(name)
+    config = check_options(name, **options)
+    backend_class = _backend_class(name)
+    reason = backend_class.unusable_because(config)
+    if reason is not None:
+        raise BackendUnavailableError(
+            f"backend '{backend_class.name}' cannot be used here: {reason}"
+        )
+    return backend_class(config)
+
+
+def check_options(name: str, **options: Any) -> Any:
+    """The config of a backend, usable here or not, with some options.
+
+    Raises
+    ------
+    UnknownBackendError
+        If there is no backend of that name.
+    OptionError
+        If the backend has no such option, or the value is out of range.
+    """
+    backend_class = _backend_class(name)
     known = [item.name for item in fields(backend_class.config_class)]
     for option in options:
         if option not in known:
@@ -115,17 +136,11 @@ def create_backend(name: str = AUTO, **options: Any) -> Backend:
                 f"it has {', '.join(known)}"
             )
     try:
-        config = backend_class.config_class(**options)
+        return backend_class.config_class(**options)
     except TypeError as error:  # a value of another type does not compare with its limits
         raise OptionError(
             f"backend '{backend_class.name}' with options {options}: {error}"
         ) from error
-    reason = backend_class.unusable_because(config)
-    if reason is not None:
-        raise BackendUnavailableError(
-            f"backend '{backend_class.name}' cannot be used here: {reason}"
-        )
-    return backend_class(config)
 
 
 def _backend_class(name: str) -> type[Backend]:

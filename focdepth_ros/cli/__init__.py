@@ -15,6 +15,7 @@ import typer
 import focdepth_ros
 from focdepth_ros.cli.backends import backends
 from focdepth_ros.cli.bag import bag
+from focdepth_ros.cli.benchmark import benchmark
 from focdepth_ros.cli.datasets import datasets
 from focdepth_ros.cli.estimate import estimate
 from focdepth_ros.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ _INTERRUPTED = 130
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
-for _command in (estimate, backends, datasets, simulate, evaluate, pool, train, export):
+for _command in (estimate, backends, datasets, simulate, evaluate, benchmark, pool, train, export):
     _app.command()(_command)
 _app.add_typer(bag, name="bag")
 _app.add_typer(weights, name="weights")

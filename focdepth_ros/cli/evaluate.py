@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
-from focdepth_ros.cli.parameters import settings
+from focdepth_ros.cli.parameters import backend_settings
 from focdepth_ros.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run_evaluation(
     typer.Exit
         If something could not be measured.
     """
-    from focdepth_ros.backends.registry import backend_config, list_backends
+    from focdepth_ros.backends.registry import list_backends
     from focdepth_ros.errors import EvaluationError
     from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
 
@@ -102,27 +102,24 @@ def run_evaluation(
     if missing is not None:
         raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
-    from focdepth_ros.evaluation.job import EvaluationJob
+    from focdepth_ros.evaluation.job import EvaluationJob, evenly_spread
     from focdepth_ros.evaluation.report import write_results
     from focdepth_ros.evaluation.score_file import ScoreFile
 
     usable = [info.name for info in list_backends() if info.unusable_because is None]
-    names = list(dict.fromkeys(backend)) or usable
-    options = _options_by_backend(option, names)
+    backends = backend_settings(backend or usable, option)
     job = EvaluationJob(
         dataset=dataset,
         root=str(path),
         split=split,
-        backends={
-            name: settings(options[name], backend_config(name), "--option") for name in names
-        },
+        backends=backends,
         align=align,
         min_confidence=min_confidence,
         dataset_options=dataset_options or {},
     )
     opened = job.open_dataset()
     job.make_pipelines()  # what is wrong with a backend is said before the work begins
-    chosen = _spread(opened.scenes, scenes)
+    chosen = evenly_spread(opened.scenes, scenes)
     about = {
         "dataset": opened.title,
         "path": str(path),
@@ -139,7 +136,7 @@ def run_evaluation(
         scores = evaluate_dataset(
             job, chosen, file, pictures=pictures, workers=workers, advance=advance
         )
-    shown = {**about, "backends": ", ".join(names), "scenes": f"{len(chosen)} of {len(opened)}"}
+    shown = {**about, "backends": ", ".join(backends), "scenes": f"{len(chosen)} of {len(opened)}"}
     title = f"{opened.title}: depth against the truth"
     report = write_results(output, title, about, scores, shown=shown)
     for line in _table(scores):
@@ -151,29 +148,6 @@ def run_evaluation(
         for score in failed:
             typer.echo(f"  {score.scene}, {score.backend}: {score.error}", err=True)
         raise typer.Exit(_LEFT_OUT)
-
-
-def _options_by_backend(texts: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {name: [] for name in names}
-    for text in texts:
-        name, dot, rest = text.partition(".")
-        if not dot or name not in found:
-            raise typer.BadParameter(
-                f"'{text}' does not begin with a backend that is evaluated and a dot; write it "
-                f"like {names[0]}.KEY=VALUE",
-                param_hint="--option",
-            )
-        found[name].append(rest)
-    return found
-
-
-def _spread(scenes: Sequence[str], count: int | None) -> list[str]:
-    """So many of the scenes, from the first to the last at even distances."""
-    if count is None or count >= len(scenes):
-        return list(scenes)
-    if count == 1:
-        return [scenes[0]]
-    return [scenes[round(i * (len(scenes) - 1) / (count - 1))] for i in range(count)]
 
 
 def _table(scores: Sequence[SceneScore]) -> list[str]:

@@ -66,6 +66,38 @@ def settings(texts: Sequence[str], config_class: type, option: str) -> dict[str,
     return values
 
 
+def backend_settings(names: Sequence[str], texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Settings of several backends from texts like ``graph_cut.pair_scale=0.5``, by their names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        At least one; repeated ones count once.
+    texts : sequence of str
+        Of the option ``--option``.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a text is something else, or of none of the backends.
+    UnknownBackendError
+        If there is no backend of one of the names.
+    """
+    from focdepth_ros.backends.registry import backend_config
+
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for text in texts:
+        name, dot, rest = text.partition(".")
+        if not dot or name not in found:
+            raise typer.BadParameter(
+                f"'{text}' does not begin with a backend that is evaluated and a dot; write it "
+                f"like {names[0]}.KEY=VALUE",
+                param_hint="--option",
+            )
+        found[name].append(rest)
+    return {name: settings(rest, backend_config(name), "--option") for name, rest in found.items()}
+
+
 def image_size(text: str, option: str) -> tuple[int, int]:
     """Width and height in pixels from text like ``640x480``.
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from focdepth_ros.backends.base import spec_of
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.errors import EvaluationError, FocdepthError
 from focdepth_ros.estimate import DepthEstimate
@@ -18,8 +15,8 @@ from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.pictures import write_pictures
 from focdepth_ros.evaluation.score_file import ScoreFile
 from focdepth_ros.evaluation.scores import SceneScore, score_estimate
+from focdepth_ros.evaluation.timed_sweep import timed_sweep, use_threads
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.stack import FocalStack, Slice
 
 _MOST_LOSSES = 3  # of workers without a scene done in between
 
@@ -115,33 +112,9 @@ def scored_sample(
     FocdepthError
         If there is no answer, or only that of another backend, or no truth to compare it with.
     """
-    stack = sample.stack
-    started = time.perf_counter()
-    run = pipeline.start(spec_of(stack))
-    for item in _as_exposed(stack):
-        run.add(item)
-    last = time.perf_counter()
-    estimate = run.finish(reference=stack.slices[stack.reference])
-    ended = time.perf_counter()
-    if estimate.backend != name:  # after a fallback these would be the figures of another one
-        raise EvaluationError(
-            f"'{name}' gave no answer, '{estimate.backend}' did: {'; '.join(estimate.warnings)}"
-        )
-    score = score_estimate(
-        sample, name, estimate, seconds=ended - started, finish_seconds=ended - last
-    )
+    estimate, times = timed_sweep(pipeline, name, sample.stack)
+    score = score_estimate(sample, name, estimate, seconds=times.total, finish_seconds=times.finish)
     return score, estimate
-
-
-def _as_exposed(stack: FocalStack) -> list[Slice]:
-    """The slices in the order in which they were taken, where that is known.
-
-    Alignment, and networks, go from one slice to the next: in another order their answer would be
-    another one than that of `depth_node`.
-    """
-    if not stack.is_metric:  # their order says what the slice index means
-        return list(stack.slices)
-    return sorted(stack.slices, key=lambda item: item.stamp)
 
 
 def _scored_here(
@@ -193,7 +166,8 @@ _worker: tuple[Dataset, dict[str, DepthPipeline]]
 def _start_worker(job: EvaluationJob, workers: int) -> None:
     global _worker
     _worker = job.open_dataset(), job.make_pipelines()
-    _share_processor(workers)
+    # As many threads as are there for each: more only get into each other's way.
+    use_threads(max(multiprocessing.cpu_count() // workers, 1))
 
 
 def _scored_in_worker(
@@ -201,14 +175,3 @@ def _scored_in_worker(
 ) -> list[SceneScore]:
     dataset, pipelines = _worker
     return scored_scene(dataset, scene, {name: pipelines[name] for name in names}, pictures)
-
-
-def _share_processor(workers: int) -> None:
-    """As many threads as are there for each worker: more only get into each other's way."""
-    import cv2
-
-    threads = max(multiprocessing.cpu_count() // workers, 1)
-    cv2.setNumThreads(threads)
-    torch = sys.modules.get("torch")  # only where a backend has loaded it
-    if torch is not None:
-        torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +60,41 @@ class EvaluationJob:
         BackendUnavailableError, OptionError
         """
         return {
-            name: DepthPipeline(
-                create_backend(name, **options),
-                alignment=AlignmentConfig(method=self.align),
-                min_confidence=self.min_confidence,
-            )
+            name: make_pipeline(name, options, align=self.align, min_confidence=self.min_confidence)
             for name, options in self.backends.items()
         }
+
+
+def make_pipeline(
+    backend: str, options: Mapping[str, Any], *, align: str, min_confidence: float = 0.0
+) -> DepthPipeline:
+    """The pipeline of a backend.
+
+    Parameters
+    ----------
+    backend : str
+    options : mapping of str to anything
+        Its settings.
+    align : str
+        Method of the alignment.
+    min_confidence : float
+        Pixels of lower confidence count as not answered.
+
+    Raises
+    ------
+    BackendUnavailableError, OptionError
+    """
+    return DepthPipeline(
+        create_backend(backend, **options),
+        alignment=AlignmentConfig(method=align),
+        min_confidence=min_confidence,
+    )
+
+
+def evenly_spread(scenes: Sequence[str], count: int | None) -> list[str]:
+    """So many of the scenes, from the first to the last at even distances; None: all."""
+    if count is None or count >= len(scenes):
+        return list(scenes)
+    if count == 1:
+        return [scenes[0]]
+    return [scenes[round(i * (len(scenes) - 1) / (count - 1))] for i in range(count)]

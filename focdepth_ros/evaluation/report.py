@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from focdepth_ros.evaluation.pictures import (
     BACKEND_PICTURES,
@@ -106,9 +105,7 @@ def write_report(
         }
         for item in summaries
     ]
-    template = files("focdepth_ros.evaluation").joinpath("report.html.j2").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    page = environment.from_string(template).render(
+    page = page_template("report.html.j2").render(
         title=title,
         about=about,
         figures=figures,
@@ -121,6 +118,17 @@ def write_report(
     path = folder / REPORT
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def page_template(name: str) -> Template:
+    """A template of this folder; what is put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("focdepth_ros", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _scenes(

@@ -50,12 +50,26 @@ def summarise(scores: Iterable[SceneScore]) -> list[BackendSummary]:
     Only scenes count that all backends answered: means over different scenes say nothing about
     the backends.
     """
-    by_backend: dict[str, list[SceneScore]] = {}
-    for score in scores:
-        by_backend.setdefault(score.backend, []).append(score)
-    answered = [{s.scene for s in rows if not s.error} for rows in by_backend.values()]
-    shared = set.intersection(*answered) if answered else set()
+    by_backend = _by_backend(scores)
+    shared = _answered_by_all(by_backend)
     return [_summary(name, rows, shared) for name, rows in by_backend.items()]
+
+
+def shared_scenes(scores: Iterable[SceneScore]) -> set[str]:
+    """Names of the scenes that all backends answered, of which the means are."""
+    return _answered_by_all(_by_backend(scores))
+
+
+def _by_backend(scores: Iterable[SceneScore]) -> dict[str, list[SceneScore]]:
+    found: dict[str, list[SceneScore]] = {}
+    for score in scores:
+        found.setdefault(score.backend, []).append(score)
+    return found
+
+
+def _answered_by_all(by_backend: Mapping[str, Sequence[SceneScore]]) -> set[str]:
+    answered = [{s.scene for s in rows if not s.error} for rows in by_backend.values()]
+    return set.intersection(*answered) if answered else set()
 
 
 def _summary(backend: str, rows: Sequence[SceneScore], shared: set[str]) -> BackendSummary:
@@ -90,10 +104,10 @@ def write_json(path: Path, summaries: Iterable[BackendSummary], about: Mapping[s
             "backend": item.backend,
             "scenes": item.scenes,
             "failed": item.failed,
-            **{name: _plain(value) for name, value in item.figures.items()},
-            "sparsification_abs_rel": [_plain(value) for value in item.curve],
-            "median_seconds": _plain(item.seconds),
-            "median_finish_seconds": _plain(item.finish_seconds),
+            **{name: plain(value) for name, value in item.figures.items()},
+            "sparsification_abs_rel": [plain(value) for value in item.curve],
+            "median_seconds": plain(item.seconds),
+            "median_finish_seconds": plain(item.finish_seconds),
         }
         for item in summaries
     ]
@@ -110,5 +124,6 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else float("nan")
 
 
-def _plain(value: float) -> float | None:
+def plain(value: float) -> float | None:
+    """The value, or None, which JSON has, for NaN and infinity."""
     return value if np.isfinite(value) else None
