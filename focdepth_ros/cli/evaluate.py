@@ -131,16 +131,10 @@ def run_evaluation(
         raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_datasets
     from focdepth_ros.evaluation.job import EvaluationJob
-    from focdepth_ros.evaluation.report import write_report
+    from focdepth_ros.evaluation.results import Evaluated, write_results
     from focdepth_ros.evaluation.scene_choice import evenly_spread
     from focdepth_ros.evaluation.score_file import ScoreFile
-    from focdepth_ros.evaluation.summary import (
-        SCENES_CSV,
-        SUMMARY_JSON,
-        overview,
-        write_csv,
-        write_json,
-    )
+    from focdepth_ros.evaluation.summary import overview
 
     usable = [info.name for info in list_backends() if info.unusable_because is None]
     names = list(dict.fromkeys(backend)) or usable
@@ -155,67 +149,39 @@ def run_evaluation(
     )
     opened, left_out = _opened(job.datasets)
     job.make_pipelines()  # what is wrong with a backend is said before the work begins
-    chosen = {label: evenly_spread(found.scenes, scenes) for label, found in opened.items()}
-    count = sum(map(len, chosen.values()))
+    evaluated = {
+        label: Evaluated(found, tuple(evenly_spread(found.scenes, scenes)))
+        for label, found in opened.items()
+    }
+    about = {"align": align, "min_confidence": min_confidence}
     asked = {
         "datasets": {choice.label: _as_asked(choice) for choice in job.datasets},
         "scenes_of_each": scenes,
         "backends": job.backends,
-        "align": align,
-        "min_confidence": min_confidence,
+        **about,
     }
     file = ScoreFile(output, asked, resume=resume)
     for label, why in left_out.items():
-        typer.echo(f"left out: {label}: {why}", err=True)
+        typer.echo(f"{label} is left out: {why}", err=True)
+    count = sum(len(item.scenes) for item in evaluated.values())
     with progress(f"Evaluating {count} scenes", count) as advance:
         scores = evaluate_datasets(
             replace(job, datasets=tuple(c for c in job.datasets if c.label in opened)),
-            chosen,
+            {label: item.scenes for label, item in evaluated.items()},
             file,
             pictures=pictures,
             workers=workers,
             address=address,
             advance=advance,
         )
-    facts = {
-        label: {
-            "title": found.title,
-            "path": str(found.root),
-            "split": found.split,
-            "scenes": len(chosen[label]),
-        }
-        for label, found in opened.items()
-    }
-    means = overview(scores)
-    write_csv(output / SCENES_CSV, scores)
-    about = {"scenes": count, "align": align, "min_confidence": min_confidence}
-    write_json(
-        output / SUMMARY_JSON,
-        means,
-        {**about, "settings": job.backends},
-        {**facts, **{label: {"error": why} for label, why in left_out.items()}},
-    )
-    for label, found in opened.items():
-        facts[label]["scenes"] = f"{len(chosen[label])} of {len(found)}"
-        facts[label]["depth"] = found.measured
-    only = next(iter(facts)) if len(datasets) == 1 else None
-    report = write_report(
-        output,
-        f"{facts[only]['title'] if only else f'{len(opened)} datasets'}: depth against the truth",
-        {"backends": ", ".join(names), **about, "scenes": count},
-        scores,
-        datasets=facts,
-        left_out=left_out,
-    )
-    for line in _table(means):
+    report = write_results(output, scores, evaluated, left_out, backends=job.backends, about=about)
+    for line in _table(overview(scores)):
         typer.echo(line)
     typer.echo(f"report: {report}")
     _name_failures(scores, left_out, several=len(datasets) > 1)
 
 
-def _opened(
-    choices: Sequence[DatasetChoice],
-) -> tuple[dict[str, Dataset], dict[str, str]]:
+def _opened(choices: Sequence[DatasetChoice]) -> tuple[dict[str, Dataset], dict[str, str]]:
     """The datasets by label, and of those that cannot be opened why.
 
     Raises
@@ -223,13 +189,15 @@ def _opened(
     DatasetError
         If none can.
     """
-    from focdepth_ros.errors import DatasetError
+    from focdepth_ros.errors import DatasetError, FocdepthError
 
     opened, left_out = {}, {}
     for choice in choices:
         try:
             opened[choice.label] = choice.open()
-        except DatasetError as error:
+        except (FocdepthError, OSError) as error:
+            if len(choices) == 1:
+                raise
             left_out[choice.label] = str(error)
     if not opened:
         raise DatasetError("; ".join(left_out.values()))

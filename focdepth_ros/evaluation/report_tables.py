@@ -143,7 +143,7 @@ def _cells(name: str, values: Sequence[float]) -> list[Cell]:
 
 def _best(name: str, values: Iterable[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
-    if len(known) < 2:
+    if len(set(known)) < 2:  # none is better than another
         return math.nan
     choose: Callable[[list[float]], float] = max if name in _HIGHER_IS_BETTER else min
     return choose(known)
