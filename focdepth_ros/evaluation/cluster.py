@@ -5,6 +5,7 @@ Dask brings scenes to workers, notices workers that are lost, and gives their sc
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections import Counter
@@ -24,7 +25,8 @@ from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.scene_scoring import SceneResult, SceneTask, score_in_worker
 
 _CONNECT_S = 10.0
-_NO_WORKER_S = 30.0
+_ANSWER_S = 8.0  # less than in which the client gives up
+_NO_WORKER_S = 60.0
 _PACKAGE = "focdepth_ros"
 
 
@@ -53,14 +55,16 @@ class ClusterCrew:
         self._job = job
         self._workers = workers
         self._client = _connected(address)
+        self._deserted_since: float | None = None
         try:
             self._wait_for_workers()
             self._check_environments()
-        except BaseException:
+        except BaseException as error:
             self._client.close()
+            if isinstance(error, OSError):
+                raise self._lost() from error
             raise
         self._tasks = self._client.get_executor(pure=False)
-        self._deserted_since: float | None = None
 
     def __enter__(self) -> ClusterCrew:
         return self
@@ -73,9 +77,7 @@ class ClusterCrew:
     ) -> None:
         self._client.close()  # which gives up what is still under way
         if isinstance(error, (CancelledError, OSError)):
-            raise EvaluationError(
-                f"{self.address}: the scheduler is lost; go on with --resume when it is back"
-            ) from error
+            raise self._lost() from error
 
     def size(self) -> int:
         """See `Crew`."""
@@ -93,7 +95,6 @@ class ClusterCrew:
     def check(self) -> None:
         """See `Crew`."""
         if self._threads():
-            self._deserted_since = None
             return
         now = time.monotonic()
         self._deserted_since = self._deserted_since or now
@@ -104,8 +105,29 @@ class ClusterCrew:
             )
 
     def _threads(self) -> dict[str, int]:
-        """Threads of each worker, by its address."""
-        return dict(self._client.nthreads())
+        """Threads of each worker, by its address.
+
+        Raises
+        ------
+        OSError
+            If the scheduler is lost.
+        """
+        # Not `Client.nthreads`: it waits for ever when the client gives up meanwhile.
+        client = self._client
+        if client.status != "running":
+            raise OSError("not connected")
+        try:
+            found = dict(client.sync(client.scheduler.ncores, callback_timeout=_ANSWER_S))
+        except asyncio.TimeoutError as error:
+            raise OSError("no answer") from error
+        if found:
+            self._deserted_since = None
+        return found
+
+    def _lost(self) -> EvaluationError:
+        return EvaluationError(
+            f"{self.address}: the scheduler is lost; go on with --resume when it is back"
+        )
 
     def _wait_for_workers(self) -> None:
         until = time.monotonic() + _NO_WORKER_S
@@ -121,13 +143,15 @@ class ClusterCrew:
         found = {"its scheduler": self._client.run_on_scheduler(find_spec, _PACKAGE)}
         found |= _by_worker(run(find_spec, _PACKAGE, on_error="return"))
         for who, spec in found.items():
-            if spec is None or isinstance(spec, BaseException):
+            if spec is None:
                 raise EvaluationError(
                     f"{self.address}: {who} has no {_PACKAGE}; install there what is installed here"
                 )
         roots = [choice.root for choice in self._job.datasets]
         lacks = run(_lack, focdepth_ros.__version__, roots, on_error="return")
         for who, lack in _by_worker(lacks).items():
+            if isinstance(lack, Exception):  # what is sent there cannot be loaded there
+                lack = f"has another {_PACKAGE} ({lack}); install there what is installed here"
             if lack is not None:
                 raise EvaluationError(f"{self.address}: {who} {lack}")
 
@@ -143,7 +167,12 @@ def _connected(address: str) -> Client:
 
 
 def _by_worker(answers: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"the worker {worker}": answer for worker, answer in answers.items()}
+    """Answers by who gave them, without those of workers that are lost meanwhile."""
+    return {
+        f"the worker {worker}": answer
+        for worker, answer in answers.items()
+        if not isinstance(answer, OSError)
+    }
 
 
 # What follows runs on the workers.
