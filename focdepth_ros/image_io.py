@@ -119,9 +119,14 @@ def write_image(path: Path, image: NDArray[Any]) -> None:
     OSError
         If the file cannot be written.
     """
+    path.write_bytes(encode_image(image, path.suffix))
+
+
+def encode_image(image: NDArray[Any], suffix: str) -> bytes:
+    """The content of a file of that suffix, such as ``.jpg``, for a picture as `write_image`'s."""
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].data)
+    return bytes(cv2.imencode(suffix, image)[1].data)
 
 
 def _decode(path: Path, flags: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 NETWORK_LIBRARIES = ("torch", "timm", "safetensors")
 REPORT_LIBRARIES = ("jinja2",)
+CLUSTER_LIBRARIES = ("distributed",)
 BAG_LIBRARIES = ("rosbags",)
 EXPORT_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from focdepth_ros.cli.bag_options import takes_bag_settings
-from focdepth_ros.cli.evaluate import run_evaluation
+from focdepth_ros.cli.evaluate import ADDRESS, WORKERS, run_evaluation
 from focdepth_ros.cli.parameters import image_size
 from focdepth_ros.cli.progress import progress
 
@@ -219,7 +219,8 @@ def evaluate_bag(
     resume: bool = typer.Option(
         False, "--resume", help="Go on with what is in the folder of the results."
     ),
-    workers: int = typer.Option(1, min=1, help="Processes that share the sweeps."),
+    workers: Optional[int] = WORKERS,
+    address: Optional[str] = ADDRESS,
     align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
     min_confidence: float = typer.Option(
         0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
@@ -232,20 +233,20 @@ def evaluate_bag(
     `focdepth evaluate`. What cannot be used is named and makes the exit
     status 1; the rest is measured.
     """
+    from focdepth_ros.evaluation.job import DatasetChoice
+
     run_evaluation(
-        dataset="bag",
-        path=path,
-        split=None,
+        datasets=[DatasetChoice("bag", str(path.absolute()), options={"settings": settings})],
         backend=backend,
         option=option,
         scenes=None,
         output=output or Path("evaluation") / path.resolve().stem,
         resume=resume,
         workers=workers,
+        address=address,
         align=align,
         min_confidence=min_confidence,
         pictures=pictures,
-        dataset_options={"settings": settings},
     )
 
 

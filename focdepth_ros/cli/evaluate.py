@@ -1,9 +1,10 @@
-"""``focdepth evaluate``: backends on a dataset, with a report."""
+"""``focdepth evaluate``: backends on datasets, with a report."""
 
 # ruff: noqa: B008, UP045
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -13,17 +14,41 @@ from focdepth_ros.cli.parameters import backend_settings
 from focdepth_ros.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from focdepth_ros.datasets.base import Dataset
+    from focdepth_ros.evaluation.job import DatasetChoice
     from focdepth_ros.evaluation.scores import SceneScore
+    from focdepth_ros.evaluation.summary import BackendSummary, Overview
 
 _LEFT_OUT = 1
 
+WORKERS = typer.Option(
+    None,
+    min=1,
+    help="Processes that share the work. [default: 1; with --address one per thread there]",
+)
+ADDRESS = typer.Option(
+    None,
+    metavar="tcp://HOST:PORT",
+    help="Let the workers of this Dask cluster do the work; they need the data at the same path.",
+)
+
 
 def evaluate(
-    dataset: str = typer.Option(..., "--dataset", "-d", help="See `focdepth datasets`."),
-    path: Path = typer.Option(..., "--path", "-p", metavar="DIR", help="Where it lies."),
-    split: Optional[str] = typer.Option(None, help="[default: the first of the dataset]"),
+    dataset: list[str] = typer.Option(
+        ...,
+        "--dataset",
+        "-d",
+        metavar="NAME[:SPLIT]",
+        help="See `focdepth datasets`; may be repeated, each with its --path.",
+    ),
+    path: list[Path] = typer.Option(
+        ..., "--path", "-p", metavar="DIR", help="Where the dataset lies; may be repeated."
+    ),
+    split: Optional[str] = typer.Option(
+        None, help="Of a single dataset. [default: the first of the dataset]"
+    ),
     backend: list[str] = typer.Option(
         [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
     ),
@@ -33,7 +58,7 @@ def evaluate(
         help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
     ),
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many scenes, evenly spread. [default: all]"
+        None, min=1, help="So many scenes of each dataset, evenly spread. [default: all]"
     ),
     output: Optional[Path] = typer.Option(
         None, "--output", "-o", help="Folder of the results. [default: evaluation/DATASET]"
@@ -41,30 +66,35 @@ def evaluate(
     resume: bool = typer.Option(
         False, "--resume", help="Go on with what is in the folder of the results."
     ),
-    workers: int = typer.Option(1, min=1, help="Processes that share the scenes."),
+    workers: Optional[int] = WORKERS,
+    address: Optional[str] = ADDRESS,
     align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
     min_confidence: float = typer.Option(
         0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
     ),
     pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
 ) -> None:
-    """Measure backends on a dataset whose depth is known.
+    """Measure backends on datasets whose depth is known.
 
     Leaves scores of every scene (scenes.csv), means (summary.json) and a page
     with tables, pictures, error maps and curves (report.html), which opens
-    without a network. A scene that fails is left out, named, and makes the
-    exit status 1.
+    without a network. Several datasets come into one report: repeat --dataset
+    and --path, the first belongs to the first. A scene that fails, or a
+    dataset among others that cannot be read, is left out, named, and makes
+    the exit status 1.
     """
+    from focdepth_ros.cli.dataset_choices import dataset_choices
+
+    choices = dataset_choices(dataset, path, split)
     run_evaluation(
-        dataset=dataset,
-        path=path,
-        split=split,
+        datasets=choices,
         backend=backend,
         option=option,
         scenes=scenes,
-        output=output or Path("evaluation") / dataset,
+        output=output or Path("evaluation") / "-".join(dict.fromkeys(c.name for c in choices)),
         resume=resume,
         workers=workers,
+        address=address,
         align=align,
         min_confidence=min_confidence,
         pictures=pictures,
@@ -73,19 +103,17 @@ def evaluate(
 
 def run_evaluation(
     *,
-    dataset: str,
-    path: Path,
-    split: str | None,
+    datasets: Sequence[DatasetChoice],
     backend: Sequence[str],
     option: Sequence[str],
     scenes: int | None,
     output: Path,
     resume: bool,
-    workers: int,
+    workers: int | None,
+    address: str | None,
     align: str,
     min_confidence: float,
     pictures: bool,
-    dataset_options: dict[str, Any] | None = None,
 ) -> None:
     """What `evaluate` does, whose arguments these are; also for other commands.
 
@@ -101,69 +129,123 @@ def run_evaluation(
     missing = missing_because(REPORT_LIBRARIES, "evaluation")
     if missing is not None:
         raise EvaluationError(f"no report can be written here: {missing}")
-    from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset
-    from focdepth_ros.evaluation.job import EvaluationJob, evenly_spread
-    from focdepth_ros.evaluation.report import write_results
+    from focdepth_ros.evaluation.dataset_evaluation import evaluate_datasets
+    from focdepth_ros.evaluation.job import EvaluationJob
+    from focdepth_ros.evaluation.results import Evaluated, write_evaluation
+    from focdepth_ros.evaluation.scene_choice import evenly_spread
     from focdepth_ros.evaluation.score_file import ScoreFile
+    from focdepth_ros.evaluation.summary import overview
 
     usable = [info.name for info in list_backends() if info.unusable_because is None]
-    backends = backend_settings(backend or usable, option)
     job = EvaluationJob(
-        dataset=dataset,
-        root=str(path),
-        split=split,
-        backends=backends,
+        datasets=tuple(datasets),
+        backends=backend_settings(backend or usable, option),
         align=align,
         min_confidence=min_confidence,
-        dataset_options=dataset_options or {},
     )
-    opened = job.open_dataset()
+    opened, left_out = _opened(job.datasets)
     job.make_pipelines()  # what is wrong with a backend is said before the work begins
-    chosen = evenly_spread(opened.scenes, scenes)
-    about = {
-        "dataset": opened.title,
-        "path": str(path),
-        "split": opened.split,
-        "scenes": len(chosen),
-        "backends": job.backends,
-        "align": align,
-        "min_confidence": min_confidence,
+    evaluated = {
+        label: Evaluated(found, tuple(evenly_spread(found.scenes, scenes)))
+        for label, found in opened.items()
     }
-    if dataset_options:
-        about["dataset_options"] = {key: str(value) for key, value in dataset_options.items()}
-    file = ScoreFile(output, about, resume=resume)
-    with progress(f"Evaluating {len(chosen)} scenes", len(chosen)) as advance:
-        scores = evaluate_dataset(
-            job, chosen, file, pictures=pictures, workers=workers, advance=advance
+    about = {"align": align, "min_confidence": min_confidence}
+    asked = {
+        "datasets": {choice.label: _as_asked(choice) for choice in job.datasets},
+        "scenes_of_each": scenes,
+        "backends": job.backends,
+        **about,
+    }
+    file = ScoreFile(output, asked, resume=resume)
+    for label, why in left_out.items():
+        typer.echo(f"{label} is left out: {why}", err=True)
+    count = sum(len(item.scenes) for item in evaluated.values())
+    with progress(f"Evaluating {count} scenes", count) as advance:
+        scores = evaluate_datasets(
+            replace(job, datasets=tuple(c for c in job.datasets if c.label in opened)),
+            {label: item.scenes for label, item in evaluated.items()},
+            file,
+            pictures=pictures,
+            workers=workers,
+            address=address,
+            advance=advance,
         )
-    shown = {**about, "backends": ", ".join(backends), "scenes": f"{len(chosen)} of {len(opened)}"}
-    title = f"{opened.title}: depth against the truth"
-    report = write_results(output, title, about, scores, shown=shown)
-    for line in _table(scores):
+    report = write_evaluation(
+        output, scores, evaluated, left_out, backends=job.backends, about=about
+    )
+    for line in _table(overview(scores)):
         typer.echo(line)
     typer.echo(f"report: {report}")
+    _name_failures(scores, left_out, several=len(datasets) > 1)
+
+
+def _opened(choices: Sequence[DatasetChoice]) -> tuple[dict[str, Dataset], dict[str, str]]:
+    """The datasets by label, and of those that cannot be opened why.
+
+    Raises
+    ------
+    DatasetError
+        If none can.
+    """
+    from focdepth_ros.errors import DatasetError, FocdepthError
+
+    opened, left_out = {}, {}
+    for choice in choices:
+        try:
+            opened[choice.label] = choice.open()
+        except (FocdepthError, OSError) as error:
+            if len(choices) == 1:
+                raise
+            left_out[choice.label] = str(error)
+    if not opened:
+        raise DatasetError("; ".join(left_out.values()))
+    return opened, left_out
+
+
+def _as_asked(choice: DatasetChoice) -> dict[str, Any]:
+    options = {key: str(value) for key, value in choice.options.items()}
+    return {"path": choice.root, "split": choice.split, **options}
+
+
+def _name_failures(
+    scores: Sequence[SceneScore], left_out: Mapping[str, str], *, several: bool
+) -> None:
+    """Name what could not be measured, which makes the exit status 1."""
     failed = [score for score in scores if score.error]
     if failed:
         typer.echo(f"{len(failed)} of {len(scores)} could not be measured:", err=True)
-        for score in failed:
-            typer.echo(f"  {score.scene}, {score.backend}: {score.error}", err=True)
+    for score in failed:
+        where = f"{score.dataset}: {score.scene}" if several else score.scene
+        typer.echo(f"  {where}, {score.backend}: {score.error}", err=True)
+    if left_out:
+        typer.echo(f"{len(left_out)} datasets could not be read:", err=True)
+    for label, why in left_out.items():
+        typer.echo(f"  {label}: {why}", err=True)
+    if failed or left_out:
         raise typer.Exit(_LEFT_OUT)
 
 
-def _table(scores: Sequence[SceneScore]) -> list[str]:
+def _table(means: Overview) -> Iterator[str]:
     """Lines of the means; no wider than a terminal."""
-    from focdepth_ros.evaluation.summary import summarise
+    blocks = dict(means.by_dataset)
+    if len(blocks) == 1:
+        yield from _block(means.over_scenes)
+        return
+    blocks |= {"mean over datasets": means.over_datasets, "mean over scenes": means.over_scenes}
+    for label, summaries in blocks.items():
+        yield f"{label}:"
+        yield from _block(summaries)
 
+
+def _block(summaries: Sequence[BackendSummary]) -> Iterator[str]:
     figures = ("abs_rel", "rmse", "delta1", "coverage", "ause")
-    summaries = summarise(scores)
     first = max(len("backend"), *(len(item.backend) for item in summaries))
     names = (*figures, "s/stack", "s after last")
-    lines = [f"{'backend':<{first}}  scenes  " + "  ".join(f"{name:>8}" for name in names)]
+    yield f"{'backend':<{first}}  scenes  " + "  ".join(f"{name:>8}" for name in names)
     for item in summaries:
         values = [*(item.figures[name] for name in figures), item.seconds, item.finish_seconds]
         numbers = "  ".join(
             f"{'–' if value != value else format(value, '.4f'):>{max(len(name), 8)}}"
             for name, value in zip(names, values, strict=True)
         )
-        lines.append(f"{item.backend:<{first}}  {item.scenes:>6}  {numbers}")
-    return lines
+        yield f"{item.backend:<{first}}  {item.scenes:>6}  {numbers}"

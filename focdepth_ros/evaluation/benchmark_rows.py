@@ -93,7 +93,7 @@ def _rows_of_size(
     sure = [result.sure for results in by_backend.values() for result in results]
     shared = shared_scenes(every)
     kept = {
-        name: [result for result in results if result.every.scene in shared]
+        name: [r for r in results if (r.every.dataset, r.every.scene) in shared]
         for name, results in by_backend.items()
     }
     rows = []

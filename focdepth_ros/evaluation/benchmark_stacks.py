@@ -11,7 +11,7 @@ import numpy as np
 
 from focdepth_ros.datasets.base import ALL, Dataset, LabelledStack
 from focdepth_ros.errors import OptionError
-from focdepth_ros.evaluation.job import evenly_spread
+from focdepth_ros.evaluation.scene_choice import evenly_spread
 from focdepth_ros.geometry import scaled_intrinsics
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,43 +14,72 @@ from focdepth_ros.pipeline import DepthPipeline
 
 
 @dataclass(frozen=True)
-class EvaluationJob:
-    """Backends and the dataset that they are evaluated on.
+class DatasetChoice:
+    """A dataset to evaluate on.
 
     Parameters
     ----------
-    dataset : str
-        Name in the registry.
+    name : str
+        In the registry.
     root : str
         Where it lies.
     split : str or None
         None: its first one.
-    backends : dict of str to dict
-        Settings by the name of the backend.
-    align : str
-        Method of the alignment.
-    min_confidence : float
-        Pixels of lower confidence count as not answered.
-    dataset_options : dict
-        Further ones that the class of the dataset takes.
+    options : dict
+        Further ones that its class takes.
+    label : str
+        What the results call it, unlike any other of a job; `name` by default.
     """
 
-    dataset: str
+    name: str
     root: str
-    split: str | None
-    backends: dict[str, dict[str, Any]] = field(default_factory=dict)
-    align: str = "auto"
-    min_confidence: float = 0.0
-    dataset_options: dict[str, Any] = field(default_factory=dict)
+    split: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
 
-    def open_dataset(self) -> Dataset:
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
+
+    def open(self) -> Dataset:
         """The dataset.
 
         Raises
         ------
         DatasetError
         """
-        return open_dataset(self.dataset, self.root, self.split, **self.dataset_options)
+        return open_dataset(self.name, self.root, self.split, **self.options)
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Backends and the datasets that they are evaluated on.
+
+    Parameters
+    ----------
+    datasets : tuple of DatasetChoice
+    backends : dict of str to dict
+        Settings by the name of the backend.
+    align : str
+        Method of the alignment.
+    min_confidence : float
+        Pixels of lower confidence count as not answered.
+    """
+
+    datasets: tuple[DatasetChoice, ...]
+    backends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    align: str = "auto"
+    min_confidence: float = 0.0
+
+    def open_dataset(self, label: str) -> Dataset:
+        """The dataset that the results call so.
+
+        Raises
+        ------
+        DatasetError
+        """
+        (choice,) = (choice for choice in self.datasets if choice.label == label)
+        return choice.open()
 
     def make_pipelines(self) -> dict[str, DepthPipeline]:
         """A pipeline for every backend, by its name.
@@ -89,12 +118,3 @@ def make_pipeline(
         alignment=AlignmentConfig(method=align),
         min_confidence=min_confidence,
     )
-
-
-def evenly_spread(scenes: Sequence[str], count: int | None) -> list[str]:
-    """So many of the scenes, from the first to the last at even distances; None: all."""
-    if count is None or count >= len(scenes):
-        return list(scenes)
-    if count == 1:
-        return [scenes[0]]
-    return [scenes[round(i * (len(scenes) - 1) / (count - 1))] for i in range(count)]

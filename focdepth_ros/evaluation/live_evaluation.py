@@ -10,8 +10,8 @@ from typing import Any
 from focdepth_ros.datasets.bag_sweeps import LEFT_OUT
 from focdepth_ros.errors import EvaluationError, FocdepthError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.evaluation.pictures import write_scene_pictures
-from focdepth_ros.evaluation.report import write_results
+from focdepth_ros.evaluation.pictures import make_scene_pictures, write_pictures
+from focdepth_ros.evaluation.results import write_results
 from focdepth_ros.evaluation.score_file import ScoreFile
 from focdepth_ros.evaluation.scores import SceneScore, score_depth
 from focdepth_ros.nearest_truth import nearest_in_time
@@ -202,7 +202,7 @@ class LiveEvaluation:
         if self._pictures:
             folder, picture = self._file.folder, estimate.all_in_focus
             answers = {self._backend: estimate}
-            write_scene_pictures(folder, answer.scene, picture, depth, answers)
+            write_pictures(folder, make_scene_pictures(answer.scene, picture, depth, answers))
         return score
 
     def _lack_of_truth(self, answer: LiveAnswer) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.scores import comparable_depth
-from focdepth_ros.image_io import write_image
+from focdepth_ros.image_io import encode_image
 from focdepth_ros.stack import FloatImage, ImageArray
 from focdepth_ros.visualization import as_colour, colour_depth, colour_error, depth_range
 
@@ -28,75 +28,98 @@ ERROR_LIMIT = 0.2
 _LONGEST_SIDE = 320  # px
 
 
-def picture_path(folder: Path, scene: str, what: str, backend: str = "") -> Path:
+def picture_path(folder: Path, scene: str, what: str, backend: str = "", dataset: str = "") -> Path:
     """Where a picture of a scene lies in a folder of results."""
-    # Scenes are named like folders; a checksum tells apart those that look alike without them.
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", scene).strip("._")[:60]
-    name = f"{plain}-{zlib.crc32(scene.encode()):08x}"
-    return folder / FOLDER / name / (f"{backend}-{what}.jpg" if backend else f"{what}.jpg")
+    return folder / _place(dataset, scene, what, backend)
 
 
-def write_pictures(
-    folder: Path, sample: LabelledStack, answers: Mapping[str, DepthEstimate]
-) -> None:
-    """Write the pictures of a scene, all depths in the colours of the truth.
+def make_pictures(
+    sample: LabelledStack, answers: Mapping[str, DepthEstimate], dataset: str = ""
+) -> dict[str, bytes]:
+    """The pictures of a scene, all depths in the colours of the truth.
 
     Parameters
     ----------
-    folder : Path
-        Of the results.
     sample : LabelledStack
     answers : mapping of str to DepthEstimate
         By backend.
+    dataset : str
+        What the results call it.
+
+    Returns
+    -------
+    dict of str to bytes
+        JPEG files by their path below the folder of the results.
     """
     image = sample.all_in_focus
     if image is None:
         image = as_colour(sample.stack.slices[sample.stack.reference].image)
-    truth = sample.depth if sample.valid_mask.any() else None
-    write_scene_pictures(folder, sample.name, image, truth, answers, is_metric=sample.is_metric)
+    return make_scene_pictures(
+        sample.name,
+        image,
+        sample.depth if sample.valid_mask.any() else None,
+        answers,
+        dataset,
+        is_metric=sample.is_metric,
+    )
 
 
-def write_scene_pictures(
-    folder: Path,
+def make_scene_pictures(
     scene: str,
     image: ImageArray | None,
     truth: FloatImage | None,
     answers: Mapping[str, DepthEstimate],
+    dataset: str = "",
     *,
     is_metric: bool = True,
-) -> None:
-    """As `write_pictures`, without the stack.
+) -> dict[str, bytes]:
+    """As `make_pictures`, without the stack.
 
     Parameters
     ----------
+    scene : str
     image : (H, W, 3) uint8 or None
         What the scene looks like, RGB.
     truth : (H, W) float32 or None
         Metres; None where nothing of it is known.
+    answers, dataset
+        As of `make_pictures`.
     is_metric : bool
-        Whether it is in the unit of the focus distances.
+        Whether the truth is in the unit of the focus distances.
     """
-    if image is not None:
-        _write(picture_path(folder, scene, "image"), image)
-    if truth is None:
-        return
-    limits = depth_range(truth)
-    picture = colour_depth(truth, metric=True, limits=limits)
-    _write(picture_path(folder, scene, "truth"), picture)
-    for name, estimate in answers.items():
-        depth = comparable_depth(estimate, truth, is_metric=is_metric)
-        pictures = (
-            colour_depth(depth, metric=True, limits=limits),
-            colour_error(depth, truth, limit=ERROR_LIMIT),
-        )
-        for what, picture in zip(BACKEND_PICTURES, pictures, strict=True):
-            _write(picture_path(folder, scene, what, name), picture)
+
+    def place(what: str, backend: str = "") -> str:
+        return _place(dataset, scene, what, backend)
+
+    made = {} if image is None else {place("image"): image}
+    if truth is not None:
+        limits = depth_range(truth)
+        made[place("truth")] = colour_depth(truth, metric=True, limits=limits)
+        for name, estimate in answers.items():
+            depth = comparable_depth(estimate, truth, is_metric=is_metric)
+            made[place("depth", name)] = colour_depth(depth, metric=True, limits=limits)
+            made[place("error", name)] = colour_error(depth, truth, limit=ERROR_LIMIT)
+    return {path: _as_file(picture) for path, picture in made.items()}
 
 
-def _write(path: Path, picture: ImageArray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """Write what `make_pictures` made into the folder of the results."""
+    for name, data in pictures.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _place(dataset: str, scene: str, what: str, backend: str) -> str:
+    # Scenes are named like folders; a checksum tells apart those that look alike without them.
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", scene).strip("._")[:60]
+    name = f"{plain}-{zlib.crc32(f'{dataset}/{scene}'.encode()):08x}"
+    return f"{FOLDER}/{name}/{backend}-{what}.jpg" if backend else f"{FOLDER}/{name}/{what}.jpg"
+
+
+def _as_file(picture: ImageArray) -> bytes:
     scale = _LONGEST_SIDE / max(picture.shape[:2])
     if scale < 1.0:
         size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    write_image(path, picture)
+    return encode_image(picture, ".jpg")

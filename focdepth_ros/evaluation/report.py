@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING, Any
 
 from focdepth_ros.evaluation.pictures import (
     BACKEND_PICTURES,
@@ -16,61 +13,36 @@ from focdepth_ros.evaluation.pictures import (
     SCENE_PICTURES,
     picture_path,
 )
-from focdepth_ros.evaluation.scores import FIGURES, SceneScore
-from focdepth_ros.evaluation.sparsification import KEPT_SHARES
-from focdepth_ros.evaluation.summary import (
-    SCENES_CSV,
-    SUMMARY_JSON,
-    summarise,
-    write_csv,
-    write_json,
+from focdepth_ros.evaluation.report_tables import (
+    comparison,
+    curve_chart,
+    distance,
+    measures_table,
+    scene_rows,
+    scene_table,
 )
+from focdepth_ros.evaluation.scene_choice import evenly_spread
+from focdepth_ros.evaluation.scores import FIGURES, SceneScore
+from focdepth_ros.evaluation.summary import BackendSummary, overview
+from focdepth_ros.visualization import css_gradient
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 REPORT = "report.html"
 
-# Of these figures the highest is the best, of all others the lowest.
-_HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "coverage", "psnr", "ssim"})
-_COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8d5fb2", "#c77d0a", "#4f5d75")
-_WIDTH, _HEIGHT, _MARGIN = 520.0, 260.0, 46.0  # of the curves, px
+_COMPARED = ("abs_rel", "rmse", "delta1", "finish_seconds")
+_MOST_PICTURED = 24  # scenes of a dataset; a page of hundreds opens slowly
 
 
-@dataclass(frozen=True)
-class _Cell:
-    text: str
-    is_best: bool = False
-
-
-def write_results(
+def write_report(
     folder: Path,
     title: str,
     about: Mapping[str, Any],
     scores: Sequence[SceneScore],
     *,
-    shown: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write all that an evaluation leaves behind: the page, and its figures as CSV and JSON.
-
-    Parameters
-    ----------
-    folder, title, scores
-        As of `write_report`.
-    about : mapping of str to anything
-        What was evaluated, as plain values.
-    shown : mapping of str to anything, optional
-        What the page says of it; `about` by default.
-
-    Returns
-    -------
-    Path
-        Of the page.
-    """
-    write_csv(folder / SCENES_CSV, scores)
-    write_json(folder / SUMMARY_JSON, summarise(scores), about)
-    return write_report(folder, title, about if shown is None else shown, scores)
-
-
-def write_report(
-    folder: Path, title: str, about: Mapping[str, Any], scores: Sequence[SceneScore]
+    datasets: Mapping[str, Mapping[str, Any]] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the page into the folder of the results.
 
@@ -82,38 +54,37 @@ def write_report(
     about : mapping of str to anything
         What was evaluated; shown as a list.
     scores : sequence of SceneScore
+    datasets : mapping of str to mapping, optional
+        What is to be shown of each dataset, by what the scores call it; its ``title`` as heading.
+    left_out : mapping of str to str, optional
+        Whole datasets that could not be opened, and why.
 
     Returns
     -------
     Path
         Of the page.
     """
-    summaries = summarise(scores)
-    figures = [name for name in FIGURES if any(_known(s.figures[name]) for s in summaries)]
-    best = {name: _best([summary.figures[name] for summary in summaries], name) for name in figures}
-    rows = [
-        {
-            "backend": item.backend,
-            "scenes": item.scenes,
-            "failed": item.failed,
-            "cells": [
-                _Cell(_number(item.figures[name]), item.figures[name] == best[name])
-                for name in figures
-            ],
-            "seconds": _number(item.seconds),
-            "finish_seconds": _number(item.finish_seconds),
-        }
-        for item in summaries
+    means = overview(scores)
+    shown = [name for name in FIGURES if any(_known(s.figures[name]) for s in means.over_scenes)]
+    sections = [
+        _section(folder, label, dict((datasets or {}).get(label, {})), summaries, scores, shown)
+        for label, summaries in means.by_dataset.items()
     ]
+    counted = sum(any(item.scenes for item in rows) for rows in means.by_dataset.values())
     page = page_template("report.html.j2").render(
         title=title,
         about=about,
-        figures=figures,
-        rows=rows,
-        curves=_curves({item.backend: item.curve for item in summaries}),
-        scenes=_scenes(folder, scores, figures),
-        left_out=[score for score in scores if score.error],
-        error_limit=ERROR_LIMIT,
+        backends=[item.backend for item in means.over_scenes],
+        sections=sections,
+        failures=_failures(scores, left_out or {}),
+        counted=counted,
+        compared=[comparison(name, means) for name in _COMPARED] if len(sections) > 1 else [],
+        over_datasets=measures_table(means.over_datasets, shown, with_counts=False),
+        over_scenes=measures_table(means.over_scenes, shown),
+        chart=_chart(means.over_datasets),
+        error_limit=f"{100.0 * ERROR_LIMIT:.0f} %",
+        error_colours=css_gradient(),
+        depth_colours=css_gradient(reverse=True),
     )
     path = folder / REPORT
     path.write_text(page, encoding="utf-8")
@@ -122,52 +93,112 @@ def write_report(
 
 def page_template(name: str) -> Template:
     """A template of this folder; what is put into it is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("focdepth_ros", "evaluation"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template(name)
 
 
-def _scenes(
-    folder: Path, scores: Sequence[SceneScore], figures: Sequence[str]
-) -> list[dict[str, Any]]:
+def _section(
+    folder: Path,
+    label: str,
+    facts: dict[str, Any],
+    summaries: Sequence[BackendSummary],
+    scores: Sequence[SceneScore],
+    shown: Sequence[str],
+) -> dict[str, Any]:
+    """What the page has of one dataset."""
     by_scene: dict[str, list[SceneScore]] = {}
     for score in scores:
-        if not score.error:
+        if score.dataset == label and not score.error:
             by_scene.setdefault(score.scene, []).append(score)
+    cards = [
+        card
+        for scene in evenly_spread(list(by_scene), _MOST_PICTURED)
+        if (card := _card(folder, label, scene, by_scene[scene]))["pairs"]
+    ]
+    return {
+        "label": label,
+        "title": facts.pop("title", label),
+        "facts": facts,
+        "measures": measures_table(summaries, shown),
+        "chart": _chart(summaries),
+        "scene_columns": scene_table(shown),
+        "scenes": [
+            {"name": scene, "rows": scene_rows(group, shown), "notes": _notes(group)}
+            for scene, group in by_scene.items()
+        ],
+        "cards": cards,
+        "pictured": f"{len(cards)} of {len(by_scene)}" if len(cards) < len(by_scene) else "",
+    }
+
+
+def _card(folder: Path, label: str, scene: str, group: Sequence[SceneScore]) -> dict[str, Any]:
+    """Pictures of a scene in pairs: of the scene, and of what each backend made of it."""
+    of_scene = [
+        (what, _inline(picture_path(folder, scene, what, "", label))) for what in SCENE_PICTURES
+    ]
+    pairs = [{"name": "", "pictures": of_scene}]
+    for score in group:
+        pictures = [
+            (what, _inline(picture_path(folder, scene, what, score.backend, label)))
+            for what in BACKEND_PICTURES
+        ]
+        pairs.append({"name": score.backend, "pictures": pictures})
+    first = group[0]
+    return {
+        "name": scene,
+        "size": f"{first.slices} slices, {first.width}×{first.height} px",
+        "pairs": [pair for pair in pairs if any(source for _, source in pair["pictures"])],
+        "depth_ticks": _depth_ticks(first.depth_range),
+    }
+
+
+def _depth_ticks(limits: Sequence[float]) -> list[str]:
+    """Nearest, middle and farthest depth of the colours, which go evenly in dioptres."""
+    if len(limits) != 2:
+        return []
+    near, far = limits
+    return [distance(value) for value in (near, 2.0 / (1.0 / near + 1.0 / far), far)]
+
+
+def _failures(scores: Sequence[SceneScore], left_out: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What could not be measured, by reason: a scene is the same for all backends mostly."""
+    found: dict[tuple[str, str, str], list[str]] = {
+        (label, "", reason): [] for label, reason in left_out.items()
+    }
+    for score in scores:
+        if score.error:
+            found.setdefault((score.dataset, score.scene, score.error), []).append(score.backend)
     return [
-        {
-            "name": scene,
-            "size": f"{group[0].slices} slices, {group[0].width}×{group[0].height}",
-            "pictures": [
-                (what, _inline(picture_path(folder, scene, what))) for what in SCENE_PICTURES
-            ],
-            "backends": [
-                {
-                    "name": score.backend,
-                    "cells": [_number(score.figures[name]) for name in figures],
-                    "seconds": _number(score.seconds),
-                    "notes": _notes(score),
-                    "pictures": [
-                        (what, _inline(picture_path(folder, scene, what, score.backend)))
-                        for what in BACKEND_PICTURES
-                    ],
-                }
-                for score in group
-            ],
-        }
-        for scene, group in by_scene.items()
+        {"where": " · ".join(filter(None, (dataset, scene, ", ".join(names)))), "why": reason}
+        for (dataset, scene, reason), names in found.items()
     ]
 
 
-def _notes(score: SceneScore) -> list[str]:
-    notes = list(score.warnings)
-    if score.aligned:
-        notes.append("scale and shift were fitted to the truth")
-    return notes
+def _notes(group: Sequence[SceneScore]) -> list[str]:
+    """What is to be said of a scene, once for all backends that it holds of."""
+    found: dict[str, list[str]] = {}
+    for score in group:
+        notes = [*score.warnings]
+        if score.aligned:
+            notes.append("scale and shift were fitted to the truth")
+        for note in notes:
+            found.setdefault(note, []).append(score.backend)
+    return [
+        note if len(names) == len(group) > 1 else f"{', '.join(names)}: {note}"
+        for note, names in found.items()
+    ]
+
+
+def _chart(summaries: Sequence[BackendSummary]) -> dict[str, Any]:
+    return curve_chart({item.backend: item.curve for item in summaries})
 
 
 def _inline(path: Path) -> str:
@@ -177,46 +208,5 @@ def _inline(path: Path) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _curves(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """What the SVG of the sparsification curves needs."""
-    highest = max((v for curve in curves.values() for v in curve if _known(v)), default=0.0)
-    top = highest or 1.0
-
-    def place(share: float, value: float) -> str:
-        x = _MARGIN + (1.0 - share) * (_WIDTH - 2.0 * _MARGIN)
-        y = _HEIGHT - _MARGIN - value / top * (_HEIGHT - 2.0 * _MARGIN)
-        return f"{x:.1f},{y:.1f}"
-
-    lines = []
-    for number, (name, curve) in enumerate(curves.items()):
-        points = [
-            place(share, value)
-            for share, value in zip(KEPT_SHARES, curve, strict=False)
-            if _known(value)
-        ]
-        colour = _COLOURS[number % len(_COLOURS)]
-        lines.append({"name": name, "points": " ".join(points), "colour": colour})
-    return {
-        "width": _WIDTH,
-        "height": _HEIGHT,
-        "margin": _MARGIN,
-        "top": _number(top),
-        "lines": lines,
-    }
-
-
-def _best(values: Sequence[float], name: str) -> float:
-    known = [value for value in values if _known(value)]
-    if len(known) < 2:
-        return float("nan")
-    return max(known) if name in _HIGHER_IS_BETTER else min(known)
-
-
 def _known(value: float) -> bool:
     return value == value  # not NaN
-
-
-def _number(value: float) -> str:
-    if not _known(value):
-        return "–"
-    return f"{value:.4f}" if abs(value) < 10.0 else f"{value:.2f}"

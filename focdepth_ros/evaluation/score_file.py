@@ -38,6 +38,7 @@ class ScoreFile:
         self.folder = folder
         self._path = folder / SCORES
         self.scores: list[SceneScore] = []
+        self._keys: set[tuple[str, str, str]] = set()
         settings = json.loads(json.dumps(settings))
         folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
@@ -47,19 +48,29 @@ class ScoreFile:
                     "choose another folder"
                 )
             self._check_settings(settings)
-            self.scores = _read(self._path)
+            for score in _read(self._path):
+                self._keep(score)
             self._write_all()  # without what a stopped run left half written
         (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
-    def has(self, scene: str, backend: str) -> bool:
+    def has(self, scene: str, backend: str, dataset: str = "") -> bool:
         """Whether the scene was scored with the backend, or failed for good."""
-        return any(item.scene == scene and item.backend == backend for item in self.scores)
+        return (dataset, scene, backend) in self._keys
 
     def add(self, score: SceneScore) -> None:
-        """Keep a score, on disk at once."""
-        self.scores.append(score)
+        """Keep a score, on disk at once; one that is there already stays as it is."""
+        if not self._keep(score):
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(score.to_dict()) + "\n")
+
+    def _keep(self, score: SceneScore) -> bool:
+        key = (score.dataset, score.scene, score.backend)
+        if key in self._keys:
+            return False
+        self._keys.add(key)
+        self.scores.append(score)
+        return True
 
     def _write_all(self) -> None:
         lines = [json.dumps(score.to_dict()) + "\n" for score in self.scores]

@@ -20,6 +20,7 @@ from focdepth_ros.evaluation.sparsification import (
 )
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.stack import FloatImage
+from focdepth_ros.visualization import depth_range
 
 _PICTURE_LIBRARIES = ("skimage",)
 
@@ -50,6 +51,10 @@ class SceneScore:
     warnings : tuple of str
     error : str
         Why there are no figures, if so.
+    dataset : str
+        What the results call the dataset of the scene; empty if there is none.
+    depth_range : tuple of float
+        Nearest and farthest true depth that have colours of their own in the pictures, metres.
     """
 
     scene: str
@@ -64,6 +69,8 @@ class SceneScore:
     aligned: bool = False
     warnings: tuple[str, ...] = ()
     error: str = ""
+    dataset: str = ""
+    depth_range: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values; NaN as None, which JSON has."""
@@ -88,6 +95,7 @@ class SceneScore:
             given["figures"] = {name: _or_nan(v) for name, v in given["figures"].items()}
             given["curve"] = tuple(_or_nan(value) for value in given["curve"])
             given["warnings"] = tuple(given["warnings"])
+            given["depth_range"] = tuple(given.get("depth_range", ()))
             for name in ("seconds", "finish_seconds"):
                 given[name] = _or_nan(given[name])
             return cls(**given)
@@ -208,6 +216,7 @@ def score_depth(
         width=width,
         aligned=not (estimate.metric and is_metric),
         warnings=estimate.warnings,
+        depth_range=depth_range(truth),
     )
 
 

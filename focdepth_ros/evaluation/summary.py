@@ -44,6 +44,41 @@ class BackendSummary:
     finish_seconds: float
 
 
+@dataclass(frozen=True)
+class Overview:
+    """Means of the backends, each over the scenes that every backend answered.
+
+    Parameters
+    ----------
+    over_scenes : list of BackendSummary
+        Every scene counts the same.
+    over_datasets : list of BackendSummary
+        Means of the means of the datasets (of times: of their medians): every dataset counts the
+        same, however many scenes it has.
+    by_dataset : dict of str to list of BackendSummary
+        Of each dataset alone, by what the results call it.
+    """
+
+    over_scenes: list[BackendSummary]
+    over_datasets: list[BackendSummary]
+    by_dataset: dict[str, list[BackendSummary]]
+
+
+def overview(scores: Iterable[SceneScore]) -> Overview:
+    """All means, of each dataset and over all of them; a dataset of no common scene has none."""
+    every = list(scores)
+    by_dataset: dict[str, list[SceneScore]] = {}
+    for score in every:
+        by_dataset.setdefault(score.dataset, []).append(score)
+    summaries = {label: summarise(rows) for label, rows in by_dataset.items()}
+    over_scenes = summarise(every)
+    over_datasets = [
+        _mean_of([s for rows in summaries.values() for s in rows if s.backend == item.backend])
+        for item in over_scenes
+    ]
+    return Overview(over_scenes, over_datasets, summaries)
+
+
 def summarise(scores: Iterable[SceneScore]) -> list[BackendSummary]:
     """One summary per backend, in the order in which they come.
 
@@ -55,8 +90,8 @@ def summarise(scores: Iterable[SceneScore]) -> list[BackendSummary]:
     return [_summary(name, rows, shared) for name, rows in by_backend.items()]
 
 
-def shared_scenes(scores: Iterable[SceneScore]) -> set[str]:
-    """Names of the scenes that all backends answered, of which the means are."""
+def shared_scenes(scores: Iterable[SceneScore]) -> set[tuple[str, str]]:
+    """Dataset and name of the scenes that all backends answered, of which the means are."""
     return _answered_by_all(_by_backend(scores))
 
 
@@ -67,13 +102,33 @@ def _by_backend(scores: Iterable[SceneScore]) -> dict[str, list[SceneScore]]:
     return found
 
 
-def _answered_by_all(by_backend: Mapping[str, Sequence[SceneScore]]) -> set[str]:
-    answered = [{s.scene for s in rows if not s.error} for rows in by_backend.values()]
+def _answered_by_all(by_backend: Mapping[str, Sequence[SceneScore]]) -> set[tuple[str, str]]:
+    answered = [{_key(s) for s in rows if not s.error} for rows in by_backend.values()]
     return set.intersection(*answered) if answered else set()
 
 
-def _summary(backend: str, rows: Sequence[SceneScore], shared: set[str]) -> BackendSummary:
-    kept = [score for score in rows if not score.error and score.scene in shared]
+def _key(score: SceneScore) -> tuple[str, str]:
+    return score.dataset, score.scene
+
+
+def _mean_of(summaries: Sequence[BackendSummary]) -> BackendSummary:
+    """Mean of the summaries of a backend on several datasets."""
+    known = [item for item in summaries if item.scenes]
+    return BackendSummary(
+        backend=summaries[0].backend,
+        scenes=sum(item.scenes for item in summaries),
+        failed=sum(item.failed for item in summaries),
+        figures={name: _mean([item.figures[name] for item in known]) for name in FIGURES},
+        curve=tuple(_mean(values) for values in zip(*(s.curve for s in known), strict=True)),
+        seconds=_mean([item.seconds for item in known]),
+        finish_seconds=_mean([item.finish_seconds for item in known]),
+    )
+
+
+def _summary(
+    backend: str, rows: Sequence[SceneScore], shared: set[tuple[str, str]]
+) -> BackendSummary:
+    kept = [score for score in rows if not score.error and _key(score) in shared]
     return BackendSummary(
         backend=backend,
         scenes=len(kept),
@@ -86,20 +141,47 @@ def _summary(backend: str, rows: Sequence[SceneScore], shared: set[str]) -> Back
 
 
 def write_csv(path: Path, scores: Iterable[SceneScore]) -> None:
-    """A row per scene and backend."""
+    """A row per dataset, scene and backend."""
     plain = ("seconds", "finish_seconds", "slices", "height", "width", "error")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("scene", "backend", *FIGURES, *plain))
+        writer.writerow(("dataset", "scene", "backend", *FIGURES, *plain))
         for score in scores:
             figures = (score.figures.get(name, float("nan")) for name in FIGURES)
             values = (getattr(score, name) for name in plain)
-            writer.writerow((score.scene, score.backend, *figures, *values))
+            writer.writerow((score.dataset, score.scene, score.backend, *figures, *values))
 
 
-def write_json(path: Path, summaries: Iterable[BackendSummary], about: Mapping[str, Any]) -> None:
-    """What was evaluated, and the summaries; NaN as null."""
-    rows = [
+def write_json(
+    path: Path,
+    means: Overview,
+    about: Mapping[str, Any],
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write what was evaluated, and all means; NaN as null.
+
+    Parameters
+    ----------
+    path : Path
+    means : Overview
+    about : mapping of str to plain values
+    datasets : mapping of str to mapping
+        What is to be known of each dataset, by what the results call it.
+    """
+    content = {
+        **about,
+        "datasets": {
+            label: {**facts, "backends": _rows(means.by_dataset.get(label, []))}
+            for label, facts in datasets.items()
+        },
+        "backends": _rows(means.over_scenes),
+        "backends_over_datasets": _rows(means.over_datasets),
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _rows(summaries: Iterable[BackendSummary]) -> list[dict[str, Any]]:
+    return [
         {
             "backend": item.backend,
             "scenes": item.scenes,
@@ -111,8 +193,6 @@ def write_json(path: Path, summaries: Iterable[BackendSummary], about: Mapping[s
         }
         for item in summaries
     ]
-    text = json.dumps({**about, "backends": rows}, indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _mean(values: Sequence[float]) -> float:

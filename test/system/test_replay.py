@@ -21,7 +21,7 @@ from focdepth_ros.bags.sweeps import find_sweeps
 from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
 from focdepth_ros.datasets.bag_sweeps import LEFT_OUT
 from focdepth_ros.datasets.base import LabelledStack
-from focdepth_ros.evaluation.dataset_evaluation import scored_sample
+from focdepth_ros.evaluation.scene_scoring import scored_sample
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation import RenderOptions, SimulatedCamera, render_random_sweep
 from focdepth_ros.stack import FocalStack, Slice

@@ -6,32 +6,45 @@ import dataclasses
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from deadly_dataset import DeadlyChoice
 
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.base import LabelledStack
+from focdepth_ros.datasets.stack_folders import StackFolders
 from focdepth_ros.errors import BackendError, EvaluationError
-from focdepth_ros.evaluation.dataset_evaluation import evaluate_dataset, scored_sample
-from focdepth_ros.evaluation.job import EvaluationJob
+from focdepth_ros.evaluation.dataset_evaluation import evaluate_datasets
+from focdepth_ros.evaluation.job import DatasetChoice, EvaluationJob
 from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.evaluation.scene_scoring import SceneTask, scored_sample
 from focdepth_ros.evaluation.score_file import SCORES, ScoreFile
-from focdepth_ros.evaluation.scores import SceneScore, score_estimate
-from focdepth_ros.evaluation.summary import summarise
+from focdepth_ros.evaluation.scores import FIGURES, SceneScore, score_estimate
+from focdepth_ros.evaluation.summary import overview, summarise
+from focdepth_ros.evaluation.work_sharing import ProcessCrew, share_out
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
 from focdepth_ros.stack import FocalStack
 from focdepth_ros.stack_io import load_ground_truth, load_stack
 
 SCENES = ("a/far", "a/near", "b")
+LABEL = "stack_folders"
 
 
 def job(root: Path, **changes: object) -> EvaluationJob:
-    plain = EvaluationJob("stack_folders", str(root), None, {"argmax": {}}, align="none")
+    plain = EvaluationJob((DatasetChoice(LABEL, str(root)),), {"argmax": {}}, align="none")
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def evaluate(
+    job: EvaluationJob, scenes: Sequence[str], file: ScoreFile, **options: Any
+) -> list[SceneScore]:
+    return evaluate_datasets(job, {LABEL: scenes}, file, **options)
 
 
 def score_file(folder: Path, *, resume: bool = False, **settings: object) -> ScoreFile:
@@ -39,7 +52,7 @@ def score_file(folder: Path, *, resume: bool = False, **settings: object) -> Sco
 
 
 def test_scores_are_those_of_the_backend_itself(stack_folders: Path, tmp_path: Path) -> None:
-    scores = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path))
+    scores = evaluate(job(stack_folders), SCENES, score_file(tmp_path))
     assert [score.scene for score in scores] == list(SCENES)
     for score in scores:
         answer = create_backend("argmax").estimate(load_stack(stack_folders / score.scene))
@@ -60,7 +73,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(stack_folders: Path, tmp_path:
     root = Path(shutil.copytree(stack_folders, tmp_path / "stacks"))
     broken = next((root / "a/near").glob("*.png"))
     broken.write_bytes(b"no picture")
-    scores = evaluate_dataset(job(root), SCENES, score_file(tmp_path / "out"))
+    scores = evaluate(job(root), SCENES, score_file(tmp_path / "out"))
     errors = {score.scene: score.error for score in scores}
     assert broken.name in errors["a/near"]
     assert errors["a/far"] == errors["b"] == ""
@@ -76,21 +89,21 @@ def test_the_answer_of_another_backend_is_no_score(
 
     monkeypatch.setattr(GraphCutBackend, "start", fail)
     failing = job(stack_folders, backends={"graph_cut": {}, "argmax": {}})
-    scores = evaluate_dataset(failing, SCENES[:1], score_file(tmp_path), pictures=False)
+    scores = evaluate(failing, SCENES[:1], score_file(tmp_path), pictures=False)
     assert "'graph_cut' gave no answer, 'argmax' did" in scores[0].error
     assert "no more" in scores[0].error
     assert not scores[1].error
 
 
 def test_an_evaluation_goes_on_where_it_ended(stack_folders: Path, tmp_path: Path) -> None:
-    whole = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path), pictures=False)
+    whole = evaluate(job(stack_folders), SCENES, score_file(tmp_path), pictures=False)
     lines = (tmp_path / SCORES).read_text().splitlines(keepends=True)
     # As if it had been killed while it wrote the last one.
     (tmp_path / SCORES).write_text("".join(lines[:2]) + lines[2][:40])
     file = score_file(tmp_path, resume=True)
     assert [score.scene for score in file.scores] == ["a/far", "a/near"]
     steps: list[int] = []
-    again = evaluate_dataset(
+    again = evaluate(
         job(stack_folders), SCENES, file, pictures=False, advance=lambda: steps.append(1)
     )
     assert len(steps) == len(SCENES)
@@ -123,13 +136,63 @@ def test_scores_survive_being_written_down() -> None:
 
 
 def test_workers_give_the_same_scores(stack_folders: Path, tmp_path: Path) -> None:
-    alone = evaluate_dataset(job(stack_folders), SCENES, score_file(tmp_path / "1"), pictures=False)
-    shared = evaluate_dataset(
+    alone = evaluate(job(stack_folders), SCENES, score_file(tmp_path / "1"), pictures=False)
+    shared = evaluate(
         job(stack_folders), SCENES, score_file(tmp_path / "2"), pictures=False, workers=2
     )
     np.testing.assert_equal(
         [(s.scene, s.figures) for s in shared], [(s.scene, s.figures) for s in alone]
     )
+
+
+def test_the_scene_of_a_lost_worker_is_done_again(stack_folders: Path, tmp_path: Path) -> None:
+    fuse = tmp_path / "fuse"
+    fuse.touch()
+    deadly = DeadlyChoice(LABEL, str(stack_folders), deadly="a/near", fuse=str(fuse))
+    scores = evaluate(
+        job(stack_folders, datasets=(deadly,)), SCENES, score_file(tmp_path), workers=2
+    )
+    assert not fuse.exists()
+    assert [(s.scene, s.error) for s in scores] == [(scene, "") for scene in SCENES]
+    assert len((tmp_path / SCORES).read_text().splitlines()) == 3
+
+
+def test_a_scene_that_kills_its_workers_is_left_out(stack_folders: Path, tmp_path: Path) -> None:
+    deadly = DeadlyChoice(LABEL, str(stack_folders), deadly="a/near")
+    scores = evaluate(
+        job(stack_folders, datasets=(deadly,)), SCENES, score_file(tmp_path), workers=2
+    )
+    errors = {score.scene: score.error for score in scores}
+    assert "was lost, and once more when it worked on nothing else" in errors["a/near"]
+    assert errors["a/far"] == errors["b"] == ""
+
+
+def test_workers_that_are_all_lost_end_it(
+    stack_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("focdepth_ros.evaluation.work_sharing._MOST_LOSSES", 2)
+    deadly = DeadlyChoice(LABEL, str(stack_folders), deadly="all")
+    tasks = [SceneTask(LABEL, scene, ("argmax",)) for scene in SCENES]
+    with (
+        ProcessCrew(job(stack_folders, datasets=(deadly,)), 1) as crew,
+        pytest.raises(EvaluationError, match="2 times one after the other"),
+    ):
+        list(share_out(tasks, crew))
+
+
+def test_a_reader_that_stumbles_costs_one_scene(
+    stack_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = StackFolders._load
+
+    def stumble(self: StackFolders, scene: str) -> LabelledStack:
+        if scene == "b":
+            raise KeyError("depth")
+        return load(self, scene)
+
+    monkeypatch.setattr(StackFolders, "_load", stumble)
+    scores = evaluate(job(stack_folders), SCENES, score_file(tmp_path), pictures=False)
+    assert [score.error for score in scores] == ["", "", "KeyError: 'depth'"]
 
 
 def test_a_relative_truth_is_fitted(stack_folders: Path) -> None:
@@ -159,15 +222,12 @@ def test_without_a_truth_there_is_no_score(stack_folders: Path) -> None:
         )
 
 
-def test_means_are_of_the_scenes_that_all_answered() -> None:
-    def score(scene: str, backend: str, value: float) -> SceneScore:
-        figures = dict.fromkeys(
-            ("mae", "mse", "rmse", "rmse_log", "abs_rel", "sq_rel", "delta1", "delta2", "delta3"),
-            value,
-        )
-        figures.update(dict.fromkeys(("bumpiness", "coverage", "ause", "psnr", "ssim"), value))
-        return SceneScore(scene, backend, figures, (value, value), value, value, 3)
+def score(scene: str, backend: str, value: float, dataset: str = "") -> SceneScore:
+    figures = dict.fromkeys(FIGURES, value)
+    return SceneScore(scene, backend, figures, (value, value), value, value, 3, dataset=dataset)
 
+
+def test_means_are_of_the_scenes_that_all_answered() -> None:
     scores = [
         score("1", "x", 1.0),
         score("2", "x", 2.0),
@@ -192,7 +252,7 @@ def test_slices_go_in_the_order_of_exposure(stack_folders: Path) -> None:
             run.add = lambda item: (taken.append(item.stamp), add(item))[1]  # type: ignore[method-assign]
             return run
 
-    sample = job(stack_folders).open_dataset().load("b")
+    sample = job(stack_folders).open_dataset(LABEL).load("b")
     slices = [
         dataclasses.replace(item, stamp=100 - number)
         for number, item in enumerate(sample.stack.slices)
@@ -201,3 +261,27 @@ def test_slices_go_in_the_order_of_exposure(stack_folders: Path) -> None:
     pipeline = Recording(create_backend("argmax"), min_confidence=0.0)
     scored_sample(dataclasses.replace(sample, stack=stack), "argmax", pipeline)
     assert taken == [97, 98, 99, 100]
+
+
+def test_means_over_datasets_count_each_dataset_once() -> None:
+    scores = [
+        score("1", "x", 1.0, "large"),
+        score("2", "x", 2.0, "large"),
+        score("3", "x", 3.0, "large"),
+        score("1", "x", 10.0, "small"),
+        score("1", "x", 500.0, "half"),  # the other backend has no answer in it
+        score("1", "y", 3.0, "large"),
+        SceneScore("2", "y", error="no", dataset="large"),
+        score("3", "y", 5.0, "large"),
+        score("1", "y", 8.0, "small"),
+        SceneScore("1", "y", error="no", dataset="half"),
+    ]
+    means = overview(scores)
+    x, y = means.over_datasets
+    assert (x.figures["mae"], y.figures["mae"]) == ((2.0 + 10.0) / 2, (4.0 + 8.0) / 2)
+    assert (x.curve, x.seconds) == ((6.0, 6.0), 6.0)
+    assert (x.scenes, x.failed, y.scenes, y.failed) == (3, 0, 3, 2)
+    x, y = means.over_scenes
+    assert (x.figures["mae"], y.figures["mae"]) == ((1.0 + 3.0 + 10.0) / 3, (3.0 + 5.0 + 8.0) / 3)
+    assert [item.figures["mae"] for item in means.by_dataset["small"]] == [10.0, 8.0]
+    assert math.isnan(means.by_dataset["half"][0].figures["mae"])

@@ -152,4 +152,5 @@ def test_only_failures_are_a_report_too(tmp_path: Path) -> None:
     live = evaluation(tmp_path)
     live.leave_out("sweep_0001", "it was not answered")
     page = live.finish("title", {}).read_text(encoding="utf-8")
-    assert "sweep_0001, unknown: it was not answered" in page
+    assert "sweep_0001 · unknown" in page
+    assert "it was not answered" in page

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from focdepth_ros.cli import main
+from focdepth_ros.evaluation.report_tables import number
 from focdepth_ros.evaluation.scores import FIGURES
 
 pytest.importorskip("jinja2")
@@ -46,11 +47,16 @@ def test_a_report_opens_without_a_network(
     page = _Page(text)
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
     assert len(page.sources) == 3 * (2 + 2 * 2)  # scene and truth, depth and error by two
-    assert page.rows == 1 + 2 + 3 * (1 + 2)
+    # Head, scenes, measures without psnr and ssim, times; head and scenes.
+    assert page.rows == 1 + 1 + (len(FIGURES) - 2) + 2 + 1 + 3 * 2
     assert "http" not in text.replace("http-equiv", "")
     assert text.count("<polyline") == 2
     for scene in ("a/far", "a/near", "b"):
+        assert f">{scene}<" in text
         assert f">{scene} <" in text
+    for words in ("rmse <small>m</small>", "≥ 20 %", " m</span>"):
+        assert words in text
+    assert text.count("linear-gradient(90deg,#") == 3 * 2  # colour bars of depth and error
 
     with (tmp_path / "scenes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -78,6 +84,30 @@ def test_what_could_not_be_measured_is_told_and_fails(
     assert "b, argmax: its depth is not known" in error
     assert "its depth is not known" in (tmp_path / "out" / "report.html").read_text()
     assert not (tmp_path / "out" / "pictures").exists()
+
+
+def test_pictures_of_many_scenes_are_those_of_some(
+    stack_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("focdepth_ros.evaluation.report._MOST_PICTURED", 2)
+    assert evaluate(stack_folders, tmp_path, "-b", "argmax", "--align", "none") == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Pictures of 2 of 3 scenes, evenly spread" in text
+    assert len(_Page(text).sources) == 2 * (2 + 2)
+    assert len(list((tmp_path / "pictures").iterdir())) == 3
+
+
+def test_numbers_keep_the_digits_that_matter() -> None:
+    shown = [
+        (0.012345, "mae"),
+        (0.0000321, "mse"),
+        (12.345, "psnr"),
+        (1.5, "seconds"),
+        (0.0, "mae"),
+    ]
+    texts = [number(value, name) for value, name in shown]
+    assert texts == ["0.0123", "0.000032", "12.35", "1.500", "0.0000"]
+    assert number(float("nan"), "mae") == "–"
 
 
 @pytest.mark.parametrize(

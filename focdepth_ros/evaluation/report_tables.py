@@ -1,0 +1,175 @@
+"""Tables and curves of the report: which figures, in what units, how many digits, what is best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from focdepth_ros.evaluation.scores import SceneScore
+from focdepth_ros.evaluation.sparsification import KEPT_SHARES
+from focdepth_ros.evaluation.summary import BackendSummary, Overview
+
+# Of these figures the highest is the best, of all others the lowest.
+_HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "coverage", "psnr", "ssim"})
+_UNITS = {"mae": "m", "mse": "m²", "rmse": "m", "psnr": "dB"}
+_TIMES = {"seconds": "time per stack", "finish_seconds": "time after the last slice"}
+# Of every scene; the others are in the CSV file.
+_OF_SCENES = ("abs_rel", "rmse", "delta1", "coverage", "ause", "psnr")
+
+_COLOURS = ("#2f7fc1", "#d1495b", "#2a9d5c", "#9467c4", "#c77d0a", "#6b7a90")
+_WIDTH, _HEIGHT, _MARGIN = 520.0, 240.0, 46.0  # of the curves, px
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is shown, and whether it is the best of its kind."""
+
+    text: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: what it is of, and its cells."""
+
+    name: str
+    cells: list[Cell]
+    unit: str = ""
+    arrow: str = ""
+
+
+def measures_table(
+    summaries: Sequence[BackendSummary], shown: Sequence[str], *, with_counts: bool = True
+) -> list[Row]:
+    """A row per measure, a column per backend: it fits on a phone."""
+    rows = []
+    if with_counts:
+        rows.append(Row("scenes", [Cell(str(item.scenes)) for item in summaries]))
+        if any(item.failed for item in summaries):
+            rows.append(Row("failed", [Cell(str(item.failed)) for item in summaries]))
+    for name in (*shown, *_TIMES):
+        values = [_value(item, name) for item in summaries]
+        rows.append(Row(_label(name), _cells(name, values), _unit(name), _arrow(name)))
+    return rows
+
+
+def comparison(name: str, means: Overview) -> dict[str, Any]:
+    """One measure of all datasets: a row per dataset, a column per backend."""
+    groups = [
+        *means.by_dataset.items(),
+        ("mean over datasets", means.over_datasets),
+        ("mean over scenes", means.over_scenes),
+    ]
+    if name in _TIMES:  # medians, there is no mean over scenes
+        groups = [group for group in groups if group[0] != "mean over scenes"]
+    rows = [Row(label, _cells(name, [_value(s, name) for s in rows])) for label, rows in groups]
+    return {
+        "name": _label(name),
+        "unit": _unit(name),
+        "arrow": _arrow(name),
+        "rows": rows,
+        "last": len(means.by_dataset),
+    }
+
+
+def scene_table(shown: Sequence[str]) -> list[Row]:
+    """Heads of the columns of `scene_rows`."""
+    names = [name for name in _OF_SCENES if name in shown]
+    return [Row(_label(name), [], _unit(name)) for name in (*names, "seconds")]
+
+
+def scene_rows(group: Sequence[SceneScore], shown: Sequence[str]) -> list[Row]:
+    """A row per backend of the scores of a scene."""
+    names = [name for name in _OF_SCENES if name in shown]
+    columns = [_cells(name, [score.figures[name] for score in group]) for name in names]
+    columns.append(_cells("seconds", [score.seconds for score in group]))
+    return [Row(score.backend, [column[i] for column in columns]) for i, score in enumerate(group)]
+
+
+def curve_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """What the SVG of the sparsification curves needs; `curves` by backend."""
+    highest = max((v for curve in curves.values() for v in curve if not math.isnan(v)), default=0.0)
+    top = _round_up(highest) if highest > 0.0 else 1.0
+
+    def x(left_out: float) -> float:
+        return round(_MARGIN + left_out * (_WIDTH - 2.0 * _MARGIN), 1)
+
+    def y(value: float) -> float:
+        return round(_HEIGHT - _MARGIN - value / top * (_HEIGHT - 2.0 * _MARGIN), 1)
+
+    lines = []
+    for number, (name, curve) in enumerate(curves.items()):
+        points = [
+            f"{x(1.0 - share)},{y(value)}"
+            for share, value in zip(KEPT_SHARES, curve, strict=False)
+            if not math.isnan(value)
+        ]
+        colour = _COLOURS[number % len(_COLOURS)]
+        lines.append({"name": name, "points": " ".join(points), "colour": colour})
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "margin": _MARGIN,
+        "x_ticks": [(x(share), f"{100.0 * share:.0f} %") for share in _shares(4)],
+        "y_ticks": [(y(share * top), f"{share * top:.3g}") for share in _shares(4)],
+        "lines": lines,
+    }
+
+
+def distance(metres: float) -> str:
+    """A distance as it is shown."""
+    return f"{metres:.2f} m" if metres < 10.0 else f"{metres:.1f} m"
+
+
+def number(value: float, name: str = "") -> str:
+    """A number as it is shown: four decimals, and more only for what would be 0 then."""
+    if math.isnan(value):
+        return "–"
+    if name in _TIMES:
+        return f"{value:.3f}" if value < 10.0 else f"{value:.1f}"
+    if name in ("psnr", "bumpiness") or abs(value) >= 10.0:
+        return f"{value:.2f}"
+    if 0.0 < abs(value) < 1e-3:
+        return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
+    return f"{value:.4f}"
+
+
+def _cells(name: str, values: Sequence[float]) -> list[Cell]:
+    best = _best(name, values)
+    return [Cell(number(value, name), value == best) for value in values]
+
+
+def _best(name: str, values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    if len(set(known)) < 2:  # none is better than another
+        return math.nan
+    choose: Callable[[list[float]], float] = max if name in _HIGHER_IS_BETTER else min
+    return choose(known)
+
+
+def _value(summary: BackendSummary, name: str) -> float:
+    return float(getattr(summary, name)) if name in _TIMES else summary.figures[name]
+
+
+def _label(name: str) -> str:
+    return _TIMES.get(name, name)
+
+
+def _unit(name: str) -> str:
+    return "s" if name in _TIMES else _UNITS.get(name, "")
+
+
+def _arrow(name: str) -> str:
+    return "↑" if name in _HIGHER_IS_BETTER else "↓"
+
+
+def _shares(steps: int) -> list[float]:
+    return [step / steps for step in range(steps + 1)]
+
+
+def _round_up(value: float) -> float:
+    """The next number with one digit, so that ticks are round."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1.0, 2.0, 4.0, 6.0, 8.0, 10.0) if value <= step * power)
