@@ -8,8 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from focdepth_ros.evaluation.pictures import (
     BACKEND_PICTURES,
     ERROR_LIMIT,
@@ -64,6 +62,8 @@ def write_report(
     Path
         Of the page.
     """
+    from jinja2 import Environment, StrictUndefined
+
     means = overview(scores)
     shown = [name for name in FIGURES if any(_known(s.figures[name]) for s in means.over_scenes)]
     sections = [
