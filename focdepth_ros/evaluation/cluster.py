@@ -14,15 +14,15 @@ from concurrent.futures import CancelledError, Future
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-from distributed import Client, KilledWorker
-from distributed.comm import get_address_host
+from typing import TYPE_CHECKING, Any
 
 import focdepth_ros
 from focdepth_ros.errors import EvaluationError, FocdepthError
 from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.scene_scoring import SceneResult, SceneTask, score_in_worker
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 _CONNECT_S = 10.0
 _ANSWER_S = 8.0  # less than in which the client gives up
@@ -48,9 +48,10 @@ class ClusterCrew:
         data.
     """
 
-    losses: tuple[type[Exception], ...] = (KilledWorker,)
-
     def __init__(self, address: str, job: EvaluationJob, workers: int | None = None) -> None:
+        from distributed import KilledWorker
+
+        self.losses: tuple[type[Exception], ...] = (KilledWorker,)
         self.address = address
         self._job = job
         self._workers = workers
@@ -85,6 +86,8 @@ class ClusterCrew:
 
     def submit(self, task: SceneTask) -> Future[SceneResult]:
         """See `Crew`."""
+        from distributed.comm import get_address_host
+
         on_host: Counter[str] = Counter()
         for worker, threads in self._threads().items():
             on_host[get_address_host(worker)] += threads
@@ -157,6 +160,8 @@ class ClusterCrew:
 
 
 def _connected(address: str) -> Client:
+    from distributed import Client
+
     try:
         return Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
