@@ -64,8 +64,6 @@ def write_report(
     Path
         Of the page.
     """
-    from jinja2 import Environment, StrictUndefined
-
     means = overview(scores)
     shown = [name for name in FIGURES if any(_known(s.figures[name]) for s in means.over_scenes)]
     sections = [
