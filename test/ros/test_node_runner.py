@@ -11,13 +11,18 @@ from focdepth_ros.ros.node_runner import signals_deferred
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_the_block_is_done(number: signal.Signals) -> None:
-    before = signal.signal(number, signal.default_int_handler)
-    is_done = False
-    try:
-        with pytest.raises(KeyboardInterrupt), signals_deferred():
+    done = []
+
+    def work() -> None:
+        with signals_deferred():
             signal.raise_signal(number)
-            is_done = True
-        assert is_done
+            done.append("work")
+
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert done == ["work"]
         assert signal.getsignal(number) is signal.default_int_handler
     finally:
         signal.signal(number, before)
