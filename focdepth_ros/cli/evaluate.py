@@ -218,7 +218,8 @@ def _name_failures(
         where = f"{score.dataset}: {score.scene}" if several else score.scene
         typer.echo(f"  {where}, {score.backend}: {score.error}", err=True)
     if left_out:
-        typer.echo(f"{len(left_out)} datasets could not be read:", err=True)
+        count = len(left_out)
+        typer.echo(f"{count} dataset{'s' * (count > 1)} could not be read:", err=True)
     for label, why in left_out.items():
         typer.echo(f"  {label}: {why}", err=True)
     if failed or left_out:

@@ -128,7 +128,7 @@ def test_what_is_broken_is_named_and_the_rest_measured(
     assert evaluate(output, *datasets, "-b", "argmax") == 1
     err = capsys.readouterr().err
     assert "3 of 5 could not be measured:" in err
-    assert "1 datasets could not be read:" in err
+    assert "1 dataset could not be read:" in err
     page = (output / "report.html").read_text(encoding="utf-8")
     for words in (
         r"7scenes: frame-000025, argmax: .*\(18, 24\)",
