@@ -131,6 +131,7 @@ def run_evaluation(
         raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_datasets
     from focdepth_ros.evaluation.job import EvaluationJob
+    from focdepth_ros.evaluation.machine import describe_machine
     from focdepth_ros.evaluation.results import Evaluated, write_evaluation
     from focdepth_ros.evaluation.scene_choice import evenly_spread
     from focdepth_ros.evaluation.score_file import ScoreFile
@@ -170,8 +171,16 @@ def run_evaluation(
             address=address,
             advance=advance,
         )
+    here = describe_machine()
+    machine = f"{here['processor']}; GPU: {here['GPU']}"
     report = write_evaluation(
-        output, scores, evaluated, left_out, backends=job.backends, about=about
+        output,
+        scores,
+        evaluated,
+        left_out,
+        backends=job.backends,
+        about=about,
+        machine=machine if address is None else f"the workers of {address}",
     )
     for line in _table(overview(scores)):
         typer.echo(line)

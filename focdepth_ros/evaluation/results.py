@@ -59,6 +59,7 @@ def write_evaluation(
     *,
     backends: Mapping[str, Mapping[str, Any]],
     about: Mapping[str, Any],
+    machine: str,
 ) -> Path:
     """Write all of an evaluation on datasets.
 
@@ -74,6 +75,8 @@ def write_evaluation(
         Settings of each.
     about : mapping of str to plain values
         Further settings.
+    machine : str
+        What the times are of.
 
     Returns
     -------
@@ -86,9 +89,9 @@ def write_evaluation(
     return write_results(
         folder,
         f"{what}: depth against the truth",
-        {**about, "settings": dict(backends)},
+        {**about, "settings": dict(backends), "machine": machine},
         scores,
-        shown={"backends": ", ".join(backends), **about},
+        shown={"backends": ", ".join(backends), **about, "machine": machine},
         evaluated=evaluated,
         left_out=left_out,
     )
