@@ -25,7 +25,8 @@ def estimate(
         None,
         "--output",
         "-o",
-        help="Folder for the results. [default: STACK_DIR's name and _depth, in this folder]",
+        help="Folder for the results.",
+        show_default="STACK_DIR's name and _depth, in this folder",
     ),
     backend: str = typer.Option("auto", "--backend", "-b", help="See `focdepth backends`."),
     min_confidence: float = typer.Option(

@@ -26,7 +26,8 @@ _LEFT_OUT = 1
 WORKERS = typer.Option(
     None,
     min=1,
-    help="Processes that share the work. [default: 1; with --address one per thread there]",
+    help="Processes that share the work.",
+    show_default="1; with --address one per thread there",
 )
 ADDRESS = typer.Option(
     None,
@@ -47,10 +48,10 @@ def evaluate(
         ..., "--path", "-p", metavar="DIR", help="Where the dataset lies; may be repeated."
     ),
     split: Optional[str] = typer.Option(
-        None, help="Of a single dataset. [default: the first of the dataset]"
+        None, help="Of a single dataset.", show_default="the first of the dataset"
     ),
     backend: list[str] = typer.Option(
-        [], "--backend", "-b", help="May be repeated. [default: all that can be used here]"
+        [], "--backend", "-b", help="May be repeated.", show_default="all that can be used here"
     ),
     option: list[str] = typer.Option(
         [],
@@ -58,10 +59,10 @@ def evaluate(
         help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
     ),
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many scenes of each dataset, evenly spread. [default: all]"
+        None, min=1, help="So many scenes of each dataset, evenly spread.", show_default="all"
     ),
     output: Optional[Path] = typer.Option(
-        None, "--output", "-o", help="Folder of the results. [default: evaluation/DATASET]"
+        None, "--output", "-o", help="Folder of the results.", show_default="evaluation/DATASET"
     ),
     resume: bool = typer.Option(
         False, "--resume", help="Go on with what is in the folder of the results."
