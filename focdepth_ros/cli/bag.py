@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from focdepth_ros.cli.bag_options import takes_bag_settings
-from focdepth_ros.cli.evaluate import ADDRESS, WORKERS, run_evaluation
+from focdepth_ros.cli.evaluate import (
+    ADDRESS,
+    ALIGN,
+    BACKEND,
+    MIN_CONFIDENCE,
+    OPTION,
+    PICTURES,
+    RESUME,
+    WORKERS,
+    run_evaluation,
+)
 from focdepth_ros.cli.parameters import image_size
 from focdepth_ros.cli.progress import progress
 
@@ -203,29 +213,17 @@ def convert(
 def evaluate_bag(
     settings: BagSettings,
     path: Path = typer.Argument(..., metavar="BAG", help="A bag, or a folder of bags."),
-    backend: list[str] = typer.Option(
-        [],
-        "--backend",
-        "-b",
-        help="May be repeated.",
-        show_default="all that can be used here",
-    ),
-    option: list[str] = typer.Option(
-        [], metavar="BACKEND.KEY=VALUE", help="Setting of a backend; may be repeated."
-    ),
+    backend: list[str] = BACKEND,
+    option: list[str] = OPTION,
     output: Optional[Path] = typer.Option(
         None, "--output", "-o", help="Folder of the results.", show_default="evaluation/BAG"
     ),
-    resume: bool = typer.Option(
-        False, "--resume", help="Go on with what is in the folder of the results."
-    ),
+    resume: bool = RESUME,
     workers: Optional[int] = WORKERS,
     address: Optional[str] = ADDRESS,
-    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
-    min_confidence: float = typer.Option(
-        0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
-    ),
-    pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
+    align: str = ALIGN,
+    min_confidence: float = MIN_CONFIDENCE,
+    pictures: bool = PICTURES,
 ) -> None:
     """Measure backends on the sweeps of BAG whose depth was recorded with them.
 

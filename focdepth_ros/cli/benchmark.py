@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 import typer
 
+from focdepth_ros.cli.evaluate import BACKEND, OPTION
 from focdepth_ros.cli.parameters import backend_settings, image_size
 from focdepth_ros.cli.progress import progress
 
@@ -21,14 +22,8 @@ _SIMULATED_SLICES = 10
 
 
 def benchmark(
-    backend: list[str] = typer.Option(
-        [], "--backend", "-b", help="May be repeated; by default all that can be used here."
-    ),
-    option: list[str] = typer.Option(
-        [],
-        metavar="BACKEND.KEY=VALUE",
-        help="Setting of a backend, like focdepthformer.device=cuda; may be repeated.",
-    ),
+    backend: list[str] = BACKEND,
+    option: list[str] = OPTION,
     scenes: Optional[int] = typer.Option(
         None, min=1, help="So many stacks; by default 10 simulated ones, or all that are given."
     ),

@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = 1
 
+# Options of other commands that measure, too.
+BACKEND = typer.Option(
+    [], "--backend", "-b", help="May be repeated.", show_default="all that can be used here"
+)
+OPTION = typer.Option(
+    [],
+    metavar="BACKEND.KEY=VALUE",
+    help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
+)
+RESUME = typer.Option(False, "--resume", help="Go on with what is in the folder of the results.")
+ALIGN = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`.")
+MIN_CONFIDENCE = typer.Option(
+    0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
+)
+PICTURES = typer.Option(True, help="Pictures of depths and errors in the report.")
 WORKERS = typer.Option(
     None,
     min=1,
@@ -50,30 +65,20 @@ def evaluate(
     split: Optional[str] = typer.Option(
         None, help="Of a single dataset.", show_default="the first of the dataset"
     ),
-    backend: list[str] = typer.Option(
-        [], "--backend", "-b", help="May be repeated.", show_default="all that can be used here"
-    ),
-    option: list[str] = typer.Option(
-        [],
-        metavar="BACKEND.KEY=VALUE",
-        help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
-    ),
+    backend: list[str] = BACKEND,
+    option: list[str] = OPTION,
     scenes: Optional[int] = typer.Option(
         None, min=1, help="So many scenes of each dataset, evenly spread.", show_default="all"
     ),
     output: Optional[Path] = typer.Option(
         None, "--output", "-o", help="Folder of the results.", show_default="evaluation/DATASET"
     ),
-    resume: bool = typer.Option(
-        False, "--resume", help="Go on with what is in the folder of the results."
-    ),
+    resume: bool = RESUME,
     workers: Optional[int] = WORKERS,
     address: Optional[str] = ADDRESS,
-    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
-    min_confidence: float = typer.Option(
-        0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
-    ),
-    pictures: bool = typer.Option(True, help="Pictures of depths and errors in the report."),
+    align: str = ALIGN,
+    min_confidence: float = MIN_CONFIDENCE,
+    pictures: bool = PICTURES,
 ) -> None:
     """Measure backends on datasets whose depth is known.
 

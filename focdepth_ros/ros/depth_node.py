@@ -49,7 +49,7 @@ from focdepth_ros.ros.depth_outputs import DepthOutputs
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.depth_worker import DepthWorker
 from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import run_node
+from focdepth_ros.ros.node_runner import log_at, run_node
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
@@ -328,14 +328,7 @@ class DepthNode:
         self._diagnostics.publish(message)
 
     def _log(self, level: Level, text: str) -> None:
-        # Each severity needs a line of its own: rclpy ties it to the place of the call.
-        logger = self.node.get_logger()
-        if level == Level.ERROR:
-            logger.error(text)
-        elif level == Level.WARN:
-            logger.warning(text)
-        else:
-            logger.info(text)
+        log_at(level, self.node.get_logger(), text)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -34,7 +34,7 @@ from focdepth_ros.ros.answer_collector import (
 from focdepth_ros.ros.depth_node_watch import DepthNodeWatch
 from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import NodeFinished, run_node
+from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
 
 _TRUTH = "ground_truth/depth"
@@ -275,14 +275,7 @@ class EvaluatorNode:
         return "; ".join(f"{item.backend}: {_words(item.figures)}" for item in summaries)
 
     def _log(self, level: Level, text: str) -> None:
-        # Each severity needs a line of its own: rclpy ties it to the place of the call.
-        logger = self.node.get_logger()
-        if level == Level.ERROR:
-            logger.error(text)
-        elif level == Level.WARN:
-            logger.warning(text)
-        else:
-            logger.info(text)
+        log_at(level, self.node.get_logger(), text)
 
 
 def _words(figures: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from focdepth_ros.errors import FocdepthError
+from focdepth_ros.ros.health import Level
 
 _WAKE_PERIOD = 0.1  # seconds; signals do not wake the executor
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -104,6 +105,17 @@ def run_node(
         return exit_code or 0
     finally:
         rclpy.try_shutdown()
+
+
+def log_at(level: Level, logger: Any, text: str) -> None:
+    """Log a text at the severity of a level."""
+    # Each severity needs a line of its own: rclpy ties it to the place of the call.
+    if level == Level.ERROR:
+        logger.error(text)
+    elif level == Level.WARN:
+        logger.warning(text)
+    else:
+        logger.info(text)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def mixed(layer: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
         weight = layer.weight[:, begin:end].flatten(1).t().expand(batch, -1, -1)
         found = torch.baddbmm(found, part.flatten(2).transpose(1, 2), weight)
         begin = end
+    assert begin == layer.in_channels  # or weights would be left over
     return found.transpose(1, 2).unflatten(2, (height, width))
 
 
