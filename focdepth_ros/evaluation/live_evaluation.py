@@ -178,10 +178,8 @@ class LiveEvaluation:
     def _scored(self, answer: LiveAnswer, truth: _Truth | None) -> SceneScore:
         estimate = answer.estimate
         if answer.fallback_reason or estimate.backend != self._backend:
-            asked = self._backend or "the backend that was asked for"
-            raise EvaluationError(
-                f"'{asked}' gave no answer, '{estimate.backend}' did: {answer.fallback_reason}"
-            )
+            why = answer.fallback_reason or f"'{self._backend}' was asked for"
+            raise EvaluationError(f"this answer is that of '{estimate.backend}': {why}")
         if truth is None:
             raise EvaluationError(self._lack_of_truth(answer))
         depth = truth.decode()

@@ -188,7 +188,7 @@ def test_messages_of_no_use_are_named(domain: int, peer: Peer, tmp_path: Path) -
         "sweep_0002": "depth on depth/image is rgb8; it must be 32FC1",
         "sweep_0003": "confidence/image is of shape (48, 64) and depth/image of (24, 64)",
         "sweep_0004": "no confidence/image came of it",
-        "sweep_0005": "'argmax' gave no answer, 'graph_cut' did: backend 'argmax' failed: lost",
+        "sweep_0005": "this answer is that of 'graph_cut': backend 'argmax' failed: lost",
         "sweep_0006": "it was not answered by depth_node: sweep outrun (1)",
     }.items():
         assert words in errors.pop(scene)
