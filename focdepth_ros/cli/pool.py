@@ -19,13 +19,16 @@ class Scenes(str, Enum):
 
     ROOMS = "rooms"
     LAYERS = "layers"
+    RELIEFS = "reliefs"
 
 
 def pool(
     out: Path = typer.Argument(..., metavar="OUT", help="Folder to fill."),
     stacks: int = typer.Option(400, min=1, help="How many the folder is to hold in the end."),
     scenes: Scenes = typer.Option(
-        Scenes.LAYERS, help="Random shapes covered with textures, or ray-traced rooms."
+        Scenes.LAYERS,
+        help="Random shapes covered with textures, ray-traced rooms, or photographs that get a "
+        "made-up depth with its edges where theirs are.",
     ),
     textures: list[Path] = typer.Option(
         [],
@@ -37,6 +40,7 @@ def pool(
     least: int = typer.Option(6, min=2, help="Fewest slices of a stack."),
     most: int = typer.Option(20, min=2, help="Most slices of a stack."),
     seed: int = typer.Option(0, min=0, help="The same seed makes the same pool."),
+    device: str = typer.Option("cpu", help="Where to put out of focus: cpu or cuda."),
     processes: Optional[int] = typer.Option(
         None, min=1, help="How many render at a time; by default one per processor."
     ),
@@ -66,5 +70,7 @@ def pool(
         textures=tuple(map(str, textures)),
         seed=seed,
     )
-    rendered = render_pool(out, stacks, rendering, processes=processes, progress=progress)
+    rendered = render_pool(
+        out, stacks, rendering, processes=processes, device=device, progress=progress
+    )
     typer.echo(f"{rendered} of {stacks} stacks rendered to {out}, the others were there")

@@ -1,16 +1,19 @@
-"""Batches made ahead by threads, in an order that depends on nothing but numbers.
+"""Batches made ahead by threads or processes, in an order that depends on nothing but numbers.
 
-Batch i of process r is made with a generator seeded from (seed, r, i). So how many threads there
+Batch i of process r is made with a generator seeded from (seed, r, i). So how many workers there
 are and which of them is quicker changes nothing, and a run is resumed by knowing i.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 
+import cv2
 import numpy as np
 import torch
 from torch import Generator
@@ -31,16 +34,17 @@ class BatchStream:
     Parameters
     ----------
     source : TrainingSource
-        Asked by several threads at once.
+        Asked by several workers at once.
     slices : (int, int)
         Fewest and most slices of a stack.
     seed : tuple of int
     first : int
         Number of the first batch.
     workers : int
-        Threads.
     prefetch : int
         Batches that are made ahead.
+    processes : bool
+        Workers are processes, each with a copy of the source, in place of threads.
     """
 
     def __init__(
@@ -52,20 +56,33 @@ class BatchStream:
         first: int = 0,
         workers: int = 1,
         prefetch: int = 2,
+        processes: bool = False,
     ) -> None:
         self._source = source
         self._slices = slices
         self._seed = seed
         self._next = first
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+        self._pool: Executor
+        self._work: Callable[[int], TrainingBatch]
+        if processes:
+            # Started afresh: torch does not survive a fork with its threads.
+            self._pool = ProcessPoolExecutor(
+                workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_process,
+                initargs=(source, slices, seed),
+            )
+            self._work = _make_in_process
+        else:
+            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+            self._work = self.make
         self._waiting: deque[Future[TrainingBatch]] = deque()
         for _ in range(prefetch):
             self._request()
 
     def make(self, index: int) -> TrainingBatch:
         """Batch `index`, made here and now."""
-        generator = torch.Generator().manual_seed(derived_seed(*self._seed, index))
-        return self._source.batch(generator, integer(generator, *self._slices))
+        return _make(self._source, self._slices, self._seed, index)
 
     def __iter__(self) -> BatchStream:
         return self
@@ -87,8 +104,32 @@ class BatchStream:
         self._pool.shutdown(cancel_futures=True)
 
     def _request(self) -> None:
-        self._waiting.append(self._pool.submit(self.make, self._next))
+        self._waiting.append(self._pool.submit(self._work, self._next))
         self._next += 1
+
+
+def _make(
+    source: TrainingSource, slices: tuple[int, int], seed: tuple[int, ...], index: int
+) -> TrainingBatch:
+    generator = torch.Generator().manual_seed(derived_seed(*seed, index))
+    return source.batch(generator, integer(generator, *slices))
+
+
+_in_process: tuple[TrainingSource, tuple[int, int], tuple[int, ...]] | None = None
+
+
+def _begin_process(source: TrainingSource, slices: tuple[int, int], seed: tuple[int, ...]) -> None:
+    """What a worker that is a process does first."""
+    global _in_process
+    _in_process = (source, slices, seed)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the run, and these
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _make_in_process(index: int) -> TrainingBatch:
+    assert _in_process is not None
+    return _make(*_in_process, index)
 
 
 class NoiseSource(TrainingSource):

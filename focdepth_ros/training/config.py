@@ -55,7 +55,13 @@ class DataSettings:
     width: int = option(224, "Of the crops, in pixels.", minimum=32)
     min_slices: int = option(5, "Fewest slices of a stack.", minimum=1)
     max_slices: int = option(10, "Most slices of a stack.", minimum=1)
-    workers: int = option(1, "Threads that make batches ahead.", minimum=1, maximum=256)
+    workers: int = option(1, "How many make batches ahead.", minimum=1, maximum=256)
+    worker_kind: str = option(
+        "threads",
+        "What they are. Processes make batches on the CPU, and do not wait for one another in "
+        "Python: for a GPU that is fed from a pool.",
+        choices=("threads", "processes"),
+    )
     prefetch: int = option(2, "Batches that are ready ahead.", minimum=1, maximum=256)
 
 

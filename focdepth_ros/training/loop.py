@@ -75,7 +75,9 @@ def train(
     device = str(fabric.device)
     folder = Path(run.output)
     saved = open_run(folder, config, resume, say)
-    source, held_out = _training_source(config, device), _held_out_source(config, device)
+    in_processes = config.data.worker_kind == "processes"
+    source = _training_source(config, "cpu" if in_processes else device)
+    held_out = _held_out_source(config, device)
     trainee = Trainee(config, fabric, saved)
     progress = trainee.progress
     say(f"{config.model.preset}: {trainee.size} parameters, on {device}")
@@ -94,6 +96,7 @@ def train(
             first=progress.step * run.accumulate,
             workers=config.data.workers,
             prefetch=config.data.prefetch,
+            processes=in_processes,
         ) as batches,
         RunLog(config, folder, say, first_step=progress.step, writes=is_chief) as log,
         stop_signals() as stop,

@@ -8,25 +8,24 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 import torch
 import yaml
-from numpy.typing import NDArray
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.focus_sweeps import SweepConfig
 from focdepth_ros.training.photographs import Photographs, read_photographs
 from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.randomness import check_range, integer
 from focdepth_ros.training.ray_traced_source import RayTracedSource
+from focdepth_ros.training.relief_source import ReliefSource
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings, SimulatedSource
 from focdepth_ros.training.sensor import PERFECT_SENSOR
 
-PoolScenes = Literal["rooms", "layers"]
+PoolScenes = Literal["rooms", "layers", "reliefs"]
 
 _SETTINGS_NAME = "pool.yaml"
 
@@ -37,8 +36,8 @@ class PoolRendering:
 
     Parameters
     ----------
-    scenes : {"rooms", "layers"}
-        Those of `RayTracedSource` or of `SimulatedSource`.
+    scenes : {"rooms", "layers", "reliefs"}
+        Those of `RayTracedSource`, of `SimulatedSource` or of `ReliefSource`.
     size : (int, int)
         Height and width.
     slices : (int, int)
@@ -65,9 +64,8 @@ class PoolRendering:
 
     def __post_init__(self) -> None:
         if self.scenes not in get_args(PoolScenes):
-            raise OptionError(
-                f"scenes '{self.scenes}' are not known; use {' or '.join(get_args(PoolScenes))}"
-            )
+            known = ", ".join(get_args(PoolScenes))
+            raise OptionError(f"scenes '{self.scenes}' are not known; use one of {known}")
         if min(self.size) < 16:
             raise OptionError(f"pool images of {self.size} px; give at least 16 in each direction")
         check_range("pool option", "slices", self.slices, 2, 100)
@@ -79,6 +77,7 @@ def render_pool(
     rendering: PoolRendering | None = None,
     *,
     processes: int | None = None,
+    device: str = "cpu",
     progress: ProgressBar = no_bar,
 ) -> int:
     """Fill a folder with rendered stacks, see `pool_files`; those that are there are kept.
@@ -94,6 +93,8 @@ def render_pool(
     rendering : PoolRendering, optional
     processes : int, optional
         As many as there are processors by default; 1 renders in this one.
+    device : str
+        Where things are put out of focus; the same pool may differ by a code here and there.
     progress : ProgressBar
 
     Returns
@@ -112,7 +113,7 @@ def render_pool(
             f"a pool of {count} stacks rendered by {processes} processes; give numbers above 0"
         )
     rendering = rendering or PoolRendering()
-    _source(rendering)  # a missing folder is found before any process starts
+    _source(rendering, device)  # a missing folder is found before any process starts
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _settle(folder, rendering)
@@ -122,10 +123,10 @@ def render_pool(
     with progress("Rendering focal stacks", len(missing)) as step:
         if processes == 1:
             for number in missing:
-                render_one(folder, number, rendering)
+                render_one(folder, number, rendering, device)
                 step()
         else:
-            _render_in_processes(folder, missing, rendering, processes, step)
+            _render_in_processes(folder, missing, (rendering, device), processes, step)
     return len(missing)
 
 
@@ -162,14 +163,14 @@ def _settle(folder: Path, rendering: PoolRendering) -> None:
 def _render_in_processes(
     folder: Path,
     numbers: Sequence[int],
-    rendering: PoolRendering,
+    how: tuple[PoolRendering, str],
     processes: int | None,
     step: Callable[[], None],
 ) -> None:
     # Processes are started afresh: torch and OpenCV do not survive a fork with their threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as workers:
-        jobs = [workers.submit(render_one, folder, number, rendering) for number in numbers]
+        jobs = [workers.submit(render_one, folder, number, *how) for number in numbers]
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -184,7 +185,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def render_one(folder: Path, number: int, rendering: PoolRendering) -> Path:
+def render_one(folder: Path, number: int, rendering: PoolRendering, device: str = "cpu") -> Path:
     """Render and save one stack of a pool.
 
     Parameters
@@ -193,6 +194,7 @@ def render_one(folder: Path, number: int, rendering: PoolRendering) -> Path:
     number : int
         Of the stack; with the seed of the pool it settles everything.
     rendering : PoolRendering
+    device : str
 
     Returns
     -------
@@ -201,37 +203,37 @@ def render_one(folder: Path, number: int, rendering: PoolRendering) -> Path:
     """
     entropy = np.random.SeedSequence((rendering.seed, number)).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(entropy))
-    batch = _source(rendering).batch(generator, integer(generator, *rendering.slices))
+    slices = integer(generator, *rendering.slices)
+    batch = _source(rendering, device).batch(generator, slices).to("cpu")
     path = _path(folder, number)
     # Under its name it is complete, whenever the run is stopped.
     unfinished = path.with_suffix(".part")
+    parts: dict[str, Any] = {
+        "images": batch.images[0].permute(0, 2, 3, 1).contiguous().numpy(),
+        "dioptre": batch.inverse_depth[0].numpy(),
+        "focus": batch.dioptres[0].double().numpy(),
+    }
+    if batch.labels is not None:
+        parts["labels"] = batch.labels[0].numpy().astype(np.int8)
     with unfinished.open("wb") as file:
-        np.savez(
-            file,
-            images=batch.images[0].permute(0, 2, 3, 1).contiguous().numpy(),
-            dioptre=batch.inverse_depth[0].numpy(),
-            focus=batch.dioptres[0].double().numpy(),
-            labels=_labels(batch),
-        )
+        np.savez(file, **parts)
     unfinished.replace(path)
     return path
 
 
-def _labels(batch: TrainingBatch) -> NDArray[np.int8]:
-    assert batch.labels is not None  # both kinds of scenes have them
-    return np.asarray(batch.labels[0].numpy(), dtype=np.int8)
-
-
 @lru_cache(maxsize=1)
-def _source(rendering: PoolRendering) -> RenderedSource:
+def _source(rendering: PoolRendering, device: str) -> RenderedSource:
     """What renders a stack at a time, for a perfect sensor."""
     settings = RenderSettings(
-        sweep=replace(rendering.sweep, far_to_near=0.0), sensor=PERFECT_SENSOR
+        sweep=replace(rendering.sweep, far_to_near=0.0), sensor=PERFECT_SENSOR, device=device
     )
     photographs = read_photographs(rendering.textures)
     if rendering.scenes == "rooms":
         return RayTracedSource(rendering.size, 1, photographs, settings=settings)
-    return SimulatedSource(rendering.size, 1, Photographs(photographs), settings=settings)
+    if rendering.scenes == "reliefs":
+        return ReliefSource(rendering.size, 1, photographs, settings=settings)
+    covers = Photographs(photographs, device)
+    return SimulatedSource(rendering.size, 1, covers, settings=settings)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -5,10 +5,12 @@
 | pool | folders; variation: `PoolConfig`; sensor: `SensorConfig` |
 | layers | photographs: folders; layers: `LayerConfig`; sweep: `SweepConfig`; sensor |
 | rooms | photographs; sweep; sensor |
+| reliefs | photographs; relief: `ReliefConfig`; sweep; sensor |
 | rgbd | folders; maps: `RgbdConfig`; sweep; sensor |
-| monocular | shows: layers, rooms or rgbd; options: those of what it shows |
+| monocular | shows: layers, rooms, reliefs or rgbd; options: those of what it shows |
 
-Folders are relative to where the run is started. Without photographs surfaces have patterns.
+Folders are relative to where the run is started. Without photographs surfaces have patterns;
+reliefs need some.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from focdepth_ros.training.monocular_source import MonocularSource
 from focdepth_ros.training.photographs import Photographs, read_photographs
 from focdepth_ros.training.pool_source import PoolConfig, RenderedPoolSource
 from focdepth_ros.training.random_layers import LayerConfig
+from focdepth_ros.training.random_relief import ReliefConfig
 from focdepth_ros.training.ray_traced_source import RayTracedSource
+from focdepth_ros.training.relief_source import ReliefSource
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings, SimulatedSource
 from focdepth_ros.training.rgbd_source import RgbdConfig, RgbdSource
 from focdepth_ros.training.sensor import SensorConfig
@@ -116,6 +120,19 @@ def _rooms(options: Mapping[str, Any], shape: BatchShape) -> RayTracedSource:
     )
 
 
+def _reliefs(options: Mapping[str, Any], shape: BatchShape) -> ReliefSource:
+    """Photographs with a depth that is made up."""
+    label = "source 'reliefs'"
+    _check_keys(options, ("photographs", "relief", *_RENDERING), label)
+    return ReliefSource(
+        shape.size,
+        shape.stacks,
+        _photographs(options, label),
+        relief=_config(ReliefConfig, options, "relief", label),
+        settings=_rendering(options, shape, label),
+    )
+
+
 def _rgbd(options: Mapping[str, Any], shape: BatchShape) -> RgbdSource:
     """Photographs with depth maps."""
     label = "source 'rgbd'"
@@ -132,6 +149,7 @@ def _rgbd(options: Mapping[str, Any], shape: BatchShape) -> RgbdSource:
 _RENDERED: dict[str, Callable[[Mapping[str, Any], BatchShape], RenderedSource]] = {
     "layers": _layers,
     "rooms": _rooms,
+    "reliefs": _reliefs,
     "rgbd": _rgbd,
 }
 

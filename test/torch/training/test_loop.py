@@ -329,12 +329,15 @@ def test_weights_and_biases_gets_numbers_pictures_and_the_configuration(
     assert logged[-1] == {"finished": True}
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_batches_do_not_depend_on_threads(workers: int) -> None:
+@pytest.mark.parametrize(("workers", "processes"), [(1, False), (3, False), (2, True)])
+def test_batches_do_not_depend_on_workers(workers: int, processes: bool) -> None:
     def stream(**more: int) -> BatchStream:
         return BatchStream(NoiseSource((1, 2, 8, 8)), slices=(2, 2), seed=(5, 0), **more)
 
-    with stream() as one, stream(workers=workers, prefetch=4, first=3) as other:
+    with (
+        stream() as one,
+        stream(workers=workers, prefetch=4, first=3, processes=processes) as other,
+    ):
         expected = [next(one).images for _ in range(6)]
         found = [next(other).images for _ in range(3)]
     assert_identical(expected[3:], found)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -107,6 +108,32 @@ class TestSettingsOfAPool:
         (tmp_path / "pool.yaml").write_text("nothing")
         with pytest.raises(OptionError, match="does not tell"):
             render_pool(tmp_path, 1, rendering(), processes=1)
+
+
+def test_reliefs_have_no_labels(tmp_path: Path) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+    cv2.imwrite(str(photographs / "noise.png"), noise)
+    folder = tmp_path / "pool"
+    textured = replace(rendering("reliefs"), textures=(str(photographs),))
+    assert render_pool(folder, 1, textured, processes=1) == 1
+    (stack,) = find_pool(folder)
+    assert not stack.has_labels
+    with pytest.raises(OptionError, match="reliefs need photographs"):
+        render_pool(tmp_path / "none", 1, rendering("reliefs"), processes=1)
+
+
+@pytest.mark.parametrize("scenes", ["rooms", "layers"])
+def test_a_stack_rendered_elsewhere_is_the_same(
+    tmp_path: Path, scenes: PoolScenes, device: str
+) -> None:
+    here = np.load(render_one(tmp_path, 0, rendering(scenes)))
+    (tmp_path / "there").mkdir()
+    there = np.load(render_one(tmp_path / "there", 0, rendering(scenes), device))
+    # A pixel at an edge may fall to the other side.
+    assert np.mean(np.abs(here["dioptre"] - there["dioptre"]) > 1e-4) < 1e-2
+    assert np.mean(np.abs(here["images"].astype(int) - there["images"]) > 2) < 1e-2
 
 
 @pytest.mark.slow
