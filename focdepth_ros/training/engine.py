@@ -76,6 +76,8 @@ def create_fabric(settings: RunSettings) -> Fabric:
         )
     if accelerator == "cpu" and settings.precision == "fp16":
         raise TrainingConfigError("run.precision fp16 needs a CUDA device; use bf16 or fp32")
+    # Ten bits would do for the network, but not for the focus measure.
+    torch.backends.cudnn.allow_tf32 = False
     if settings.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
         # cuBLAS reads it when it is first used.
