@@ -299,9 +299,11 @@ def _printed(rng: np.random.Generator) -> FloatImage:
         else:
             letters = "".join(chr(c) for c in rng.integers(65, 91, size=6))
             size = float(rng.uniform(0.4, 2.0))
-            cv2.putText(
-                image, letters, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2, cv2.LINE_AA
-            )
+            # Text is drawn on 8-bit images only, from OpenCV 5 on.
+            inked = np.zeros((_SIDE, _SIDE), dtype=np.uint8)
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(inked, letters, (x, y), font, size, 255, 2, cv2.LINE_8)
+            image[inked > 0] = colour
     image *= (0.8 + 0.4 * fractal_noise(rng, _SIDE, roughness=0.9))[..., None]
     return image
 

@@ -228,6 +228,7 @@ def test_sweeps_without_anything_in_them(backend: Backend, level: int) -> None:
 def test_slices_of_overlapping_sweeps_are_looked_at_once(
     backend: Backend, create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    backend.start(SPEC)  # a GPU is warmed up by it
     seen = count_encodings(monkeypatch)
     slices = two_surfaces()
     for first in range(3):
@@ -248,6 +249,7 @@ def test_slices_are_let_go_after_the_sweep(backend: Backend) -> None:
 
 
 def test_large_slices_are_not_held_twice(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend.start(SPEC)
     slices = two_surfaces()
     runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
     features = runner.encode(slices[0], 1.0)
@@ -316,12 +318,15 @@ def test_the_sharpest_slices_are_found_only_where_they_are_used(
         asked.append(order)
         return sharpest(self, state, order)
 
+    by_sharpness, by_depth = create(), create(all_in_focus="depth")
+    for backend in (by_sharpness, by_depth):
+        backend.start(SPEC)
     monkeypatch.setattr(inference.SweepRunner, "_sharpest", counted)
     stack = FocalStack(two_surfaces())
-    create().estimate(stack, all_in_focus=False)
-    create(all_in_focus="depth").estimate(stack)
+    by_sharpness.estimate(stack, all_in_focus=False)
+    by_depth.estimate(stack)
     assert asked == []
-    create().estimate(stack)
+    by_sharpness.estimate(stack)
     assert len(asked) == 1
 
 
