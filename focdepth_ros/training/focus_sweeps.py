@@ -121,10 +121,15 @@ class FocusSweep:
 
 def random_sweep(generator: torch.Generator, config: SweepConfig, slices: int) -> FocusSweep:
     """A sweep through a range of depths at random; see `sweep_through`."""
+    return sweep_through(generator, config, random_range(generator, config), slices)
+
+
+def random_range(generator: torch.Generator, config: SweepConfig) -> Range:
+    """Inverse depths of a scene in 1/m, far and near, at random."""
     near = log_uniform(generator, config.near)
     far = near * log_uniform(generator, config.range_ratio)
     infinite = chance(generator, config.infinite)
-    return sweep_through(generator, config, (0.0 if infinite else 1.0 / far, 1.0 / near), slices)
+    return 0.0 if infinite else 1.0 / far, 1.0 / near
 
 
 def sweep_through(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from focdepth_ros.simulation.primitives import Cylinder, Primitive, Rectangle
 from focdepth_ros.simulation.random_scenes import random_scene
 from focdepth_ros.simulation.scenes import FIRST_VALIDATION_SEED, Scene
 from focdepth_ros.stack import CameraIntrinsics, ImageArray
-from focdepth_ros.training.focus_sweeps import FocusSweep, random_sweep
+from focdepth_ros.training.focus_sweeps import FocusSweep, random_range, sweep_through
 from focdepth_ros.training.layered_tensors import LayeredScene, layered_tensors
 from focdepth_ros.training.random_layers import SurfaceClass
-from focdepth_ros.training.randomness import choice, integer, log_uniform, uniform
+from focdepth_ros.training.randomness import Range, choice, integer, log_uniform, uniform
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings
 
 _FARTHEST = 30.0  # m; where a scene to infinity has its last wall
@@ -60,15 +61,25 @@ class RayTracedSource(RenderedSource):
         self._seeds = seeds
 
     def draw(self, generator: torch.Generator, slices: int) -> tuple[FocusSweep, LayeredScene]:
-        """A sweep and a room within its range."""
-        sweep = random_sweep(generator, self.settings.sweep, slices)
-        room = draw_room(generator, self.size, sweep, self._photographs, self._seeds)
+        """A room, and a sweep through its range."""
+        range_ = random_range(generator, self.settings.sweep)
+        room = draw_room(generator, self.size, range_, self._photographs, self._seeds)
         device = self.settings.device
         seen = room.view()
         with np.errstate(divide="ignore"):
             truth = (1.0 / seen.depth).astype(np.float32)
+        # A wide view shows the floor from nearer than the things on it begin.
+        low, high = float(truth.min()), float(truth.max())
+        sweep = sweep_through(generator, self.settings.sweep, (low, high), slices)
+        view = layered_tensors(room.layered_view(self.margin(sweep)), device)
+        # Beside the image there may be what is nearer still, and would blur farther than that.
+        view = replace(
+            view,
+            front_dioptre=view.front_dioptre.clamp(low, high),
+            back_dioptre=view.back_dioptre.clamp(low, high),
+        )
         return sweep, LayeredScene(
-            layered_tensors(room.layered_view(self.margin(sweep)), device),
+            view,
             torch.from_numpy(truth).to(device),
             torch.from_numpy(part_labels(room)[seen.part]).to(device),
         )
@@ -86,18 +97,19 @@ def check_training_seeds(seeds: range) -> None:
 def draw_room(
     generator: torch.Generator,
     size: tuple[int, int],
-    sweep: FocusSweep,
+    range_: Range,
     photographs: Sequence[ImageArray],
     seeds: range,
 ) -> Scene:
-    """A random room within the range of a sweep, seen with a random field of view.
+    """A random room with things in a range of depths, seen with a random field of view.
 
     Parameters
     ----------
     generator : torch.Generator
     size : (int, int)
         Height and width of the image.
-    sweep : FocusSweep
+    range_ : range
+        Inverse depths in 1/m, far and near.
     photographs : sequence of (H, W, 3) uint8
     seeds : range
     """
@@ -106,7 +118,7 @@ def draw_room(
     camera = CameraIntrinsics(
         width, height, focal_px, focal_px, (width - 1) / 2.0, (height - 1) / 2.0
     )
-    low, high = sweep.scene
+    low, high = range_
     far = min(1.0 / low if low > 0.0 else _FARTHEST, _FARTHEST)
     near = min(1.0 / high, far / _LEAST_RATIO)
     chosen = [choice(generator, photographs) for _ in range(_PHOTOGRAPHS if photographs else 0)]

@@ -35,6 +35,21 @@ def test_batches_are_the_same_for_the_same_generator() -> None:
     assert set(one.labels.unique().tolist()) <= known
 
 
+@pytest.mark.parametrize("seed", [2, 18, 42])  # floors seen from near
+def test_all_that_is_seen_is_within_the_range_of_the_sweep(seed: int) -> None:
+    made = source()
+    sweep, scene = made.draw(torch.Generator().manual_seed(seed), 4)
+    low, high = sweep.scene
+    # Too narrow a range is widened.
+    assert low <= float(scene.inverse_depth.min()) < float(scene.inverse_depth.max()) <= high
+    for dioptre in (scene.view.front_dioptre, scene.view.back_dioptre):
+        assert low <= float(dioptre.min())
+        assert float(dioptre.max()) <= high
+    focus = sweep.dioptres
+    beyond = made.settings.sweep.beyond[1] * (high - low)
+    assert float(focus.max()) > high - beyond - 1e-6
+
+
 def test_the_truth_is_that_of_the_view() -> None:
     _, scene = source().draw(torch.Generator().manual_seed(1), 4)
     close = (scene.inverse_depth - scene.view.inverse_depth()).abs() < 0.05
