@@ -55,10 +55,10 @@ class FocDepthFormerSettings:
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     compile: str = option(
-        "none",
+        "auto",
         "What makes it faster after a first sweep that takes longer: CUDA graphs, or torch's "
-        "compiler, which needs one for C++.",
-        choices=("none", "cuda_graphs", "torch_compile"),
+        "compiler, which needs one for C++; auto: on a GPU CUDA graphs.",
+        choices=("auto", "none", "cuda_graphs", "torch_compile"),
     )
     all_in_focus: str = option(
         "sharpness",

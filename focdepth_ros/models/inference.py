@@ -73,7 +73,8 @@ class SweepRunner:
         As torch calls it, such as ``cuda``.
     precision : {"auto", "fp32", "bf16", "fp16"}
         Of the matrix products and convolutions.
-    compilation : {"none", "cuda_graphs", "torch_compile"}
+    compilation : {"auto", "none", "cuda_graphs", "torch_compile"}
+        Auto: on a GPU CUDA graphs.
 
     Raises
     ------
@@ -89,6 +90,8 @@ class SweepRunner:
         self.device = torch.device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
+        if compilation == "auto":
+            compilation = "cuda_graphs" if self.device.type == "cuda" else "none"
         if compilation == "cuda_graphs" and self.device.type != "cuda":
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.seen = FeatureCache()
@@ -282,7 +285,7 @@ class SweepRunner:
 
 
 def load_runner(
-    file: WeightsFile, device: str, *, precision: str = "auto", compilation: str = "none"
+    file: WeightsFile, device: str, *, precision: str = "auto", compilation: str = "auto"
 ) -> SweepRunner:
     """The network of a file of weights, ready to run.
 

@@ -22,6 +22,7 @@ from focdepth_ros.errors import (
 )
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.models import inference
+from focdepth_ros.models.cuda_graphs import CapturedFunction
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 
@@ -350,6 +351,13 @@ def test_half_precision_is_close(create: Callable[..., Backend]) -> None:
 def test_options_of_no_use(weights: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         create_backend("focdepthformer", **{"weights": weights, "device": "cpu", **options})
+
+
+def test_a_gpu_is_given_recorded_work_unless_asked_otherwise(
+    create: Callable[..., Backend], device: str
+) -> None:
+    runner = create(compile="auto")._runner  # type: ignore[attr-defined]
+    assert isinstance(runner._decode, CapturedFunction) == (device == "cuda")
 
 
 @pytest.mark.parametrize("compilation", ["torch_compile", "cuda_graphs"])
