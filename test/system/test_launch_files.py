@@ -134,7 +134,9 @@ def test_cameras_by_namespace(peer: Peer, tmp_path: Path) -> None:
         f"camera_params_file:={small}",
         log=log,
     ):
-        peer.wait_for(lambda: all(depths.values()), "depth of both cameras")
+        # One after the other: four processes have to start, which takes a busy computer a while.
+        for name in names:
+            peer.wait_for(lambda name=name: depths[name], f"depth of {name}")
     for name in names:
         assert {depth.header.frame_id for depth in depths[name]} == {f"{name}_optical_frame"}
     assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 4
