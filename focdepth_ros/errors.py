@@ -75,6 +75,10 @@ class MessageError(FocdepthError, ValueError):
         self.reason = reason
 
 
+class CameraDeviceError(FocdepthError):
+    """A camera that is not there, not any more, or does not do what it is told."""
+
+
 class DatasetError(FocdepthError):
     """A dataset that is not there, or a file of it that holds something else."""
 

@@ -8,11 +8,13 @@ import sys
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from focdepth_ros.geometry import point_planes
+from focdepth_ros.ros.health import HealthReport
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray
 
 _NANOSECONDS = 10**9
@@ -41,6 +43,20 @@ def camera_info_message(intrinsics: CameraIntrinsics, header: Header) -> CameraI
     )
 
 
+def diagnostics_message(
+    report: HealthReport, *, name: str, hardware_id: str, stamp: Time
+) -> DiagnosticArray:
+    """What a node knows of its own state, for ``/diagnostics``."""
+    status = DiagnosticStatus(
+        level=bytes([report.level]),
+        name=name,
+        message=report.message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
+    )
+    return DiagnosticArray(header=Header(stamp=stamp), status=[status])
+
+
 def with_header(message: CameraInfo, header: Header) -> CameraInfo:
     """The same ``camera_info`` with another header."""
     renewed = copy.copy(message)
@@ -56,6 +72,11 @@ def float_image_message(image: FloatImage, header: Header) -> Image:
 def rgb_image_message(image: ImageArray, header: Header) -> Image:
     """(H, W, 3) uint8 as rgb8."""
     return _image_message(image, "rgb8", header)
+
+
+def bgr_image_message(image: ImageArray, header: Header) -> Image:
+    """(H, W, 3) uint8 in the order of OpenCV as bgr8."""
+    return _image_message(image, "bgr8", header)
 
 
 def mono_image_message(image: ImageArray, header: Header) -> Image:

@@ -110,7 +110,7 @@ class DepthOutputs:
         return _is_wanted(self._all_in_focus) or _is_wanted(self._points)
 
     def publish(self, result: SweepResult) -> None:
-        """Publish what somebody listens to, depth first; but for `publish_info`.
+        """Publish what somebody listens to, but for `publish_info`.
 
         Raises
         ------
@@ -118,10 +118,11 @@ class DepthOutputs:
             If the camera's distortion model is not known. All but the cloud is out then.
         """
         header, estimate, camera = result.header(), result.estimate, result.camera
-        if _is_wanted(self._depth):
-            self._depth.publish(float_image_message(estimate.depth, header))
+        # Before the depth: depthimage_to_laserscan lets go of a depth that it knows no camera of.
         if camera is not None and _is_wanted(self._camera_info):
             self._camera_info.publish(with_header(camera.info, header))
+        if _is_wanted(self._depth):
+            self._depth.publish(float_image_message(estimate.depth, header))
         if _is_wanted(self._confidence):
             self._confidence.publish(float_image_message(estimate.confidence, header))
         if estimate.all_in_focus is not None and _is_wanted(self._all_in_focus):

@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from focdepth_ros.errors import FocdepthError
 from focdepth_ros.ros.health import Level
+from focdepth_ros.ros.memory import keep_freed_memory
 
 _WAKE_PERIOD = 0.1  # seconds; signals do not wake the executor
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -77,6 +78,7 @@ def run_node(
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
 
+    keep_freed_memory()
     # rclpy's own handlers would take away the context from threads that still publish.
     for number in _SIGNALS:
         signal.signal(number, on_signal)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,75 @@ def test_depth_node_is_launched_alone(peer: Peer, tmp_path: Path) -> None:
             lambda: peer.node.count_subscribers("/lens/focus"), "the node to listen to /lens/focus"
         )
     assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 1
+
+
+def test_cameras_by_namespace(peer: Peer, tmp_path: Path) -> None:
+    small = tmp_path / "camera.yaml"
+    settings = {"width": 160, "height": 120, "slices": 5}
+    small.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}), encoding="utf-8")
+    names, log = ("front", "rear"), tmp_path / "launch.log"
+    depths = {name: peer.collect(Image, f"/{name}/depth/image") for name in names}
+    with launched(
+        "two_cameras.launch.py",
+        "cameras:=front,rear",
+        "simulate:=true",
+        "backend:=argmax",
+        f"camera_params_file:={small}",
+        log=log,
+    ):
+        # One after the other: four processes have to start, which takes a busy computer a while.
+        for name in names:
+            peer.wait_for(lambda name=name: depths[name], f"depth of {name}")
+    for name in names:
+        assert {depth.header.frame_id for depth in depths[name]} == {f"{name}_optical_frame"}
+    assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 4
+
+
+def test_usb_camera_is_launched_with_what_is_given(peer: Peer, tmp_path: Path) -> None:
+    log = tmp_path / "launch.log"
+    with launched(
+        "uvc_camera.launch.py",
+        "device:=/dev/video97",
+        "mode:=saw_tooth",
+        "namespace:=eye",
+        log=log,
+    ):
+        names = ("device", "mode", "slices")
+        values = parameters_of(peer, "/eye/uvc_camera_node", *names)
+        assert values == ["/dev/video97", "saw_tooth", 10]
+        peer.wait_for(
+            lambda: "'/dev/video97' does not exist" in log.read_text(encoding="utf-8"),
+            "the camera to be missed",
+        )
+    assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("sensor:=sonar", "sensor is 'sonar'; it must be one of points, scan"),
+        ("simulate:=maybe", "simulate is 'maybe'; it must be true or false"),
+    ],
+)
+def test_a_navigation_example_that_cannot_be(tmp_path: Path, argument: str, words: str) -> None:
+    pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    log = tmp_path / "launch.log"
+    with launched("navigation_example.launch.py", argument, log=log) as process:
+        assert process.wait(30.0) == 1
+    assert words in log.read_text(encoding="utf-8")
+
+
+def test_missing_packages_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    with suppress(PackageNotFoundError):
+        get_package_share_directory("depthimage_to_laserscan")
+        pytest.skip("depthimage_to_laserscan is installed")
+    log = tmp_path / "launch.log"
+    with launched("navigation_example.launch.py", "sensor:=scan", log=log) as process:
+        assert process.wait(30.0) == 1
+    assert "package 'depthimage_to_laserscan' is not installed; sudo apt install ros-" in (
+        log.read_text(encoding="utf-8")
+    )
 
 
 def recorded(folder: Path) -> Path:

@@ -1,0 +1,81 @@
+"""Start a USB camera or webcam whose focus sweeps, and the depth node on it.
+
+``ros2 launch focdepth_ros uvc_camera.launch.py device:=/dev/video0 lens_map:=my_lens.yaml``
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+SHARE = Path(get_package_share_directory("focdepth_ros"))
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            # All other arguments are those of depth.launch.py, which also sets the profile for
+            # large images and so comes first.
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(SHARE / "launch" / "depth.launch.py"))
+            ),
+            DeclareLaunchArgument(
+                "camera_params_file",
+                default_value=str(SHARE / "config" / "uvc_camera_node.yaml"),
+                description="Parameters of uvc_camera_node.",
+            ),
+            DeclareLaunchArgument(
+                "device",
+                default_value="",
+                description="Path or number of the camera; empty: the one in the file.",
+            ),
+            DeclareLaunchArgument(
+                "lens_map",
+                default_value="",
+                description="File of `focdepth calibrate lens`; empty: the one in the file.",
+            ),
+            DeclareLaunchArgument(
+                "camera_info_file",
+                default_value="",
+                description="Calibration of camera_calibration; empty: the one in the file.",
+            ),
+            DeclareLaunchArgument(
+                "mode",
+                default_value="",
+                description="ping_pong, saw_tooth or paused; empty: the one in the file.",
+            ),
+            OpaqueFunction(function=_uvc_camera_node),
+        ]
+    )
+
+
+def _uvc_camera_node(context: LaunchContext) -> list[Action]:
+    # Only values that were given may override the file, hence not a plain list of parameters.
+    texts = ("device", "lens_map", "camera_info_file", "mode")
+    kinds = {"use_sim_time": bool, **dict.fromkeys(texts, str)}
+    overrides = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+    return [
+        Node(
+            package="focdepth_ros",
+            executable="uvc_camera_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("camera_params_file"), overrides],
+            remappings=[
+                ("image_raw", LaunchConfiguration("image_topic")),
+                ("camera_info", LaunchConfiguration("camera_info_topic")),
+                ("focus_state", LaunchConfiguration("focus_topic")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]

@@ -1,0 +1,23 @@
+"""`uvc_camera_node` with a simulated camera; what becomes of its controls is in its last line."""
+
+from __future__ import annotations
+
+import sys
+
+from simulated_uvc_device import SimulatedUvcDevice
+
+from focdepth_ros.camera_device import DeviceSettings
+from focdepth_ros.ros.uvc_camera_node import main
+
+if __name__ == "__main__":
+    made: list[SimulatedUvcDevice] = []
+
+    def make_device(settings: DeviceSettings) -> SimulatedUvcDevice:
+        made.append(SimulatedUvcDevice(settings))
+        return made[-1]
+
+    exit_code = main(make_device=make_device)
+    for device in made:
+        controls = device.controls.items()
+        print("controls at the end:", {control.name: value for control, value in controls})
+    sys.exit(exit_code)
