@@ -178,3 +178,7 @@ def _interpolate(
     slack = _SLACK * (x[-1] - x[0])
     inside = (wanted >= x[0] - slack) & (wanted <= x[-1] + slack)
     return np.where(inside, np.interp(wanted, x, y), np.nan)
+
+
+#: Of drivers that tell dioptres, as libcamera's ``LensPosition``; config/lens/dioptres.yaml.
+DIOPTRES = LensMap((0.0, 100.0), (0.0, 100.0), "dioptre")
