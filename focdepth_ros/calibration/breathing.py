@@ -121,15 +121,15 @@ def with_magnification(lens_map: LensMap, breathing: Breathing) -> LensMap:
     gap = 0.25 * (high - low) / _KNOTS
     own = np.array(lens_map.positions)
     more = [x for x in inner if np.abs(own - x).min() > gap]
-    positions = np.sort(np.concatenate([own, more]))
+    positions = np.sort(np.concatenate([own, np.round(more, 4)]))
     if own[0] > own[-1]:
         positions = positions[::-1]
     sizes = breathing.at(positions)
     return replace(
         lens_map,
         positions=tuple(positions.tolist()),
-        dioptres=tuple(lens_map.to_dioptres(positions).tolist()),
-        magnification=tuple((sizes / sizes[0]).tolist()),
+        dioptres=tuple(np.round(lens_map.to_dioptres(positions), 7).tolist()),
+        magnification=tuple(np.round(sizes / sizes[0], 6).tolist()),
     )
 
 

@@ -45,7 +45,14 @@ class Series:
     line: bool = True
 
 
-def chart(title: str, x_label: str, y_label: str, series: Sequence[Series]) -> ImageArray:
+def chart(
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Sequence[Series],
+    *,
+    x_limits: tuple[float, float] | None = None,
+) -> ImageArray:
     """Draw series into one chart.
 
     Parameters
@@ -54,13 +61,15 @@ def chart(title: str, x_label: str, y_label: str, series: Sequence[Series]) -> I
         ASCII.
     series : sequence of Series
         Later ones are drawn over earlier ones.
+    x_limits : (float, float), optional
+        What the x axis covers, with a little room; all there is by default.
 
     Returns
     -------
     (340, 900, 3) uint8 RGB
     """
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
-    x_range = _range_of([one.x for one in series])
+    x_range = _range_of([one.x for one in series] if x_limits is None else [np.array(x_limits)])
     y_range = _range_of([one.y for one in series])
     for value in _ticks(*x_range):
         place = _place(value, x_range, (_LEFT, _WIDTH - _RIGHT))

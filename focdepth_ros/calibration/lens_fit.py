@@ -151,7 +151,7 @@ def fit_lens(
     if model == "auto":
         model = _best_model(kept_positions, kept_dioptres)
     x, y = _knots(model, kept_positions, kept_dioptres, sweep_range)
-    lens_map = LensMap(tuple(x.tolist()), tuple(y.tolist()), unit)
+    lens_map = LensMap(_rounded(x), _rounded(y), unit)
     errors = np.array(lens_map.to_dioptres(positions) - dioptres)
     errors[~outliers] = _errors_left_out(MODELS[model], kept_positions, kept_dioptres)
     return LensFit(lens_map, model, tuple(points), tuple(errors.tolist()), tuple(outliers.tolist()))
@@ -246,6 +246,11 @@ def _errors_left_out(fit: Model, positions: Values, dioptres: Values) -> Values:
         found = fit(positions[rest], dioptres[rest])(positions[i : i + 1])
         errors[i] = float(found[0]) - dioptres[i]
     return errors
+
+
+def _rounded(values: Values) -> tuple[float, ...]:
+    """To seven digits: files are read by people."""
+    return tuple(float(f"{value:.7g}") for value in values)
 
 
 def _knots(

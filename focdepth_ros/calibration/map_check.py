@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def check_on_stack(
         )
     edges = np.linspace(wanted[seen].max(), wanted[seen].min(), _BINS + 1)
     errors = []
-    for high, low in zip(edges[:-1], edges[1:], strict=True):
+    for high, low in pairwise(edges.tolist()):
         inside = seen & (wanted <= high) & (wanted >= low)
         if inside.sum() >= _LEAST_PIXELS:
             difference = float(np.median(found[inside] - wanted[inside]))

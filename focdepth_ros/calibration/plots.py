@@ -40,9 +40,17 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
             for which, colour in ((~out, BLUE), (out, RED))]  # fmt: skip
     positions = np.linspace(*fit.lens_map.range, _CURVE_POINTS)
     errors = np.array(fit.errors)
+    ends = np.concatenate([sweep.curve.positions for sweep in sweeps])
+    limits = float(ends.min()), float(ends.max())
     return np.vstack(
         [
-            chart("sharpness of each target; dots: peaks", label, "of its best", [*curves, *tops]),
+            chart(
+                "sharpness of each target; dots: peaks",
+                label,
+                "of its best",
+                [*curves, *tops],
+                x_limits=limits,
+            ),
             chart(
                 f"lens map ({fit.model}); red: left out",
                 label,
@@ -52,6 +60,7 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
                     Series(peaks[~out], dioptres[~out], BLUE, line=False),
                     Series(peaks[out], dioptres[out], RED, line=False),
                 ],
+                x_limits=limits,
             ),
             chart(
                 "error at each target of a map made without it",
@@ -62,6 +71,7 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
                     Series(peaks[~out], errors[~out], BLUE, line=False),
                     Series(peaks[out], errors[out], RED, line=False),
                 ],
+                x_limits=limits,
             ),
         ]
     )
