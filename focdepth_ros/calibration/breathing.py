@@ -23,7 +23,7 @@ from focdepth_ros.stack_io import StackFolder
 Progress = Callable[[], None]
 
 _HOPS = (1, 2, 4)  # images from one of a pair to the other; long ones keep errors from adding up
-_STIFFNESS = 0.5  # weight of the bend at a position against that of a pair
+_STIFFNESS = 0.05  # weight of the bend at a position against that of a pair
 _ROUNDS = 30
 _TUKEY = 4.685  # deviations at which a pair counts nothing
 _LEAST_DEVIATION = 1e-5  # of a scale: less is the precision of the registration
@@ -57,7 +57,7 @@ class Breathing:
     Parameters
     ----------
     positions : (N,) float64
-        Of the sweep, rising.
+        Of the images that match each other, rising.
     magnifications : (N,) float64
         Size of the image at each over that at the first.
     rms_error : float
@@ -104,13 +104,14 @@ def measure_breathing(folder: StackFolder, progress: Progress = lambda: None) ->
     if len(np.unique(positions)) < len(positions):
         raise CalibrationError(f"{folder.path}: two images have the same lens position; keep one")
     links, tried = _links([folder.images[i] for i in order], positions, progress)
-    reached = {link.second for link in links}
-    if len(reached) < len(positions) - 1:
+    connected = _largest_connected(positions, links)
+    if 2 * len(connected) < len(positions) or len(connected) < 3:
         raise CalibrationError(
-            f"{folder.path}: {len(positions) - 1 - len(reached)} of {len(positions)} images match "
-            "none of those before them; take a still scene with detail all over, in smaller steps, "
-            "or leave out what is far out of focus"
+            f"{folder.path}: only {len(connected)} of {len(positions)} images match each other; "
+            "take a still scene with detail all over, in smaller steps"
         )
+    links = [link for link in links if link.first in connected]
+    positions = np.array(sorted(connected))
     return _fit(positions, links, tried)
 
 
@@ -158,6 +159,16 @@ def _links(
         views = [*views, view][-max(_HOPS) :]
         progress()
     return links, tried
+
+
+def _largest_connected(positions: Values, links: Sequence[ScaleLink]) -> set[float]:
+    """The most positions that are joined by pairs."""
+    groups = {position: {position} for position in positions.tolist()}
+    for link in links:
+        joined = groups[link.first] | groups[link.second]
+        for position in joined:
+            groups[position] = joined
+    return max(groups.values(), key=len)
 
 
 def _link(first: float, second: float, matrix: Matrix, size: tuple[int, int]) -> ScaleLink:

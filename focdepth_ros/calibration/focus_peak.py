@@ -19,6 +19,7 @@ Region = tuple[int, int, int, int]
 
 _MIN_POSITIONS = 5
 _LEAST_CONTRAST = 1.3  # of the sharpest over the least sharp image
+_NO_FLANK = 0.95  # share of the height below which there is no descent to a side
 _TOP = 0.5  # share of the height above which samples are of the peak
 _RIVAL = 0.6  # of another peak, from which on it is told
 _VAGUE = 0.05  # of the range of positions: a peak that is less certain is none
@@ -26,7 +27,7 @@ _ADVICE = (
     "which comes of things at several distances in view, or of a lens that does not move in a part "
     "of the sweep; choose a region, or sweep only where it moves"
 )
-_SEARCH = 200  # steps in which the best middle is looked for, before it is refined
+_SEARCH, _ZOOMS = 81, 3  # places at which the best middle is looked for, each time closer
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,11 +149,13 @@ def find_peak(
             "it fills, and see that the focus moves"
         )
     top = int(values.argmax())
-    if top in (0, len(values) - 1):
-        raise CalibrationError(
-            f"the sharpest image is at the end of the sweep, position {positions[top]:g}; sweep "
-            "farther, or put the target where the lens can focus"
-        )
+    for end, flank in ((0, values[: top + 1]), (-1, values[top:])):
+        if flank.min() > _NO_FLANK * high:
+            raise CalibrationError(
+                f"the sharpest image is at the end of the sweep: towards position "
+                f"{positions[end]:g} none is less sharp; sweep farther, or put the target where "
+                "the lens can focus"
+            )
     first, last = _upper_part(values, low + _TOP * (high - low))
     u = positions if dioptre_like is None else dioptre_like(positions)
     middle, deviation = _best_middle(u[first : last + 1], values[first : last + 1])
@@ -189,47 +192,37 @@ def _upper_part(values: Values, level: float) -> tuple[int, int]:
 
 def _best_middle(u: Values, values: Values) -> tuple[float, float]:
     """About which point an even polynomial fits the logarithm best, and its standard deviation."""
-    count = len(u)
+    count, span = len(u), float(np.ptp(u))
     terms = 2 if count <= 4 else 3 if count <= 7 else 4
-    logs, weights = np.log(values), values / values.max()
-    span = float(np.ptp(u))
-
-    def fitted(middle: float) -> tuple[float, bool]:
-        """Cost of a middle, and whether the curve has a hill there."""
-        powers = (((u - middle) / span) ** 2)[:, np.newaxis] ** np.arange(terms)
-        fit, *_ = np.linalg.lstsq(powers * weights[:, np.newaxis], logs * weights, rcond=None)
-        rest = (powers @ fit - logs) * weights
-        return float(rest @ rest), bool(fit[1] < 0.0)
-
-    def cost(middle: float) -> float:
-        value, is_hill = fitted(middle)
-        return value if is_hill else math.inf
-
-    middles = np.linspace(u.min(), u.max(), _SEARCH + 1)
-    costs = np.array([cost(float(middle)) for middle in middles])
-    if not np.isfinite(costs).any():
-        raise CalibrationError("the focus curve has no peak: it is hollow at its highest place")
-    best = int(np.argmin(costs))
-    if best in (0, _SEARCH):
-        raise CalibrationError(
-            f"the focus curve has no clear peak: it is uneven about its highest place, {_ADVICE}"
-        )
-    middle = _minimum(
-        cost, float(middles[max(best - 1, 0)]), float(middles[min(best + 1, _SEARCH)])
-    )
+    middles = np.linspace(u.min(), u.max(), _SEARCH)
+    for zoom in range(_ZOOMS):
+        costs, are_hills = _even_fits(u, values, middles, terms)
+        best = int(np.argmin(np.where(are_hills, costs, np.inf)))
+        if zoom == 0 and (best in (0, _SEARCH - 1) or not are_hills[best]):
+            raise CalibrationError(
+                "the focus curve has no clear peak: it is uneven about its highest place, "
+                f"{_ADVICE}"
+            )
+        middle, step = float(middles[best]), float(middles[1] - middles[0])
+        middles = np.linspace(middle - step, middle + step, _SEARCH)
     freedom = count - terms - 1
     if freedom < 1:
         return middle, math.nan
     step = 0.02 * span
-    before, here, after = (fitted(middle + i * step)[0] for i in (-1, 0, 1))
+    around = np.array([middle - step, middle, middle + step])
+    (before, here, after), _ = _even_fits(u, values, around, terms)
     bend = (before - 2.0 * here + after) / step**2
     return middle, math.sqrt(2.0 * here / (freedom * bend)) if bend > 0.0 else span
 
 
-def _minimum(cost: Callable[[float], float], low: float, high: float) -> float:
-    """By golden section, to a ten-thousandth of the interval."""
-    share = (3.0 - math.sqrt(5.0)) / 2.0
-    for _ in range(20):
-        left, right = low + share * (high - low), high - share * (high - low)
-        low, high = (low, right) if cost(left) < cost(right) else (left, high)
-    return (low + high) / 2.0
+def _even_fits(
+    u: Values, values: Values, middles: Values, terms: int
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Squares left by even polynomials about middles (M,), and which of them are hills there."""
+    weights = values / values.max()
+    squares = ((u - middles[:, np.newaxis]) / np.ptp(u)) ** 2
+    powers = squares[..., np.newaxis] ** np.arange(terms) * weights[:, np.newaxis]
+    goal = np.log(values) * weights
+    fits = np.linalg.pinv(powers) @ goal
+    rest = np.einsum("mnt,mt->mn", powers, fits) - goal
+    return np.einsum("mn,mn->m", rest, rest), fits[:, 1] < 0.0

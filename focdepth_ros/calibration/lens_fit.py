@@ -23,7 +23,7 @@ _ROUNDS = 20  # of peaks and map, each by the other
 _CONVERGED = 1e-4  # of the range of positions
 _LEAST_OUTLIER = 0.02  # of the range of dioptres
 _OUTLIER_DEVIATIONS = 4.0
-_ENOUGH_FOR_OUTLIERS = 6
+_ENOUGH_FOR_OUTLIERS, _ENOUGH_FOR_CUBICS = 6, 8
 _ENOUGH_TO_CHOOSE = 5
 _SUBDIVISIONS = 6  # points of a smooth map per interval between targets
 
@@ -160,9 +160,9 @@ def fit_lens(
 def find_outliers(positions: Values, dioptres: Values) -> NDArray[np.bool_]:
     """Which points do not go with the others.
 
-    The parabola with the least median of deviations is looked for among all that go through
-    three of them; what is far off it is an outlier. With fewer than 6 points none is, since
-    there is no telling which.
+    Of all parabolas through three of them (of 8 or more points: cubics through four) that with
+    the least median of deviations is taken; what is far off it is an outlier. With fewer than 6
+    points none is, since there is no telling which.
 
     Parameters
     ----------
@@ -180,19 +180,20 @@ def find_outliers(positions: Values, dioptres: Values) -> NDArray[np.bool_]:
     if count < _ENOUGH_FOR_OUTLIERS or np.ptp(positions) == 0.0:
         return np.zeros(count, bool)
     x = (positions - positions.min()) / np.ptp(positions)
-    powers = x[:, np.newaxis] ** np.arange(3)
+    terms = 3 if count < _ENOUGH_FOR_CUBICS else 4
+    powers = x[:, np.newaxis] ** np.arange(terms)
     least, deviations = np.inf, np.zeros(count)
-    for chosen in map(list, combinations(range(count), 3)):
-        if len(np.unique(np.round(x[chosen], 6))) < 3:
+    for chosen in map(list, combinations(range(count), terms)):
+        if len(np.unique(np.round(x[chosen], 6))) < terms:
             continue
         off = np.abs(powers @ np.linalg.solve(powers[chosen], dioptres[chosen]) - dioptres)
-        # Three deviations are 0, so the median is taken of the others.
-        median = float(np.median(np.sort(off)[3:]))
+        # Those that it goes through are 0, so the median is that of the others.
+        median = float(np.sort(off)[terms + (count - terms - 1) // 2])
         if median < least:
             least, deviations = median, off
     limit = max(_OUTLIER_DEVIATIONS * 1.4826 * least, _LEAST_OUTLIER * float(np.ptp(dioptres)))
     outliers = deviations > limit
-    return outliers if outliers.sum() <= (count - 3) // 2 else np.zeros(count, bool)
+    return outliers if outliers.sum() <= (count - terms) // 2 else np.zeros(count, bool)
 
 
 def _peaks(
@@ -226,7 +227,7 @@ def _is_monotonic(values: Values) -> bool:
 def _best_model(positions: Values, dioptres: Values) -> FitModel:
     """That with the least errors at targets left out; the simpler one where it makes no odds."""
     if len(positions) < _ENOUGH_TO_CHOOSE:
-        return "piecewise"
+        return "smooth"
     costs: dict[FitModel, float] = {}
     for model in ("linear", "piecewise", "smooth"):
         # The outermost are predicted by the linear model only, so they do not count.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from focdepth_ros.calibration.target_folders import TargetSweep
 
 _LEFT_OUT = 1
+_AGREE = 0.6  # share of the pairs of images that should
 _MOVED = 0.01  # share of the width of the image, by which it should not
 
 calibrate = typer.Typer(add_completion=False, help="Lens maps: from lens positions to metres.")
@@ -158,6 +159,17 @@ def breathing(
         "% rms"
     )
     warnings = []
+    lost = len(folder.images) - len(found.positions)
+    if lost:
+        warnings.append(
+            f"{lost} of {len(folder.images)} images match none of the others and do not count; "
+            "they may be too far out of focus"
+        )
+    if found.used < _AGREE * found.tried:
+        warnings.append(
+            f"only {found.used} of {found.tried} pairs of images agree; take a still scene with "
+            "detail all over, in smaller steps, or sweep over what is less out of focus"
+        )
     if found.shift > _MOVED:
         warnings.append(
             f"the image moved by {100 * found.shift:.1f} % of its width; if it was the camera, "
