@@ -27,7 +27,7 @@ _STIFFNESS = 0.05  # weight of the bend at a position against that of a pair
 _ROUNDS = 30
 _TUKEY = 4.685  # deviations at which a pair counts nothing
 _LEAST_DEVIATION = 1e-5  # of a scale: less is the precision of the registration
-_KNOTS = 9  # of the magnification in a lens map, at least
+_KNOTS = 25  # of the magnification in a lens map, at least
 
 
 @dataclass(frozen=True)
