@@ -256,10 +256,16 @@ def _run_recorder(ros_arguments: Sequence[str], targets: Path, live: bool) -> No
     import subprocess
     import sys
 
+    from focdepth_ros.errors import OptionError
+    from focdepth_ros.libraries import missing_because
+
     if not live:
         if ros_arguments:
             raise typer.BadParameter(f"'{ros_arguments[0]}' is no option without --live")
         return
+    missing = missing_because(("rclpy", "sensor_msgs"), "ros")
+    if missing is not None:
+        raise OptionError(f"--live: {missing}, or source an installed ROS 2")
     module = "focdepth_ros.ros.target_recorder"
     parameters = ["--ros-args", "-p", f"output:={targets.absolute()}"]
     own = [argument for argument in ros_arguments if argument != "--ros-args"]

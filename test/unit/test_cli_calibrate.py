@@ -206,3 +206,12 @@ def test_breathing_goes_into_the_map(
     assert read_image(picture).shape == (340, 900, 3)
     assert run("calibrate", "breathing", tmp_path / "sweep") == 0
     assert "alignment.breathing_table: " in capsys.readouterr().out
+
+
+def test_live_without_ros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("focdepth_ros.libraries.find_spec", lambda name: None)
+    arguments = ("--live", "--output", tmp_path / "lens.yaml")
+    assert run("calibrate", "lens", tmp_path / "targets", *arguments) == 2
+    assert "--live: rclpy, sensor_msgs are not installed" in capsys.readouterr().err
