@@ -18,7 +18,7 @@ from focdepth_ros.stack import Lens, Slice
 LENS = Lens(focal_length=12e-3, f_number=1.4, pixel_pitch=20e-6)
 POSITIONS = np.arange(0.0, 256.0, 10.0)
 TARGETS = tuple(1.0 / d for d in np.linspace(0.5, 4.0, 8))
-#: Ten times as noisy as the default camera, with light that flickers.
+#: A tenth of the light of the default camera and more read noise; the light flickers.
 NOISY = RenderOptions(full_well=1000.0, read_noise=10.0, flicker=0.05)
 
 

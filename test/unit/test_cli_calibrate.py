@@ -69,7 +69,6 @@ def test_a_wrong_map_is_seen_found_and_put_right(
     ideal = abs_rel(scene, tmp_path / "true.yaml", tmp_path / "b")
     found = abs_rel(scene, lens_file, tmp_path / "c")
     assert worst_error(read_lens_map(lens_file)) < 0.01
-    print(wrong, ideal, found)
     assert wrong > 5.0 * ideal
     assert found < 1.1 * ideal + 0.002
 
