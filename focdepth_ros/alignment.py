@@ -31,7 +31,7 @@ from focdepth_ros.registration.motion import (
 )
 from focdepth_ros.registration.neighbours import Neighbours
 from focdepth_ros.registration.pictures import write_overlay
-from focdepth_ros.registration.scale import magnification, scaling
+from focdepth_ros.registration.scale import magnification, magnification_table, scaling
 from focdepth_ros.registration.view import MIN_SIDE, USUAL_PIXELS, View, check_exposed
 from focdepth_ros.registration.warp import warp_image
 from focdepth_ros.stack import CameraIntrinsics, Slice
@@ -85,6 +85,11 @@ class AlignmentConfig:
         "For scale, in place of breathing: lens positions and the magnification at each, as "
         "POSITION:MAGNIFICATION,...",
     )
+    lens_map: str = option(
+        "",
+        "For scale, in place of both: lens map with magnifications, as `focdepth calibrate "
+        "breathing` writes it.",
+    )
     flow_path: str = option(
         "",
         "For external: folder with one flow field (.npy or .flo) for each slice but the first, in "
@@ -96,10 +101,11 @@ class AlignmentConfig:
 
     def __post_init__(self) -> None:
         check_options(self, "alignment")
-        is_calibrated = bool(self.magnifications) or self.breathing != 0.0
+        is_calibrated = bool(self.magnifications or self.lens_map) or self.breathing != 0.0
         if self.method == "scale" and not is_calibrated:
             raise OptionError(
-                "alignment by scale needs a calibration; give breathing or breathing_table"
+                "alignment by scale needs a calibration; give breathing, breathing_table or "
+                "lens_map"
             )
         if self.method == "external" and not self.flow_path:
             raise OptionError("external alignment needs flow_path, the folder of the flow fields")
@@ -139,11 +145,16 @@ class Aligner:
     Raises
     ------
     OptionError
-        If the flow fields that are asked for do not exist.
+        If the flow fields that are asked for do not exist, or the lens map has no magnifications.
+    CalibrationError
+        If the lens map is none.
     """
 
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         self.config = config or AlignmentConfig()
+        self._magnifications = self.config.magnifications
+        if self.config.method == "scale" and self.config.lens_map:
+            self._magnifications = magnification_table(self.config.lens_map)
         self._neighbours = Neighbours()
         self._flow_files: tuple[Path, ...] = ()
         if self.config.method == "external":
@@ -151,7 +162,9 @@ class Aligner:
 
     def start(self, intrinsics: CameraIntrinsics | None = None) -> AlignmentRun:
         """Begin a sweep; `intrinsics` tell about which point the image scales."""
-        return AlignmentRun(self.config, self._neighbours, self._flow_files, intrinsics)
+        return AlignmentRun(
+            self.config, self._neighbours, self._flow_files, self._magnifications, intrinsics
+        )
 
 
 class AlignmentRun:
@@ -162,11 +175,13 @@ class AlignmentRun:
         config: AlignmentConfig,
         neighbours: Neighbours,
         files: tuple[Path, ...],
+        magnifications: tuple[tuple[float, float], ...],
         intrinsics: CameraIntrinsics | None,
     ) -> None:
         self._config = config
         self._neighbours = neighbours
         self._flow_files = files
+        self._magnifications = magnifications
         self._intrinsics = intrinsics
         #: The slice on whose pixel grid all others are brought. It can still change while no
         #: other has been: then the first slice was one that matched nothing.
@@ -375,9 +390,7 @@ class AlignmentRun:
     def _breathing_to(self, item: Slice) -> Matrix:
         assert self.anchor is not None
         before, now = (
-            magnification(
-                one, per_dioptre=self._config.breathing, table=self._config.magnifications
-            )
+            magnification(one, per_dioptre=self._config.breathing, table=self._magnifications)
             for one in (self.anchor, item)
         )
         camera, (height, width) = self._intrinsics, item.size

@@ -132,6 +132,16 @@ def write_lens_map(path: Path | str, lens_map: LensMap, *, comment: str = "") ->
     Path(path).write_text(text, encoding="utf-8")
 
 
+def comment_of(path: Path | str) -> str:
+    """The comment at the top of a lens map, as `write_lens_map` takes it."""
+    lines = []
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return "\n".join(lines)
+
+
 def _from_content(content: object) -> LensMap:
     if not isinstance(content, dict):
         raise CalibrationError(f"lens map is {type(content).__name__}; give keys {_KEYS}")
@@ -178,3 +188,7 @@ def _interpolate(
     slack = _SLACK * (x[-1] - x[0])
     inside = (wanted >= x[0] - slack) & (wanted <= x[-1] + slack)
     return np.where(inside, np.interp(wanted, x, y), np.nan)
+
+
+#: Of drivers that tell dioptres, as libcamera's ``LensPosition``; config/lens/dioptres.yaml.
+DIOPTRES = LensMap((0.0, 100.0), (0.0, 100.0), "dioptre")

@@ -5,6 +5,7 @@ They are those of rclpy or of rosbags: only their fields count, so that nothing 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 from focdepth_ros.errors import MessageError
@@ -12,6 +13,7 @@ from focdepth_ros.stack import CameraIntrinsics
 from focdepth_ros.sweep_types import FocusSample
 
 _NANOSECONDS = 10**9
+_STEP = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\[(\d{1,6})\])?")  # of the way to a field
 _STILL = 1e-9  # of the elements of an identity
 
 
@@ -128,3 +130,56 @@ def turns_when_rectified(message: CameraInfoMessage) -> bool:
     return any(values) and any(
         abs(value - one) > _STILL for value, one in zip(values, identity, strict=True)
     )
+
+
+def number_in(message: Any, path: str) -> float:
+    """A number in a message of any type; NaN stays NaN.
+
+    Parameters
+    ----------
+    message : message
+    path : str
+        Its place, like ``data``, ``point.x`` or ``position[0]``.
+
+    Raises
+    ------
+    MessageError
+        If there is no such place in this message, or no number.
+    """
+    value = message
+    for name, index in _steps(path):
+        if not hasattr(value, name):
+            raise MessageError(
+                f"{type(message).__name__} has no field '{path}'; give the place of the number",
+                reason="no such field",
+            )
+        value = getattr(value, name)
+        if index is not None:
+            try:
+                value = value[index]
+            except (IndexError, TypeError, KeyError) as error:
+                raise MessageError(
+                    f"{type(message).__name__} has nothing at '{path}': {error}",
+                    reason="no such field",
+                ) from error
+    # Of numbers in arrays NumPy has its own types.
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        raise MessageError(
+            f"'{path}' of {type(message).__name__} is {type(value).__name__}; give the place of a "
+            "number",
+            reason="no number",
+        )
+    return float(value)
+
+
+def _steps(path: str) -> list[tuple[str, int | None]]:
+    steps = []
+    for text in path.split("."):
+        found = _STEP.fullmatch(text)
+        if found is None:
+            raise MessageError(
+                f"'{path}' is no place in a message; write it like data, point.x or position[0]",
+                reason="no such field",
+            )
+        steps.append((found[1], None if found[2] is None else int(found[2])))
+    return steps

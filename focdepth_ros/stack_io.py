@@ -3,7 +3,9 @@
 All keys of ``stack.yaml`` are optional::
 
     focus_distances: [0.35, 0.5, 0.9, .inf]   # metres, one per image; without: a relative stack
+    lens_positions: [180, 120, 60, 0]         # in the unit of the camera's driver, one per image
     images: [a.png, b.png, c.png, d.png]      # without: the largest numbered series
+    target_distance: 0.5                      # metres to a flat target, for calibration
     reference: 0                              # index into the images as listed
     depth: depth.npy                          # ground truth: .npy in metres, or 16-bit .png in mm
     lens: {focal_length: 0.00681, f_number: 1.85, pixel_pitch: 2.4e-06}   # metres
@@ -63,10 +65,14 @@ class StackFolder:
         The slices, in the order of the description or else sorted by the numbers in their names.
     focus_distances : tuple of float or None
         Metres, one per image; None for a relative stack.
+    lens_positions : tuple of float or None
+        In the unit of the camera's driver, one per image.
     lens, intrinsics
         Of the camera, where known.
     depth : Path or None
         The ground truth.
+    target_distance : float or None
+        Metres to the flat target that the images show, for calibration.
     reference : int
         Index into `images` of the reference slice.
     left_out : tuple of str
@@ -76,9 +82,11 @@ class StackFolder:
     path: Path
     images: tuple[Path, ...]
     focus_distances: tuple[float, ...] | None = None
+    lens_positions: tuple[float, ...] | None = None
     lens: Lens | None = None
     intrinsics: CameraIntrinsics | None = None
     depth: Path | None = None
+    target_distance: float | None = None
     reference: int = 0
     left_out: tuple[str, ...] = ()
 
@@ -126,13 +134,21 @@ class StackFolder:
             distances, source = tuple(focus_distances), str(folder)
         if distances is not None:
             distances = check_focus_distances(distances, images, source)
+        lens_positions = description.lens_positions
+        if lens_positions is not None and len(lens_positions) != len(images):
+            raise StackFileError(
+                f"{description_path}: {len(lens_positions)} lens positions for {len(images)} "
+                f"images ({images[0].name} … {images[-1].name}); give one per image in that order"
+            )
         return cls(
             path=folder,
             images=images,
             focus_distances=distances,
+            lens_positions=lens_positions,
             lens=description.lens,
             intrinsics=description.intrinsics,
             depth=depth,
+            target_distance=description.target_distance,
             reference=description.reference,
             left_out=left_out,
         )
@@ -142,11 +158,12 @@ class StackFolder:
 
         The reference stays the same image, but for the default one, which is the first.
         """
-        distances = self.focus_distances
+        distances, positions = self.focus_distances, self.lens_positions
         return replace(
             self,
             images=self.images[::-1],
             focus_distances=None if distances is None else distances[::-1],
+            lens_positions=None if positions is None else positions[::-1],
             reference=len(self.images) - 1 - self.reference if self.reference else 0,
         )
 
@@ -172,6 +189,7 @@ class StackFolder:
             raise OptionError(f"max_size {max_size} px is not positive; give pixels")
         arrays, full_size = self._read_images(max_size, progress)
         distances: Sequence[float | None] = self.focus_distances or [None] * len(arrays)
+        positions: Sequence[float | None] = self.lens_positions or [None] * len(arrays)
         lens, intrinsics = self.lens, self.intrinsics
         if intrinsics is not None and (intrinsics.height, intrinsics.width) != full_size:
             raise StackFileError(
@@ -186,7 +204,10 @@ class StackFolder:
             if lens is not None:
                 lens = replace(lens, pixel_pitch=lens.pixel_pitch * full_size[1] / width)
         try:
-            slices = [Slice(a, d) for a, d in zip(arrays, distances, strict=True)]
+            slices = [
+                Slice(image, distance, lens_position=position)
+                for image, distance, position in zip(arrays, distances, positions, strict=True)
+            ]
             return FocalStack(slices, intrinsics, lens, self.reference)
         except StackError as error:
             raise StackFileError(f"{self.path}: {error}") from error
@@ -323,7 +344,7 @@ def save_stack(
 ) -> None:
     """Write a focal stack as a folder that `load_stack` reads back without loss.
 
-    Stamps and lens positions have no place in the format and are not kept.
+    Stamps have no place in the format and are not kept. Lens positions are where all are known.
 
     Parameters
     ----------
@@ -350,10 +371,12 @@ def save_stack(
     if depth is not None:
         np.save(path / "depth.npy", depth.astype(np.float32, copy=False), allow_pickle=False)
     distances = [item.focus_distance for item in stack.slices if item.focus_distance is not None]
+    positions = [item.lens_position for item in stack.slices if item.lens_position is not None]
     write_description(
         path / STACK_YAML,
         StackDescription(
             focus_distances=tuple(distances) if stack.is_metric else None,
+            lens_positions=tuple(positions) if len(positions) == len(stack) else None,
             images=names,
             lens=stack.lens,
             intrinsics=stack.intrinsics,

@@ -15,7 +15,16 @@ from focdepth_ros.stack import CameraIntrinsics, Lens
 
 STACK_YAML = "stack.yaml"
 
-_KEYS = ("focus_distances", "images", "lens", "intrinsics", "depth", "reference")
+_KEYS = (
+    "focus_distances",
+    "images",
+    "lens_positions",
+    "lens",
+    "intrinsics",
+    "depth",
+    "target_distance",
+    "reference",
+)
 _LENS_KEYS = ("focal_length", "f_number", "pixel_pitch")
 _INTRINSICS_KEYS = ("width", "height", "fx", "fy", "cx", "cy")
 _DISTORTION_KEYS = ("distortion_model", "distortion")
@@ -29,21 +38,27 @@ class StackDescription:
     ----------
     focus_distances : tuple of float, optional
         Metres, one per image, in the order of the images.
+    lens_positions : tuple of float, optional
+        In the unit of the camera's driver, one per image.
     images : tuple of str, optional
         File names relative to the folder.
     lens, intrinsics
         Of the camera.
     depth : str, optional
         File name of the ground truth, relative to the folder.
+    target_distance : float, optional
+        Metres from the lens to the flat target that the images show, for calibration; +inf allowed.
     reference : int
         Index of the reference slice in the order of the images.
     """
 
     focus_distances: tuple[float, ...] | None = None
+    lens_positions: tuple[float, ...] | None = None
     images: tuple[str, ...] | None = None
     lens: Lens | None = None
     intrinsics: CameraIntrinsics | None = None
     depth: str | None = None
+    target_distance: float | None = None
     reference: int = 0
 
 
@@ -85,11 +100,15 @@ def write_description(path: Path, description: StackDescription) -> None:
     content: dict[str, Any] = {}
     if description.focus_distances is not None:
         content["focus_distances"] = [float(value) for value in description.focus_distances]
+    if description.lens_positions is not None:
+        content["lens_positions"] = [float(value) for value in description.lens_positions]
     if description.images is not None:
         content["images"] = list(description.images)
     content["reference"] = int(description.reference)
     if description.depth is not None:
         content["depth"] = description.depth
+    if description.target_distance is not None:
+        content["target_distance"] = float(description.target_distance)
     if description.lens is not None:
         content["lens"] = {key: float(getattr(description.lens, key)) for key in _LENS_KEYS}
     intrinsics = description.intrinsics
@@ -156,10 +175,17 @@ class _Reader:
         found: dict[str, Any] = {}
         if values.get("focus_distances") is not None:
             found["focus_distances"] = self._numbers("focus_distances", values["focus_distances"])
+        if values.get("lens_positions") is not None:
+            found["lens_positions"] = self._finite("lens_positions", values["lens_positions"])
         if values.get("images") is not None:
             found["images"] = self._names(values["images"])
         if values.get("depth") is not None:
             found["depth"] = self._text("depth", values["depth"])
+        if values.get("target_distance") is not None:
+            distance = self._number("target_distance", values["target_distance"])
+            if not distance > 0.0:  # NaN fails this comparison too
+                raise self._problem(f"target_distance is {distance}", "write metres above 0")
+            found["target_distance"] = distance
         if values.get("reference") is not None:
             found["reference"] = self._integer("reference", values["reference"])
         try:
@@ -213,6 +239,12 @@ class _Reader:
         if not isinstance(value, list):
             raise self._problem(f"{key} is {value!r}", "write a list of numbers")
         return tuple(self._number(f"{key}[{i}]", item) for i, item in enumerate(value))
+
+    def _finite(self, key: str, value: Any) -> tuple[float, ...]:
+        numbers = self._numbers(key, value)
+        if not all(map(math.isfinite, numbers)):
+            raise self._problem(f"{key} is {value!r}", "write finite numbers")
+        return numbers
 
     def _number(self, key: str, value: Any) -> float:
         # YAML 1.1 takes 4e-3 and inf for text; what reads as a number is meant as one.

@@ -173,6 +173,8 @@ def _uselessness(focus: FocusSample) -> tuple[DropReason, str] | None:
     """Why no slice can have this focus state."""
     if not focus.settled:
         return DropReason.UNSETTLED, "the lens was still moving"
+    if focus.lack is not None:
+        return focus.lack
     distance = focus.focus_distance
     if not (distance > 0.0 and math.isfinite(1.0 / distance)):
         return (

@@ -40,6 +40,8 @@ class DropReason(str, Enum):
     STALE_FOCUS_STATE = "stale focus state"
     UNSETTLED = "unsettled"
     BAD_FOCUS_DISTANCE = "bad focus distance"
+    UNKNOWN_POSITION = "unknown lens position"
+    OUTSIDE_LENS_MAP = "outside lens map"
     BAD_IMAGE = "bad image"
     NO_SWEEP_ID = "no sweep id"
     SWEEP_OVER = "sweep already finished"
@@ -74,6 +76,8 @@ class FocusSample:
     sweep_step, sweep_size : int
         Position of the image in its sweep, from 0, and the number of positions, 0 where the
         driver does not say. Only with `sweep_id`.
+    lack : (DropReason, str), optional
+        Why the focus distance is not known, where more can be said than that.
     """
 
     stamp: int
@@ -83,6 +87,7 @@ class FocusSample:
     sweep_id: int = 0
     sweep_step: int = 0
     sweep_size: int = 0
+    lack: tuple[DropReason, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,18 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "focus_topic",
                 default_value="focus_state",
-                description="focdepth_ros/FocusState, stamped like the images.",
+                description="focdepth_ros/FocusState, stamped like the images; or the topic of "
+                "lens positions, by focus_source.",
+            ),
+            DeclareLaunchArgument(
+                "focus_source",
+                default_value="",
+                description="focus_state, diagnostics or lens_position; empty: as in params_file.",
+            ),
+            DeclareLaunchArgument(
+                "lens_map",
+                default_value="",
+                description="File that says what lens positions mean; empty: as in params_file.",
             ),
             DeclareLaunchArgument(
                 "use_sim_time", default_value="false", description="Take the time from /clock."
@@ -97,6 +108,10 @@ def _depth_node(context: LaunchContext) -> list[Action]:
     backend = LaunchConfiguration("backend").perform(context)
     if backend:
         overrides["backend"] = backend
+    for argument in ("focus_source", "lens_map"):
+        value = LaunchConfiguration(argument).perform(context)
+        if value:
+            overrides[f"focus.{argument.removeprefix('focus_')}"] = value
     image_topic = LaunchConfiguration("image_topic")
     return [
         Node(
@@ -108,9 +123,17 @@ def _depth_node(context: LaunchContext) -> list[Action]:
                 ("image_raw", image_topic),
                 ("image_raw/compressed", [image_topic, "/compressed"]),
                 ("camera_info", LaunchConfiguration("camera_info_topic")),
-                ("focus_state", LaunchConfiguration("focus_topic")),
+                *_focus_remapping(context),
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",
         )
     ]
+
+
+def _focus_remapping(context: LaunchContext) -> list[tuple[str, str]]:
+    topic = LaunchConfiguration("focus_topic").perform(context)
+    if topic == "focus_state":
+        return []
+    source = LaunchConfiguration("focus_source").perform(context)
+    return [("lens_position" if source == "lens_position" else "focus_state", topic)]

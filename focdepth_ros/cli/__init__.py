@@ -16,6 +16,7 @@ import focdepth_ros
 from focdepth_ros.cli.backends import backends
 from focdepth_ros.cli.bag import bag
 from focdepth_ros.cli.benchmark import benchmark
+from focdepth_ros.cli.calibrate import calibrate
 from focdepth_ros.cli.datasets import datasets
 from focdepth_ros.cli.estimate import estimate
 from focdepth_ros.cli.evaluate import evaluate
@@ -37,6 +38,7 @@ _app = typer.Typer(add_completion=False)
 for _command in (estimate, backends, datasets, simulate, evaluate, benchmark, pool, train, export):
     _app.command()(_command)
 _app.add_typer(bag, name="bag")
+_app.add_typer(calibrate, name="calibrate")
 _app.add_typer(weights, name="weights")
 
 

@@ -38,6 +38,11 @@ def estimate(
         metavar="METRES,...",
         help="One per image, for a folder without stack.yaml or instead of those in it.",
     ),
+    lens_map: Optional[Path] = typer.Option(
+        None,
+        metavar="FILE",
+        help="Lens map of `focdepth calibrate lens`, for images whose lens positions are known.",
+    ),
     fov: Optional[float] = typer.Option(
         None,
         metavar="DEGREES",
@@ -90,7 +95,9 @@ def estimate(
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
+    from focdepth_ros.lens_map import read_lens_map
     from focdepth_ros.pipeline import DepthPipeline
+    from focdepth_ros.position_folders import with_lens_map
     from focdepth_ros.results import write_results
     from focdepth_ros.stack_io import StackFolder
 
@@ -110,6 +117,10 @@ def estimate(
     )
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
+    if lens_map is not None:
+        if distances is not None:
+            raise OptionError("--lens-map and --focus-distances both tell distances; give one")
+        folder = with_lens_map(folder, read_lens_map(lens_map))
     if reverse:
         if folder.focus_distances is not None:
             raise OptionError(

@@ -117,3 +117,26 @@ def image_size(text: str, option: str) -> tuple[int, int]:
             param_hint=option,
         )
     return width, height
+
+
+def region_of(text: str, option: str) -> tuple[int, int, int, int] | None:
+    """A part of an image from text like ``100,80,320,240``; None where it is empty.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is something else; the message names the `option`.
+    """
+    if not text:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        x, y, width, height = -1, -1, 0, 0
+    if min(x, y) < 0 or min(width, height) < _MIN_SIDE:
+        raise typer.BadParameter(
+            f"'{text}' is no part of an image with sides of at least {_MIN_SIDE} pixels; write "
+            "left, top, width and height like 100,80,320,240",
+            param_hint=option,
+        )
+    return x, y, width, height

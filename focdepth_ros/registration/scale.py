@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.errors import AlignmentError
+from focdepth_ros.errors import AlignmentError, OptionError
+from focdepth_ros.lens_map import read_lens_map
 from focdepth_ros.registration.motion import Matrix
 from focdepth_ros.stack import Slice
 
@@ -51,6 +52,24 @@ def magnification(
             f"scale {scale:.3g}; it must be above 0"
         )
     return scale
+
+
+def magnification_table(path: str) -> tuple[tuple[float, float], ...]:
+    """Lens positions and the magnification at each, from a lens map.
+
+    Raises
+    ------
+    CalibrationError
+        If the file is no lens map.
+    OptionError
+        If it has no magnification.
+    """
+    lens_map = read_lens_map(path)
+    if lens_map.magnification is None:
+        raise OptionError(
+            f"lens map '{path}' has no magnification; run `focdepth calibrate breathing` first"
+        )
+    return tuple(zip(lens_map.positions, lens_map.magnification, strict=True))
 
 
 def scaling(factor: float, centre: tuple[float, float]) -> Matrix:

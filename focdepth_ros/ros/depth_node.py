@@ -42,12 +42,13 @@ from focdepth_ros.errors import (
     WeightsError,
 )
 from focdepth_ros.image_decoding import open_compressed_image, open_image
-from focdepth_ros.message_reading import focus_sample, stamp_of
-from focdepth_ros.msg import FocusState
+from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.depth_outputs import DepthOutputs
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.depth_worker import DepthWorker
+from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
+from focdepth_ros.ros.focus_sources import create_focus_source
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.node_runner import log_at, run_node
 from focdepth_ros.ros.params import (
@@ -58,6 +59,7 @@ from focdepth_ros.ros.params import (
 from focdepth_ros.ros.qos_events import subscription_events
 from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
+    FocusSample,
     FrameDropped,
     SliceAdded,
     SweepAssembler,
@@ -95,12 +97,14 @@ class DepthNode:
         self.node = node
         self._health = NodeHealth(self._log)
         self._parameters = parameters = declare_parameters(node, DepthNodeParameters)
+        focus = declare_parameters(node, FocusParameters, FOCUS_PREFIX)
         alignment = declare_parameters(node, AlignmentConfig, ALIGNMENT_PREFIX)
         options: dict[str, Any] = {
             name: declare_parameters(node, backend_config(name), f"{name}.")
             for name in backend_names()
         }
         warn_of_unknown_parameters(node)
+        lens_map = focus.read_lens_map()
         backend = choose_backend(parameters.backend)
         self._pipeline = DepthPipeline(
             self._backend(backend, asdict(options[backend])),
@@ -116,16 +120,23 @@ class DepthNode:
 
         self._frame_id = ""
         self._was_listening = False
-        self._listening_since = self._last_image = self._last_focus = time.monotonic()
+        self._listening_since = self._last_image = time.monotonic()
         self._last_sweep = self._listening_since
         self._image_topic = (
             self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
             if parameters.compressed
             else self._subscribe(Image, "image_raw", self._on_image)
         )
-        self._focus_topic = self._subscribe(FocusState, "focus_state", self._on_focus_state)
+        self._focus = create_focus_source(
+            node,
+            focus,
+            lens_map,
+            subscribe=self._subscribe,
+            take=self._take_focus,
+            health=self._health,
+        )
         info_topic = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
-        self._inputs = (self._image_topic, self._focus_topic, info_topic)
+        self._inputs = (self._image_topic, self._focus.topic, info_topic)
 
         # Stamps come from the messages; waiting is done in real time, whatever /clock says.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -145,7 +156,7 @@ class DepthNode:
         self._worker.start()
         node.get_logger().info(
             f"depth by backend '{self._pipeline.backend.name}' from {self._image_topic}, "
-            f"{self._focus_topic} and {info_topic}"
+            f"{self._focus.topic} and {info_topic}"
         )
 
     def close(self) -> None:
@@ -209,17 +220,17 @@ class DepthNode:
                 stamp, image.decode, size=image.size, encoding=image.encoding, now=now
             )
         )
+        self._focus.add_image(stamp)
 
-    def _on_focus_state(self, message: FocusState) -> None:
-        self._health.count("focus states received")
-        self._last_focus = now = time.monotonic()
+    def _take_focus(self, sample: FocusSample) -> None:
         if self._is_listening():
-            self._handle(self._assembler.add_focus(focus_sample(message), now=now))
+            self._handle(self._assembler.add_focus(sample, now=time.monotonic()))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._worker.camera_info = message
 
     def _poll(self) -> None:
+        self._focus.poll()
         if self._is_listening():
             self._handle(self._assembler.poll(now=time.monotonic()))
 
@@ -229,7 +240,7 @@ class DepthNode:
         if is_listening != self._was_listening:
             self._was_listening = is_listening
             now = time.monotonic()
-            self._listening_since = self._last_image = self._last_focus = self._last_sweep = now
+            self._listening_since = self._last_image = self._last_sweep = now
             self._assembler.flush()
             self._queue.abandon()
         return is_listening
@@ -286,26 +297,23 @@ class DepthNode:
         now = time.monotonic()
         silent_since = now - _SILENCE
         no_images = is_listening and self._last_image < silent_since
-        no_focus = is_listening and not no_images and self._last_focus < silent_since
+        is_waiting = self._listening_since >= silent_since
+        no_focus = None
+        if is_listening and not no_images and not is_waiting:
+            no_focus = self._focus.lack(silent_since=silent_since)
         self._health.condition(
             "images",
             f"no images on {self._image_topic}; start the camera driver, or remap image_raw"
             if no_images
             else None,
         )
-        self._health.condition(
-            "focus states",
-            f"images but no focus states on {self._focus_topic}; start a source of "
-            "focdepth_ros/FocusState, or remap focus_state"
-            if no_focus
-            else None,
-        )
+        self._health.condition("focus states", no_focus)
         for topic in self._inputs:
             publishers = str(self.node.count_publishers(topic))
             self._health.set_value(f"publishers of {topic}", publishers)
         self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
         self._health.set_value("sweeps under way", str(self._queue.under_way))
-        no_sweeps = not no_images and not no_focus and self._last_sweep < now - _ENDLESS
+        no_sweeps = not no_images and no_focus is None and self._last_sweep < now - _ENDLESS
         self._health.condition(
             "sweeps",
             f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "

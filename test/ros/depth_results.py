@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ros_harness import CameraDriver, Diagnostics, Peer
+from ros_harness import Diagnostics, Peer
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from focdepth_ros.msg import SweepInfo
@@ -36,7 +36,7 @@ class DepthResults:
             topic: peer.collect(KINDS[topic], topic) for topic in topics
         }
 
-    def wait_until_served(self, diagnostics: Diagnostics, driver: CameraDriver) -> None:
+    def wait_until_served(self, diagnostics: Diagnostics, driver: Any) -> None:
         """Until the node knows its subscribers and its camera."""
 
         driver.wait_until_heard(diagnostics)

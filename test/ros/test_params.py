@@ -20,6 +20,7 @@ from focdepth_ros.options import option
 from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
+from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
@@ -219,6 +220,7 @@ def flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 DEPTH_NODE_TABLES = {
     "": DepthNodeParameters,
+    FOCUS_PREFIX: FocusParameters,
     ALIGNMENT_PREFIX: AlignmentConfig,
     **{f"{name}.": backend_config(name) for name in backend_names()},
 }

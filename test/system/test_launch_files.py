@@ -17,8 +17,10 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from rcl_interfaces.srv import GetParameters
 from ros_harness import Peer
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float32
 
 from focdepth_ros.bags.writing import record_camera
+from focdepth_ros.lens_map import LensMap, write_lens_map
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.simulation import SimulatedCamera, render_random_sweep
 
@@ -187,6 +189,18 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     assert "package 'depthimage_to_laserscan' is not installed; sudo apt install ros-" in (
         log.read_text(encoding="utf-8")
     )
+
+
+def test_depth_node_is_launched_for_lens_positions(peer: Peer, tmp_path: Path) -> None:
+    log, lens_map = tmp_path / "launch.log", tmp_path / "lens.yaml"
+    write_lens_map(lens_map, LensMap((0.0, 255.0), (0.0, 5.0)))
+    arguments = ["focus_source:=lens_position", f"lens_map:={lens_map}", "focus_topic:=/lens/raw"]
+    positions = peer.node.create_publisher(Float32, "/lens/raw", 10)
+    with launched("depth.launch.py", *arguments, log=log):
+        values = parameters_of(peer, "/depth_node", "focus.source", "focus.lens_map")
+        assert values == ["lens_position", str(lens_map)]
+        peer.wait_for(positions.get_subscription_count, "the node to listen to /lens/raw")
+    assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 1
 
 
 def recorded(folder: Path) -> Path:

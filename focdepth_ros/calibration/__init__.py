@@ -1,0 +1,1 @@
+"""Calibration of a lens from its own focus sweeps: what positions mean, and how the image grows."""

@@ -1,0 +1,151 @@
+"""Charts of points and curves as pictures, drawn by OpenCV: no other library is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from focdepth_ros.stack import ImageArray
+
+Colour = tuple[int, int, int]
+
+BLUE: Colour = (31, 95, 180)
+RED: Colour = (200, 40, 40)
+GREY: Colour = (150, 150, 150)
+
+_INK: Colour = (30, 30, 30)
+_GRID: Colour = (228, 228, 228)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WIDTH, _HEIGHT = 900, 340
+_LEFT, _RIGHT, _TOP, _BOTTOM = 90, 24, 40, 56
+_FRACTION_BITS = 4  # of the coordinates that OpenCV draws at
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """What is drawn in one colour.
+
+    Parameters
+    ----------
+    x, y : (N,) float64
+        NaN breaks a line.
+    colour : Colour
+    line : bool
+        A line through the points, or else a dot for each.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    colour: Colour = BLUE
+    line: bool = True
+
+
+def chart(
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Sequence[Series],
+    *,
+    x_limits: tuple[float, float] | None = None,
+) -> ImageArray:
+    """Draw series into one chart.
+
+    Parameters
+    ----------
+    title, x_label, y_label : str
+        ASCII.
+    series : sequence of Series
+        Later ones are drawn over earlier ones.
+    x_limits : (float, float), optional
+        What the x axis covers, with a little room; all there is by default.
+
+    Returns
+    -------
+    (340, 900, 3) uint8 RGB
+    """
+    picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+    x_range = _range_of([one.x for one in series] if x_limits is None else [np.array(x_limits)])
+    y_range = _range_of([one.y for one in series])
+    for value in _ticks(*x_range):
+        place = _place(value, x_range, (_LEFT, _WIDTH - _RIGHT))
+        _line(picture, (place, _TOP), (place, _HEIGHT - _BOTTOM), _GRID)
+        _text(picture, f"{value:g}", (place, _HEIGHT - _BOTTOM + 18), centred=True)
+    for value in _ticks(*y_range):
+        place = _place(value, y_range, (_HEIGHT - _BOTTOM, _TOP))
+        _line(picture, (_LEFT, place), (_WIDTH - _RIGHT, place), _INK if value == 0 else _GRID)
+        _text(picture, f"{value:g}", (_LEFT - 62, place + 5))
+    for one in series:
+        _draw(picture, one, x_range, y_range)
+    cv2.rectangle(picture, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)
+    _text(picture, title, (_LEFT, 24), size=0.55)
+    _text(picture, x_label, ((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 14), centred=True)
+    _text(picture, y_label, (_WIDTH - _RIGHT - 8, 24), right=True)
+    return picture
+
+
+def _draw(
+    picture: ImageArray, one: Series, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> None:
+    x = _place(one.x, x_range, (_LEFT, _WIDTH - _RIGHT))
+    y = _place(one.y, y_range, (_HEIGHT - _BOTTOM, _TOP))
+    known = np.isfinite(x) & np.isfinite(y)
+    points = np.round(np.stack([x, y], axis=1)[known] * (1 << _FRACTION_BITS)).astype(np.int32)
+    if one.line:
+        runs = np.split(points, np.flatnonzero(np.diff(np.flatnonzero(known)) > 1) + 1)
+        lines = [run.reshape(-1, 1, 2) for run in runs if len(run) > 1]
+        cv2.polylines(picture, lines, False, one.colour, 2, cv2.LINE_AA, _FRACTION_BITS)
+        return
+    radius = 4 << _FRACTION_BITS
+    for px, py in points.tolist():
+        cv2.circle(picture, (px, py), radius, one.colour, -1, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _range_of(values: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Least and greatest finite value, with a little room."""
+    joined = np.concatenate([np.asarray(one, np.float64).ravel() for one in values])
+    finite = joined[np.isfinite(joined)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round values in a range, about six of them."""
+    rough = (high - low) / 6.0
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * decade for factor in (1.0, 2.0, 5.0, 10.0) if factor * decade >= rough)
+    first = math.ceil(low / step)
+    return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
+
+
+def _place(value: float | NDArray[np.float64], range_: tuple[float, float], ends: tuple[int, int]):  # type: ignore[no-untyped-def]
+    return ends[0] + (value - range_[0]) / (range_[1] - range_[0]) * (ends[1] - ends[0])
+
+
+def _line(
+    picture: ImageArray, start: tuple[float, float], end: tuple[float, float], colour: Colour
+) -> None:
+    whole = [(round(x), round(y)) for x, y in (start, end)]
+    cv2.line(picture, whole[0], whole[1], colour, 1)
+
+
+def _text(
+    picture: ImageArray,
+    text: str,
+    origin: tuple[float, float],
+    *,
+    centred: bool = False,
+    right: bool = False,
+    size: float = 0.45,
+) -> None:
+    (width, _), _ = cv2.getTextSize(text, _FONT, size, 1)
+    shift = width / 2 if centred else width if right else 0
+    place = (round(origin[0] - shift), round(origin[1]))
+    cv2.putText(picture, text, place, _FONT, size, _INK, 1, cv2.LINE_AA)
