@@ -75,6 +75,14 @@ class MessageError(FocdepthError, ValueError):
         self.reason = reason
 
 
+class DriverTableError(FocdepthError):
+    """A table of a camera driver's parameters that is not there, or says what cannot be."""
+
+
+class DriverError(FocdepthError):
+    """A camera driver that is not there, refuses, or does not do what it was told."""
+
+
 class DatasetError(FocdepthError):
     """A dataset that is not there, or a file of it that holds something else."""
 
