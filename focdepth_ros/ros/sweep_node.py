@@ -99,8 +99,7 @@ class SweepNode:
             health=self._health,
             on_frame=self._on_frame,
         )
-        target = str(node.resolve_service_name(parameters.driver_node or table.node))
-        self._driver_name = target
+        self._driver_name = target = _full_name(node, parameters.driver_node or table.node)
         self._driver = FocusDriver(
             table,
             ParameterClient(node, target, parameters.response_timeout, self._step),
@@ -254,6 +253,13 @@ class SweepNode:
 
     def _log(self, level: Level, text: str) -> None:
         log_at(level, self.node.get_logger(), text)
+
+
+def _full_name(node: Node, name: str) -> str:
+    try:
+        return str(node.resolve_service_name(name))
+    except RuntimeError as error:
+        raise OptionError(f"'{name}' cannot be a node, set driver_node: {error}") from error
 
 
 def _lens_map(parameters: SweepNodeParameters, table: DriverTable) -> LensMap | None:

@@ -144,6 +144,9 @@ class SimulatedDriver:
     def sent(self, header: Header) -> None:
         """A frame was published."""
 
+    def skipped(self) -> None:
+        """A frame was not published."""
+
     def before_frame(self, now: float) -> None:
         """A frame is about to be exposed."""
 
@@ -180,8 +183,12 @@ class SimulatedDriver:
         self._truth.publish(truth)
         bright = np.clip(image * gain, 0.0, 255.0).astype(np.uint8)
         self._waiting.append((header, bright))
-        if len(self._waiting) > self._latency and not self.fault("mute"):
-            self.publish(*self._waiting.popleft())
+        if len(self._waiting) > self._latency:
+            frame = self._waiting.popleft()
+            if self.fault("mute"):
+                self.skipped()
+            else:
+                self.publish(*frame)
 
     def publish(self, header: Header, image: np.ndarray) -> None:
         self._images.publish(rgb_image_message(image, header))
@@ -280,6 +287,9 @@ class CameraRos(SimulatedDriver):
         self._queue.append(self._pending)
         self._pending = {}
 
+    def skipped(self) -> None:
+        self._metadata.popleft()
+
     def _on_frame(self) -> None:
         super()._on_frame()
         while len(self._queue) < self._PIPELINE:  # as long as nothing is published
@@ -318,16 +328,14 @@ class V4l2Camera(SimulatedDriver):
                 if is_automatic:
                     return SetParametersResult(successful=False)
                 self.send_lens(dioptres_of_raw(change.value))
+                if self.fault("reverts"):
+                    change._value = 77
             elif change.name == "auto_exposure":
                 self._locked_gain = wandering(time.monotonic()) if change.value == 1 else None
         return SetParametersResult(successful=True)
 
     def gain(self, now: float) -> float:
         return wandering(now) if self._locked_gain is None else self._locked_gain
-
-    def before_frame(self, now: float) -> None:
-        if self.fault("reverts") and self.value("focus_absolute") != 77:
-            self.node._parameters["focus_absolute"] = Parameter("focus_absolute", value=77)
 
 
 class UsbCam(SimulatedDriver):

@@ -21,7 +21,7 @@ from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.node_process import NodeProcess
 
-NEAR, FAR, STEPS = 0.5, 3.0, 8
+NEAR, FAR, STEPS = 0.5, 3.0, 6
 #: Node of each driver, and where its images are.
 NODES = {"camera_ros": "camera", "v4l2_camera": "v4l2_camera", "usb_cam": "usb_cam"}
 IMAGES = {"camera_ros": "/camera/image_raw", "v4l2_camera": "/image_raw", "usb_cam": "/image_raw"}
@@ -129,8 +129,10 @@ def sweep_rig(
     peer: Peer,
     driver: str,
     folder: Path,
+    /,
     *,
     faults: dict[str, Any] | None = None,
+    remappings: dict[str, str] | None = None,
     **parameters: Any,
 ) -> Iterator[SweepRig]:
     """A driver and the node at work; both are ended afterwards."""
@@ -151,7 +153,8 @@ def sweep_rig(
         every["lens_map"] = str(folder / "lens.yaml")
     with ExitStack() as stack:
         process = driver_process(driver, folder, **(faults or {}))
-        node = NodeProcess("focdepth_ros.ros.sweep_node", every, folder / "sweep_node.log")
+        log = folder / f"sweep_node_{len(list(folder.iterdir()))}.log"
+        node = NodeProcess("focdepth_ros.ros.sweep_node", every, log, remappings=remappings)
         rig = SweepRig(peer, driver, folder, process, node)
         stack.callback(rig.stop)
         yield rig

@@ -63,7 +63,7 @@ def test_far_beyond_the_lens_map() -> None:
 
 
 def test_few_positions() -> None:
-    plan = plan_focus(RAW, 1.0, 1.1, 8)
+    plan = plan_focus(RAW, 1.0, 1.05, 8)
     assert 2 <= len(plan.positions) < 8
     assert len(set(plan.positions)) == len(plan.positions)
     assert "steps is 8, but the lens has only" in plan.remarks[0]
