@@ -1,6 +1,6 @@
 """Start camera_ros, sweep its focus, and make depth of it: cameras of the Raspberry Pi.
 
-``ros2 launch focdepth_ros camera_ros.launch.py near:=0.3 far:=4.0``; docs/sweep_node.md says more.
+``ros2 launch focdepth_ros camera_ros.launch.py near:=0.3 far:=4.0``; see docs/sweep_node.md.
 """
 
 from launch import LaunchDescription

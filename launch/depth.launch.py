@@ -46,6 +46,12 @@ def generate_launch_description() -> LaunchDescription:
                 description="focdepth_ros/FocusState, stamped like the images.",
             ),
             DeclareLaunchArgument(
+                "sweep_timeout",
+                default_value="",
+                description="Parameter sweep.timeout [s], for a lens that takes its time; "
+                "empty: the one in params_file.",
+            ),
+            DeclareLaunchArgument(
                 "use_sim_time", default_value="false", description="Take the time from /clock."
             ),
             DeclareLaunchArgument(
@@ -97,6 +103,9 @@ def _depth_node(context: LaunchContext) -> list[Action]:
     backend = LaunchConfiguration("backend").perform(context)
     if backend:
         overrides["backend"] = backend
+    if LaunchConfiguration("sweep_timeout").perform(context):
+        timeout = ParameterValue(LaunchConfiguration("sweep_timeout"), value_type=float)
+        overrides["sweep.timeout"] = timeout
     image_topic = LaunchConfiguration("image_topic")
     return [
         Node(

@@ -1,6 +1,6 @@
 """Start depthai-ros on an OAK camera, sweep its focus, and make depth of it.
 
-``ros2 launch focdepth_ros depthai.launch.py lens_map:=lens.yaml``; docs/sweep_node.md says more.
+``ros2 launch focdepth_ros depthai.launch.py lens_map:=lens.yaml``; see docs/sweep_node.md.
 """
 
 from launch import LaunchDescription

@@ -1,6 +1,6 @@
 """Start v4l2_camera, sweep its focus, and make depth of it: USB cameras.
 
-``ros2 launch focdepth_ros v4l2_camera.launch.py lens_map:=lens.yaml``; docs/sweep_node.md says more.
+``ros2 launch focdepth_ros v4l2_camera.launch.py lens_map:=lens.yaml``; see docs/sweep_node.md.
 """
 
 from launch import LaunchDescription

@@ -117,7 +117,7 @@ class DepthNode:
         self._frame_id = ""
         self._was_listening = False
         self._listening_since = self._last_image = self._last_focus = time.monotonic()
-        self._last_sweep = self._listening_since
+        self._last_sweep = self._last_settled = self._listening_since
         self._image_topic = (
             self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
             if parameters.compressed
@@ -213,6 +213,8 @@ class DepthNode:
     def _on_focus_state(self, message: FocusState) -> None:
         self._health.count("focus states received")
         self._last_focus = now = time.monotonic()
+        if message.settled:
+            self._last_settled = now
         if self._is_listening():
             self._handle(self._assembler.add_focus(focus_sample(message), now=now))
 
@@ -306,6 +308,8 @@ class DepthNode:
         self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
         self._health.set_value("sweeps under way", str(self._queue.under_way))
         no_sweeps = not no_images and not no_focus and self._last_sweep < now - _ENDLESS
+        # A camera that is swept on demand sends no settled frames in between.
+        no_sweeps = no_sweeps and self._last_settled > silent_since
         self._health.condition(
             "sweeps",
             f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "

@@ -17,6 +17,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from focdepth_ros.ros.shared_files import config_folder
 
+_SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
+
 
 @dataclass(frozen=True)
 class CameraDriver:
@@ -73,6 +75,7 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
                 launch_arguments=[
                     ("image_topic", driver.image_topic),
                     ("camera_info_topic", driver.info_topic),
+                    ("sweep_timeout", _SWEEP_TIMEOUT),
                 ],
             ),
             *(
@@ -132,7 +135,5 @@ def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
                 ("focus_state", LaunchConfiguration("focus_topic")),
             ],
             **common,
-            # To give the camera its settings back after Ctrl-C.
-            sigterm_timeout="10",
         ),
     ]

@@ -67,7 +67,8 @@ def launched(file: str, *arguments: str, log: Path) -> Iterator[subprocess.Popen
         try:
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             try:
                 process.wait(30.0)
             finally:
