@@ -68,6 +68,8 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
     depth_launch = config_folder().parent / "launch" / "depth.launch.py"
     return LaunchDescription(
         [
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=_check_installed, args=[driver]),
             # All other arguments are those of depth.launch.py, which also sets the profile for
             # large images and so comes first.
             IncludeLaunchDescription(
@@ -87,7 +89,7 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
     )
 
 
-def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
+def _check_installed(context: LaunchContext, driver: CameraDriver) -> None:
     try:
         get_package_prefix(driver.package)
     except PackageNotFoundError as error:
@@ -95,6 +97,9 @@ def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
             f"the camera driver {driver.package} is not installed; install it, for example by "
             f"`sudo apt install ros-$ROS_DISTRO-{driver.package.replace('_', '-')}`"
         ) from error
+
+
+def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
     camera_file = Path(LaunchConfiguration("camera_params_file").perform(context))
     # Only values that were given may override the file, hence not a plain list of parameters.
     kinds = {"lens_map": str, "mode": str, "near": float, "far": float, "steps": int}

@@ -143,8 +143,8 @@ def sweep_rig(
         "steps": STEPS,
         "converge_time": 0.2,
         "retry_delay": 0.2,
-        "move_timeout": 1.0,
-        "response_timeout": 1.0,
+        "move_timeout": 1.5,
+        "response_timeout": 1.5,
         "diagnostics_period": 0.1,
         **parameters,
     }

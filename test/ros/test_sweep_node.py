@@ -41,7 +41,8 @@ def swept(
 ) -> Iterator[tuple[SweepRig, dict[str, Any], int]]:
     """Three sweeps there and back, the settings in the midst of them, and the exit code."""
     with sweep_rig(peer, request.param, tmp_path_factory.mktemp("rig")) as rig:
-        rig.wait_for_sweeps(3)
+        for _ in range(3):
+            rig.wait_for_sweeps(1)
         during = settings(rig)
         code = rig.node.stop()
         rig.wait(lambda: settings(rig) == OWN_SETTINGS[rig.driver], "the settings to be back")

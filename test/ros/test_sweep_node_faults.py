@@ -34,9 +34,9 @@ def wait_for_recovery(rig: SweepRig) -> None:
     [
         ("v4l2_camera", {"sim_refuses": True}, "/v4l2_camera refuses"),
         ("v4l2_camera", {"sim_reverts": True}, "focus_absolute of /v4l2_camera is 77 after it was"),
-        ("usb_cam", {"sim_hangs": 2.0}, "has not answered set_parameters_atomically within 1 s"),
+        ("usb_cam", {"sim_hangs": 2.0}, "has not answered set_parameters_atomically within 1.5 s"),
         ("camera_ros", {"sim_stuck": True}, "3 times, but by the frames it is at"),
-        ("camera_ros", {"sim_mute": True}, "no frames on /diagnostics for 1 s"),
+        ("camera_ros", {"sim_mute": True}, "no frames on /diagnostics for 1.5 s"),
     ],
 )
 def test_a_fault_that_passes(

@@ -243,3 +243,4 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path, file: str, pack
         assert process.wait(30.0) == 1
     words = log.read_text(encoding="utf-8")
     assert f"the camera driver {package} is not installed; install it" in words
+    assert "process started" not in words
