@@ -56,7 +56,7 @@ def raw_lens_map() -> LensMap:
 @lru_cache(maxsize=128)
 def _rendered(dioptre: float) -> SimulatedStack:
     image, depth = slope()
-    return render_rgbd(image, depth, INTRINSICS, LENS, [1.0 / dioptre, 1.0 / (dioptre + 5.0)])
+    return render_rgbd(image, depth, INTRINSICS, LENS, [1.0 / dioptre, 1.0 / (dioptre + 0.01)])
 
 
 def picture(dioptre: float, seed: int) -> np.ndarray:

@@ -143,8 +143,9 @@ def sweep_rig(
         "steps": STEPS,
         "converge_time": 0.2,
         "retry_delay": 0.2,
-        "move_timeout": 1.5,
-        "response_timeout": 1.5,
+        # For a busy computer; tests of what takes too long set shorter ones.
+        "move_timeout": 5.0,
+        "response_timeout": 5.0,
         "diagnostics_period": 0.1,
         **parameters,
     }

@@ -46,7 +46,9 @@ def test_parameters_of_no_use(
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_signal_with_a_request_under_way(
     peer: Peer, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -32,17 +32,28 @@ def wait_for_recovery(rig: SweepRig) -> None:
 @pytest.mark.parametrize(
     ("driver", "fault", "words"),
     [
-        ("v4l2_camera", {"sim_refuses": True}, "/v4l2_camera refuses"),
+        pytest.param(
+            "v4l2_camera",
+            {"sim_refuses": True},
+            "/v4l2_camera refuses",
+            marks=pytest.mark.slow,  # the same as for usb_cam below
+        ),
         ("v4l2_camera", {"sim_reverts": True}, "focus_absolute of /v4l2_camera is 77 after it was"),
-        ("usb_cam", {"sim_hangs": 2.0}, "has not answered set_parameters_atomically within 1.5 s"),
+        ("usb_cam", {"sim_hangs": 2.0}, "has not answered set_parameters_atomically within 1 s"),
         ("camera_ros", {"sim_stuck": True}, "3 times, but by the frames it is at"),
-        ("camera_ros", {"sim_mute": True}, "no frames on /diagnostics for 1.5 s"),
+        pytest.param(
+            "camera_ros",
+            {"sim_mute": True},
+            "no frames on /diagnostics for 1 s",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_fault_that_passes(
     peer: Peer, tmp_path: Path, driver: str, fault: dict[str, Any], words: str
 ) -> None:
-    with sweep_rig(peer, driver, tmp_path, steps=4) as rig:
+    short = {"move_timeout": 1.0, "response_timeout": 1.0}
+    with sweep_rig(peer, driver, tmp_path, steps=4, **short) as rig:
         rig.wait_for_sweeps(1)
         rig.set(**fault)
         wait_for_error(rig, words)
@@ -74,7 +85,8 @@ def test_a_driver_killed_in_mid_sweep_and_started_anew(
     peer: Peer, tmp_path: Path, driver: str
 ) -> None:
     switch = {"camera_ros": "AfMode", "v4l2_camera": "focus_automatic_continuous"}
-    with sweep_rig(peer, driver, tmp_path, steps=6) as rig:
+    short = {"move_timeout": 1.0, "response_timeout": 1.0}
+    with sweep_rig(peer, driver, tmp_path, steps=6, **short) as rig:
         rig.wait(lambda: "3 of 6" in rig.diagnostics.value("stage"), "the middle of a sweep")
         os.kill(rig.driver_process.pid, signal.SIGKILL)
         wait_for_error(rig, "")
@@ -97,7 +109,14 @@ def test_a_quick_restart_is_seen_by_the_lost_settings(peer: Peer, tmp_path: Path
 
 
 def test_no_driver(peer: Peer, tmp_path: Path) -> None:
-    with sweep_rig(peer, "v4l2_camera", tmp_path, mode="on_demand", driver_node="elsewhere") as rig:
+    with sweep_rig(
+        peer,
+        "v4l2_camera",
+        tmp_path,
+        mode="on_demand",
+        driver_node="elsewhere",
+        response_timeout=1.0,
+    ) as rig:
         rig.wait(lambda: rig.states, "frames")
         answer = rig.ask_for_sweep()
         rig.wait(answer.done, "an answer")
@@ -122,6 +141,7 @@ def test_limits_that_the_lens_has_not(peer: Peer, tmp_path: Path) -> None:
         wait_for_error(rig, "asked for are 0.2 m to 0.3 m; set near and far within its range")
 
 
+@pytest.mark.slow
 def test_diagnostics_of_another_camera(peer: Peer, tmp_path: Path) -> None:
     """Two drivers of one kind tell both there."""
     publisher = peer.node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
