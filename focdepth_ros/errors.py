@@ -79,6 +79,14 @@ class CameraDeviceError(FocdepthError):
     """A camera that is not there, not any more, or does not do what it is told."""
 
 
+class DriverTableError(FocdepthError):
+    """A table of a camera driver's parameters that is not there, or says what cannot be."""
+
+
+class DriverError(FocdepthError):
+    """A camera driver that is not there, refuses, or does not do what it was told."""
+
+
 class DatasetError(FocdepthError):
     """A dataset that is not there, or a file of it that holds something else."""
 

@@ -57,6 +57,12 @@ def generate_launch_description() -> LaunchDescription:
                 description="File that says what lens positions mean; empty: as in params_file.",
             ),
             DeclareLaunchArgument(
+                "sweep_timeout",
+                default_value="",
+                description="Parameter sweep.timeout [s], for a lens that takes its time; "
+                "empty: the one in params_file.",
+            ),
+            DeclareLaunchArgument(
                 "use_sim_time", default_value="false", description="Take the time from /clock."
             ),
             DeclareLaunchArgument(
@@ -112,6 +118,9 @@ def _depth_node(context: LaunchContext) -> list[Action]:
         value = LaunchConfiguration(argument).perform(context)
         if value:
             overrides[f"focus.{argument.removeprefix('focus_')}"] = value
+    if LaunchConfiguration("sweep_timeout").perform(context):
+        timeout = ParameterValue(LaunchConfiguration("sweep_timeout"), value_type=float)
+        overrides["sweep.timeout"] = timeout
     image_topic = LaunchConfiguration("image_topic")
     return [
         Node(

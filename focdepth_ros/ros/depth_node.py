@@ -121,7 +121,7 @@ class DepthNode:
         self._frame_id = ""
         self._was_listening = False
         self._listening_since = self._last_image = time.monotonic()
-        self._last_sweep = self._listening_since
+        self._last_sweep = self._last_settled = self._listening_since
         self._image_topic = (
             self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
             if parameters.compressed
@@ -223,8 +223,11 @@ class DepthNode:
         self._focus.add_image(stamp)
 
     def _take_focus(self, sample: FocusSample) -> None:
+        now = time.monotonic()
+        if sample.settled:
+            self._last_settled = now
         if self._is_listening():
-            self._handle(self._assembler.add_focus(sample, now=time.monotonic()))
+            self._handle(self._assembler.add_focus(sample, now=now))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._worker.camera_info = message
@@ -314,6 +317,8 @@ class DepthNode:
         self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
         self._health.set_value("sweeps under way", str(self._queue.under_way))
         no_sweeps = not no_images and no_focus is None and self._last_sweep < now - _ENDLESS
+        # A camera that is swept on demand sends no settled frames in between.
+        no_sweeps = no_sweeps and self._last_settled > silent_since
         self._health.condition(
             "sweeps",
             f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "

@@ -43,6 +43,8 @@ class NodeProcess:
         Where its output goes.
     environment : mapping, optional
         Of the process; that of this process by default.
+    remappings : mapping, optional
+        Of topics and services.
     """
 
     def __init__(
@@ -51,12 +53,15 @@ class NodeProcess:
         parameters: Mapping[str, ParameterValue],
         log: Path,
         environment: Mapping[str, str] | None = None,
+        remappings: Mapping[str, str] | None = None,
     ) -> None:
         self.name = module.rpartition(".")[2]
         self.log = log
         command = [sys.executable, "-m", module, "--ros-args"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={_as_yaml(value)}"]
+        for name, other in (remappings or {}).items():
+            command += ["-r", f"{name}:={other}"]
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches the children once, through `stop`.
             self._process = subprocess.Popen(

@@ -171,4 +171,5 @@ def _spin(runnable: RunnableNode, stop: threading.Event) -> None:
             except Exception as error:  # such as a message that cannot be deserialised
                 runnable.complain(error)
     finally:
-        executor.shutdown()
+        # Not for ever: a callback may wait for what does not come any more.
+        executor.shutdown(timeout_sec=_WAKE_PERIOD)

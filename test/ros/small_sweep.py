@@ -15,12 +15,17 @@ INTRINSICS = CameraIntrinsics(width=WIDTH, height=HEIGHT, fx=200.0, fy=210.0, cx
 LENS = Lens(focal_length=16e-3, f_number=1.4, pixel_pitch=20e-6)
 
 
-@lru_cache(maxsize=1)
-def small_sweep() -> SimulatedStack:
-    """A textured slope from 0.6 m at the left to 2.4 m at the right, in eight slices."""
+def slope() -> tuple[np.ndarray, np.ndarray]:
+    """A textured slope from 0.6 m at the left to 2.4 m at the right: picture and depth."""
     rng = np.random.default_rng(5)
     image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     dioptres = np.linspace(1.0 / 0.6, 1.0 / 2.4, WIDTH)
-    depth = np.tile((1.0 / dioptres).astype(np.float32), (HEIGHT, 1))
+    return image, np.tile((1.0 / dioptres).astype(np.float32), (HEIGHT, 1))
+
+
+@lru_cache(maxsize=1)
+def small_sweep() -> SimulatedStack:
+    """The slope in eight slices."""
+    image, depth = slope()
     distances = sweep_distances(0.5, 3.0, 8)
     return render_rgbd(image, depth, INTRINSICS, LENS, distances.tolist())

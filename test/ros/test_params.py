@@ -28,6 +28,7 @@ from focdepth_ros.ros.params import (
     parameter_infos,
 )
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
+from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
 from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
 from focdepth_ros.sweep_types import SweepConfig
 
@@ -231,6 +232,7 @@ DEPTH_NODE_TABLES = {
     [
         ("depth_node.yaml", DEPTH_NODE_TABLES),
         ("sim_camera_node.yaml", {"": SimCameraParameters}),
+        ("sweep_node.yaml", {"": SweepNodeParameters}),
         ("uvc_camera_node.yaml", {"": UvcCameraParameters}),
         ("bag_player_node.yaml", {"": BagPlayerParameters}),
         ("evaluator_node.yaml", {"": EvaluatorParameters}),

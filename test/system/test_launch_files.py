@@ -17,6 +17,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from rcl_interfaces.srv import GetParameters
 from ros_harness import Peer
 from sensor_msgs.msg import Image
+from simulated_drivers import raw_lens_map
 from std_msgs.msg import Float32
 
 from focdepth_ros.bags.writing import record_camera
@@ -67,7 +68,8 @@ def launched(file: str, *arguments: str, log: Path) -> Iterator[subprocess.Popen
         try:
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             try:
                 process.wait(30.0)
             finally:
@@ -264,3 +266,63 @@ def test_rviz_shows_what_there_is() -> None:
     topics = {item["Topic"]["Value"] for item in manager["Displays"] if "Topic" in item}
     assert topics == {"depth/image", "confidence/image", "all_in_focus/image", "points"}
     assert manager["Global Options"]["Fixed Frame"] == SimCameraParameters().frame_id
+
+
+DRIVER_PACKAGES = {
+    "camera_ros": ("camera_ros", "camera_node", "camera_ros"),
+    "v4l2_camera": ("v4l2_camera", "v4l2_camera_node", "v4l2_camera"),
+    "usb_cam": ("usb_cam", "usb_cam_node_exe", "usb_cam"),
+}
+
+
+def installed_driver(prefix: Path, package: str, executable: str, simulated: str) -> None:
+    """A package with the name of a real driver, whose executable is the simulated one."""
+    marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / package
+    program = prefix / "lib" / package / executable
+    for path in (marker, program):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, runpy, sys\n"
+        f"os.environ['SIMULATED_DRIVER'] = '{simulated}'\n"
+        f"sys.path.insert(0, '{ROOT / 'test' / 'ros'}')\n"
+        "runpy.run_module('simulated_drivers', run_name='__main__')\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", list(DRIVER_PACKAGES))
+def test_a_driver_is_launched_with_a_sweep_and_depth(
+    peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    installed_driver(tmp_path / "prefix", *DRIVER_PACKAGES[name])
+    write_lens_map(tmp_path / "lens.yaml", raw_lens_map())
+    prefixes = f"{tmp_path / 'prefix'}{os.pathsep}{os.environ.get('AMENT_PREFIX_PATH', '')}"
+    monkeypatch.setenv("AMENT_PREFIX_PATH", prefixes)
+    depths = peer.collect(Image, "/eye/depth/image")
+    log = tmp_path / "launch.log"
+    arguments = ["namespace:=eye", "near:=0.5", "far:=3.0", "steps:=5", "backend:=argmax"]
+    if name != "camera_ros":
+        arguments.append(f"lens_map:={tmp_path / 'lens.yaml'}")
+    with launched(f"{name}.launch.py", *arguments, log=log) as process:
+        peer.wait_for(lambda: depths or process.poll() is not None, "depth from the nodes")
+        assert depths, log.read_text(encoding="utf-8")
+        sweep = parameters_of(peer, "/eye/sweep_node", "driver", "near", "steps", "mode")
+        assert sweep == [name, 0.5, 5, "ping_pong"]
+    words = log.read_text(encoding="utf-8")
+    assert words.count("process has finished cleanly") == 3, words
+
+
+@pytest.mark.parametrize(
+    ("file", "package"),
+    [("camera_ros", "camera_ros"), ("depthai", "depthai_ros_driver")],
+)
+def test_a_driver_that_is_not_installed_is_named(tmp_path: Path, file: str, package: str) -> None:
+    log = tmp_path / "launch.log"
+    with launched(f"{file}.launch.py", log=log) as process:
+        assert process.wait(30.0) == 1
+    words = log.read_text(encoding="utf-8")
+    assert f"the camera driver {package} is not installed; install it" in words
+    assert "process started" not in words

@@ -75,8 +75,8 @@ def test_executables_start_functions_that_exist(name: str, module: str, function
 
 
 def test_executables_include_the_nodes_and_the_command_line() -> None:
-    nodes = {"depth_node", "sim_camera_node", "bag_player_node", "evaluator_node"}
-    nodes.add("uvc_camera_node")
+    nodes = {"depth_node", "sim_camera_node", "sweep_node", "bag_player_node", "evaluator_node"}
+    nodes |= {"uvc_camera_node", "target_recorder"}
     assert {"focdepth", *nodes} <= {name for name, _, _ in executables()}
 
 

@@ -1,0 +1,144 @@
+"""What the launch files of the camera drivers have in common: driver, sweep_node and depth_node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from focdepth_ros.ros.shared_files import config_folder
+
+_SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
+
+
+@dataclass(frozen=True)
+class CameraDriver:
+    """A driver and where it publishes.
+
+    Parameters
+    ----------
+    table : str
+        Name of its file in ``config/drivers``.
+    package, executable : str
+    node : str
+        Name that the table gives it.
+    image_topic : str
+        Relative to the namespace of the nodes; ``camera_info`` is beside it.
+    parameters : mapping
+        Of the driver, where its defaults do not fit.
+    """
+
+    table: str
+    package: str
+    executable: str
+    node: str
+    image_topic: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def info_topic(self) -> str:
+        """Topic of its calibration."""
+        return self.image_topic.removesuffix("image_raw") + "camera_info"
+
+
+def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
+    """Driver, sweep_node and depth_node, with arguments for what is usually set."""
+    empty = "empty: the one in sweep_params_file."
+    arguments = {
+        "camera_params_file": ("", f"Parameters of {driver.package}; empty: its defaults."),
+        "sweep_params_file": (
+            str(config_folder() / "sweep_node.yaml"),
+            "Parameters of sweep_node.",
+        ),
+        "lens_map": ("", f"Lens map of the camera; {empty}"),
+        "mode": ("", f"ping_pong, saw_tooth, on_demand or paused; {empty}"),
+        "near": ("", f"Nearest focus distance [m]; {empty}"),
+        "far": ("", f"Farthest focus distance [m]; {empty}"),
+        "steps": ("", f"Focus distances per sweep; {empty}"),
+    }
+    depth_launch = config_folder().parent / "launch" / "depth.launch.py"
+    return LaunchDescription(
+        [
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=_check_installed, args=[driver]),
+            # All other arguments are those of depth.launch.py, which also sets the profile for
+            # large images and so comes first.
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(depth_launch)),
+                launch_arguments=[
+                    ("image_topic", driver.image_topic),
+                    ("camera_info_topic", driver.info_topic),
+                    ("sweep_timeout", _SWEEP_TIMEOUT),
+                ],
+            ),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, (default, text) in arguments.items()
+            ),
+            OpaqueFunction(function=_nodes, args=[driver]),
+        ]
+    )
+
+
+def _check_installed(context: LaunchContext, driver: CameraDriver) -> None:
+    try:
+        get_package_prefix(driver.package)
+    except PackageNotFoundError as error:
+        raise RuntimeError(
+            f"the camera driver {driver.package} is not installed; install it, for example by "
+            f"`sudo apt install ros-$ROS_DISTRO-{driver.package.replace('_', '-')}`"
+        ) from error
+
+
+def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
+    camera_file = Path(LaunchConfiguration("camera_params_file").perform(context))
+    # Only values that were given may override the file, hence not a plain list of parameters.
+    kinds = {"lens_map": str, "mode": str, "near": float, "far": float, "steps": int}
+    overrides: dict[str, object] = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+    common = {
+        "namespace": LaunchConfiguration("namespace"),
+        "ros_arguments": ["--log-level", LaunchConfiguration("log_level")],
+        "output": "screen",
+    }
+    return [
+        Node(
+            package=driver.package,
+            executable=driver.executable,
+            name=driver.node,
+            parameters=[
+                {"use_sim_time": use_sim_time, **driver.parameters},
+                *([str(camera_file)] if camera_file.name else []),
+            ],
+            **common,
+        ),
+        Node(
+            package="focdepth_ros",
+            executable="sweep_node",
+            name="sweep_node",
+            parameters=[
+                LaunchConfiguration("sweep_params_file"),
+                {"driver": driver.table, "use_sim_time": use_sim_time, **overrides},
+            ],
+            remappings=[
+                ("image_raw", driver.image_topic),
+                ("image_raw/compressed", f"{driver.image_topic}/compressed"),
+                ("camera_info", driver.info_topic),
+                ("focus_state", LaunchConfiguration("focus_topic")),
+            ],
+            **common,
+        ),
+    ]
