@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from focdepth_ros.errors import DriverError
+from focdepth_ros.errors import DriverError, OptionError
 from focdepth_ros.lens_map import LensMap
 from focdepth_ros.optics import sweep_distances
 
@@ -169,6 +169,27 @@ def plan_focus(unit: LensUnit, near: float, far: float, steps: int) -> FocusSche
         )
     dioptres = tuple(max(unit.to_dioptre(position), 0.0) for position in distinct)
     return FocusSchedule(tuple(distinct), dioptres, tuple(remarks))
+
+
+def even_positions(least: float, greatest: float, count: int) -> tuple[float, ...]:
+    """Whole positions of a sweep whose focus distances are not known, each once.
+
+    They go from the greatest to the least: for most cameras that is from near to far.
+
+    Raises
+    ------
+    OptionError
+        If there are not two of them.
+    """
+    exact = np.rint(np.linspace(greatest, least, count))
+    whole = np.clip(exact, math.ceil(least), math.floor(greatest))
+    positions = tuple(dict.fromkeys(float(value) for value in whole))
+    if len(positions) < 2:
+        raise OptionError(
+            f"between {least:g} and {greatest:g} there are no two whole focus positions; give a "
+            "larger range"
+        )
+    return positions
 
 
 def metres_of(dioptre: float) -> float:

@@ -29,7 +29,7 @@ from std_msgs.msg import Header
 
 from focdepth_ros.camera_device import CameraDevice, DeviceSettings, OpenCvDevice
 from focdepth_ros.errors import CameraDeviceError, FocdepthError, OptionError
-from focdepth_ros.focus_steps import positions_by_dioptres, positions_by_range
+from focdepth_ros.focus_schedule import LensUnit, even_positions, plan_focus
 from focdepth_ros.lens_map import LensMap, read_lens_map
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.camera_info_file import read_camera_info
@@ -120,9 +120,8 @@ class UvcCameraNode:
 
     def _metric_positions(self, lens_map: LensMap) -> tuple[float, ...]:
         wanted = self._parameters
-        return positions_by_dioptres(
-            lens_map, near=wanted.near, far=wanted.far, count=wanted.slices
-        )
+        unit = LensUnit(lens_map.range, is_integer=True, lens_map=lens_map)
+        return plan_focus(unit, wanted.near, wanted.far, wanted.slices).positions
 
     def _tell_what_lacks(self) -> None:
         lacks_map = self._lens_map is None
@@ -186,7 +185,7 @@ class UvcCameraNode:
                 "can move it (`v4l2-ctl --list-ctrls` lists focus_absolute), give position_min "
                 "and position_max"
             )
-        return positions_by_range(*limits, self._parameters.slices)
+        return even_positions(*limits, self._parameters.slices)
 
     def _on_first(self, swept: SweptFrame) -> None:
         """The camera is there and works."""

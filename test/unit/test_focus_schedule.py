@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from focdepth_ros.errors import DriverError
-from focdepth_ros.focus_schedule import LensUnit, metres_of, plan_focus
+from focdepth_ros.errors import DriverError, OptionError
+from focdepth_ros.focus_schedule import LensUnit, even_positions, metres_of, plan_focus
 from focdepth_ros.lens_map import LensMap
 
 DIOPTRES = LensUnit((0.0, 10.0), is_integer=False)
@@ -83,3 +83,13 @@ def test_order() -> None:
     there, back = list(plan.sweep(4)), list(plan.sweep(5, far_to_near=True))
     assert [step.position for step in back] == [step.position for step in reversed(there)]
     assert [(s.sweep_id, s.index, s.count) for s in back] == [(5, 0, 3), (5, 1, 3), (5, 2, 3)]
+
+
+def test_without_distances_steps_are_even_in_positions() -> None:
+    assert even_positions(0.0, 250.0, 6) == (250.0, 200.0, 150.0, 100.0, 50.0, 0.0)
+    assert even_positions(0.4, 3.2, 20) == (3.0, 2.0, 1.0)
+
+
+def test_no_two_whole_positions() -> None:
+    with pytest.raises(OptionError, match=r"between 0\.2 and 1\.4 there are no two whole"):
+        even_positions(0.2, 1.4, 5)
