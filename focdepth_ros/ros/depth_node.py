@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -180,7 +181,7 @@ class DepthNode:
             kind,
             topic,
             callback,
-            _INPUT_QOS,
+            copy(_INPUT_QOS),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=subscription_events(full_name, self._health.condition),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ class DepthOutputs:
             return node.create_publisher(
                 kind,
                 topic,
-                _RESULTS_QOS,
+                copy(_RESULTS_QOS),  # rclpy writes overrides into it
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
                 event_callbacks=publisher_events(full_name, report),
             )

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,7 +79,10 @@ class SimCameraNode:
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         overridable = QoSOverridingOptions.with_default_policies()
-        return self.node.create_publisher(kind, topic, qos, qos_overriding_options=overridable)
+        # rclpy writes overrides into the profile.
+        return self.node.create_publisher(
+            kind, topic, copy(qos), qos_overriding_options=overridable
+        )
 
     def _send_next(self) -> None:
         self._is_started = self._is_started or self._may_start()
