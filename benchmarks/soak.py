@@ -272,7 +272,9 @@ def accounts(run: Run) -> list[Verdict]:
         Verdict("answered", f"{answered} ({answered / run.sent:.1%})", "", answered > 0),
         Verdict("dropped, with reason", dropped, "", True),
         Verdict("unaccounted for", str(missing), "0", missing == 0),
-        Verdict("results received of each topic", str(received), str(answered), received == answered),
+        Verdict(
+            "results received of each topic", str(received), str(answered), received == answered
+        ),
     ]
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import sys
 import time
@@ -24,6 +29,7 @@ from focdepth_ros.ros.conversions import (
     mono_image_message,
     rgb_image_message,
 )
+from focdepth_ros.ros.namesakes import warn_of_namesakes
 from focdepth_ros.ros.node_runner import interruptible, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
@@ -55,6 +61,7 @@ class SimCameraNode:
         self.node = node
         self._parameters = parameters = declare_parameters(node, SimCameraParameters)
         warn_of_unknown_parameters(node)
+        warn_of_namesakes(node)
         with interruptible():  # rendering takes seconds
             self._camera, self._depth = _open_camera(parameters, node)
         self._frames = self._camera.frames(sweeps=parameters.sweeps or None)

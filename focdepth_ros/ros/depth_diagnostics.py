@@ -1,0 +1,113 @@
+"""What `depth_node` tells of its own state on ``/diagnostics``, once per period."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from focdepth_ros.ros.health import NodeHealth
+from focdepth_ros.ros.namesakes import namesake_warning
+
+_SILENCE = 3.0  # seconds without a message after which its topic counts as silent
+_ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
+_LONGEST_ID = 256  # characters
+
+
+class DepthDiagnostics:
+    """Watches whether images, focus states and sweeps come, and publishes what it sees.
+
+    Parameters
+    ----------
+    node : Node
+    health : NodeHealth
+        What else is wrong.
+    image_topic, focus_topic, info_topic : str
+        Full names of the inputs.
+    """
+
+    def __init__(
+        self, node: Node, health: NodeHealth, image_topic: str, focus_topic: str, info_topic: str
+    ) -> None:
+        self._node = node
+        self._health = health
+        self._image_topic = image_topic
+        self._focus_topic = focus_topic
+        self._inputs = (image_topic, focus_topic, info_topic)
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        #: When something of each kind came last, in seconds of the monotonic clock.
+        self.last_image = self.last_focus = self.last_sweep = time.monotonic()
+
+    def begin(self) -> None:
+        """From now on something should come."""
+        self.last_image = self.last_focus = self.last_sweep = time.monotonic()
+
+    def report(
+        self,
+        *,
+        is_listening: bool,
+        wanted: Sequence[str],
+        under_way: int,
+        backend: str,
+        frame_id: str,
+    ) -> None:
+        """Publish the state.
+
+        Parameters
+        ----------
+        is_listening : bool
+            Whether somebody wants results, so that something should come in.
+        wanted : sequence of str
+            The results that somebody subscribes to.
+        under_way : int
+            Number of sweeps that are not yet answered.
+        backend, frame_id : str
+        """
+        self._look(is_listening)
+        for topic in self._inputs:
+            publishers = str(self._node.count_publishers(topic))
+            self._health.set_value(f"publishers of {topic}", publishers)
+        self._health.set_value("results subscribed to", ", ".join(wanted))
+        self._health.set_value("sweeps under way", str(under_way))
+        idle = "" if is_listening else "idle, nobody subscribes to a result; "
+        report = self._health.report(f"{idle}backend {backend}")
+        status = DiagnosticStatus(
+            level=bytes([report.level]),
+            name=f"{self._node.get_fully_qualified_name().lstrip('/')}: depth from focus",
+            message=report.message,
+            hardware_id=frame_id[:_LONGEST_ID],
+            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _look(self, is_listening: bool) -> None:
+        now = time.monotonic()
+        silent_since = now - _SILENCE
+        no_images = is_listening and self.last_image < silent_since
+        no_focus = is_listening and not no_images and self.last_focus < silent_since
+        no_sweeps = is_listening and not no_images and not no_focus
+        self._health.condition(
+            "images",
+            f"no images on {self._image_topic}; start the camera driver, or remap image_raw"
+            if no_images
+            else None,
+        )
+        self._health.condition(
+            "focus states",
+            f"images but no focus states on {self._focus_topic}; start a source of "
+            "focdepth_ros/FocusState, or remap focus_state"
+            if no_focus
+            else None,
+        )
+        self._health.condition(
+            "sweeps",
+            f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "
+            "does the driver count sweep_id and sweep_step?"
+            if no_sweeps and self.last_sweep < now - _ENDLESS
+            else None,
+        )
+        self._health.condition("namesakes", namesake_warning(self._node))
