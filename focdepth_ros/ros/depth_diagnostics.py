@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from focdepth_ros.ros.health import NodeHealth
-from focdepth_ros.ros.namesakes import namesake_warning
+from focdepth_ros.ros.surroundings import clock_warning, namesake_warning
 
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
 _ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
@@ -111,3 +111,4 @@ class DepthDiagnostics:
             else None,
         )
         self._health.condition("namesakes", namesake_warning(self._node))
+        self._health.condition("clock", clock_warning(self._node))

@@ -39,9 +39,9 @@ from focdepth_ros.ros.answer_collector import (
 from focdepth_ros.ros.depth_node_watch import DepthNodeWatch
 from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.namesakes import namesake_warning
 from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
+from focdepth_ros.ros.surroundings import namesake_warning
 
 _TRUTH = "ground_truth/depth"
 _FOCUS = "focus_state"
@@ -148,6 +148,14 @@ class EvaluatorNode:
             truths_kept=parameters.truths_kept,
             backend=parameters.asked_backend,
             pictures=parameters.pictures,
+            not_written=self._on_not_written,
+        )
+
+    def _on_not_written(self, error: OSError) -> None:
+        self._health.problem(
+            "not written",
+            f"{error}; make room on the disk: scores are kept in memory until they can be written",
+            Level.ERROR,
         )
 
     def _settings(self) -> dict[str, Any]:

@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import pytest
 from depth_results import DepthResults
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from ros_harness import CameraDriver, Diagnostics, Peer, image_message, pixels
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from small_sweep import WIDTH, small_sweep
@@ -168,11 +166,7 @@ def test_images_of_16_bits_and_the_first_slice_as_reference(
 
 
 def set_parameter(peer: Peer, name: str, value: float) -> Any:
-    client = peer.node.create_client(SetParameters, "/depth_node/set_parameters")
-    peer.wait_for(client.service_is_ready, "the parameter service")
-    typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
-    future = client.call_async(request)
+    future = peer.set_parameter("depth_node", name, value)
     return peer.wait_for(future.result, "the parameter to be set").results[0]
 
 
