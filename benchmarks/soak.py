@@ -16,11 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
@@ -28,8 +27,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
-from rich.table import Table
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from soak_verdicts import LOST_SWEEPS, Answer, Run, judged, table
 
 from focdepth_ros.cli.progress import progress
 from focdepth_ros.message_reading import stamp_of
@@ -39,14 +38,7 @@ from focdepth_ros.ros.node_runner import signals_deferred
 
 SLICES, WIDTH, HEIGHT = 5, 96, 72
 SAMPLE_PERIOD = 1.0  # seconds
-WARM_UP = 0.2  # of the run; not looked at
-WINDOW = 0.2  # of the run, at the start after the warm-up and at the end, that are compared
-BLOCK = 50  # sweeps
-MAX_GROWTH = 0.02
-MAX_SLOWING = 0.10
 PATIENCE = 30.0  # seconds without an answer
-# What costs a whole sweep, not a frame of it, by the names that depth_node counts them.
-LOST_SWEEPS = ("sweep outrun", "too few slices", "no depth")
 QUEUE = 100
 OTHERS = {
     "depth/image": Image,
@@ -55,30 +47,6 @@ OTHERS = {
     "all_in_focus/image": Image,
     "points": PointCloud2,
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answered sweep: its number, when it came, and its two latencies, in seconds.
-
-    `latency` is from the arrival of the last frame in depth_node to the published answer,
-    `delay` from the stamp of the last frame to the arrival of the answer here.
-    """
-
-    sequence: int
-    received: float
-    latency: float
-    delay: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One line of the table."""
-
-    what: str
-    seen: str
-    wanted: str
-    is_good: bool
 
 
 class Observer:
@@ -126,18 +94,6 @@ class Observer:
         for status in message.status:
             if status.name.startswith("depth_node: "):
                 self.figures = {item.key: item.value for item in status.values}
-
-
-@dataclass
-class Run:
-    """What was seen of a whole run; `samples` are times with what depth_node took then."""
-
-    sent: int
-    answers: list[Answer]
-    samples: list[tuple[float, ProcessUsage]]
-    figures: dict[str, str]
-    received: dict[str, int]
-    exit_codes: dict[str, int]
 
 
 def main() -> int:
@@ -256,126 +212,6 @@ def watch(
             if not shown:
                 raise RuntimeError(f"no sweep was answered:\n{node.last_words()}")
             return samples
-
-
-def judged(run: Run) -> list[Verdict]:
-    """All lines of the table."""
-    return [*accounts(run), *stability(run), *latencies(run), at_the_end(run)]
-
-
-def accounts(run: Run) -> list[Verdict]:
-    answered = len({answer.sequence for answer in run.answers})
-    lost = {reason: int(run.figures.get(reason, "0")) for reason in LOST_SWEEPS}
-    dropped = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count) or "none"
-    missing = run.sent - answered - sum(lost.values())
-    received = min(run.received.values())
-    return [
-        Verdict("sweeps sent", str(run.sent), "", True),
-        Verdict("answered", f"{answered} ({answered / run.sent:.1%})", "", answered > 0),
-        Verdict("dropped, with reason", dropped, "", True),
-        Verdict("unaccounted for", str(missing), "0", missing == 0),
-        Verdict(
-            "results received of each topic", str(received), str(answered), received == answered
-        ),
-    ]
-
-
-def stability(run: Run) -> list[Verdict]:
-    samples = settled(run)
-    seconds = np.array([time for time, _ in samples])
-    verdicts = []
-    for name, values in (
-        ("memory of its own", [usage.own_memory for _, usage in samples]),
-        ("memory in all", [usage.memory for _, usage in samples]),
-    ):
-        memory = np.array(values) / 2**20
-        slope = np.polyfit(seconds - seconds[0], memory, 1)[0]
-        growth = slope * (seconds[-1] - seconds[0]) / np.median(memory)
-        verdicts.append(
-            Verdict(
-                f"growth of {name}",
-                f"{growth:+.2%} of {np.median(memory):.1f} MiB",
-                f"< {MAX_GROWTH:.0%}",
-                growth < MAX_GROWTH,
-            )
-        )
-    for name, counts in (
-        ("file descriptors", {usage.files for _, usage in samples}),
-        ("threads", {usage.threads for _, usage in samples}),
-    ):
-        seen = " to ".join(map(str, sorted({min(counts), max(counts)})))
-        verdicts.append(Verdict(name, seen, "constant", len(counts) == 1))
-    return verdicts
-
-
-def latencies(run: Run) -> list[Verdict]:
-    answers = run.answers[int(WARM_UP * len(run.answers)) :]
-    count = int(WINDOW * len(run.answers))
-    verdicts = []
-    for name, values in (
-        ("latency after the last frame", [answer.latency for answer in answers]),
-        ("delay from stamp to subscriber", [answer.delay for answer in answers]),
-    ):
-        for percent in (50, 90, 99):
-            start = usual_percentile(values[:count], percent)
-            end = usual_percentile(values[-count:], percent)
-            verdicts.append(compared(f"{name}, {percent} %", 1e3 * start, 1e3 * end, "ms"))
-    return [*verdicts, cpu_time(run)]
-
-
-def usual_percentile(values: list[float], percent: int) -> float:
-    """The median of that of blocks: what else the machine does for some seconds does not count."""
-    blocks = [values[first : first + BLOCK] for first in range(0, len(values), BLOCK)]
-    return float(np.median([np.percentile(block, percent) for block in blocks]))
-
-
-def cpu_time(run: Run) -> Verdict:
-    """Processor time per sweep: unlike latencies, no other program on the machine adds to it."""
-    times = np.array([time for time, _ in run.samples])
-    used = np.array([usage.cpu_seconds for _, usage in run.samples])
-    received = [answer.received for answer in run.answers]
-
-    def per_sweep(first: float, last: float) -> float:
-        count = len(received)
-        begin, end = received[int(first * (count - 1))], received[int(last * (count - 1))]
-        spent = np.interp(end, times, used) - np.interp(begin, times, used)
-        return float(1e3 * spent / ((last - first) * count))
-
-    start, end = per_sweep(WARM_UP, WARM_UP + WINDOW), per_sweep(1.0 - WINDOW, 1.0)
-    return compared("processor time per sweep", start, end, "ms")
-
-
-def compared(what: str, start: float, end: float, unit: str) -> Verdict:
-    change = end / start - 1.0
-    return Verdict(
-        what,
-        f"{start:.1f} {unit} at the start, {end:.1f} at the end ({change:+.1%})",
-        f"< {MAX_SLOWING:+.0%}",
-        change < MAX_SLOWING,
-    )
-
-
-def at_the_end(run: Run) -> Verdict:
-    codes = ", ".join(f"{name} {code}" for name, code in run.exit_codes.items())
-    return Verdict("exit codes", codes, "0", not any(run.exit_codes.values()))
-
-
-def settled(run: Run) -> list[tuple[float, ProcessUsage]]:
-    """The samples after the warm-up, and before the nodes went idle."""
-    first = run.answers[int(WARM_UP * len(run.answers))].received
-    last = run.answers[-1].received
-    return [sample for sample in run.samples if first <= sample[0] <= last]
-
-
-def table(verdicts: list[Verdict], run: Run) -> Table:
-    seconds = run.answers[-1].received - run.answers[0].received
-    rows = Table(title=f"{run.sent} sweeps in {seconds:.0f} s", title_justify="left")
-    for heading in ("", "seen", "wanted", "verdict"):
-        rows.add_column(heading)
-    for verdict in verdicts:
-        mark = "[green]good[/green]" if verdict.is_good else "[red]BAD[/red]"
-        rows.add_row(verdict.what, verdict.seen, verdict.wanted, mark if verdict.wanted else "")
-    return rows
 
 
 if __name__ == "__main__":
