@@ -39,7 +39,8 @@ from focdepth_ros.ros.node_runner import signals_deferred
 SLICES, WIDTH, HEIGHT = 5, 96, 72
 SAMPLE_PERIOD = 1.0  # seconds
 PATIENCE = 30.0  # seconds without an answer
-QUEUE = 100
+# Frames and answers that wait: 20 s of frames, since what is overwritten there nobody can count.
+QUEUE = 1000
 OTHERS = {
     "depth/image": Image,
     "depth/camera_info": CameraInfo,
@@ -166,7 +167,13 @@ def soak(options: argparse.Namespace, logs: Path) -> Run:
     finally:
         observer.close()
     return Run(
-        options.sweeps, observer.answers, samples, observer.figures, observer.received, exit_codes
+        options.sweeps,
+        SLICES,
+        observer.answers,
+        samples,
+        observer.figures,
+        observer.received,
+        exit_codes,
     )
 
 

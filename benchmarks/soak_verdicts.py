@@ -44,9 +44,13 @@ class Verdict:
 
 @dataclass
 class Run:
-    """What was seen of a whole run; `samples` are times with what depth_node took then."""
+    """What was seen of a whole run: `sent` sweeps of as many `slices`.
+
+    `samples` are times with what depth_node took then.
+    """
 
     sent: int
+    slices: int
     answers: list[Answer]
     samples: list[tuple[float, ProcessUsage]]
     figures: dict[str, str]
@@ -65,10 +69,12 @@ def accounts(run: Run) -> list[Verdict]:
     dropped = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count) or "none"
     missing = run.sent - answered - sum(lost.values())
     received = min(run.received.values())
+    on_the_way = run.sent * run.slices - int(run.figures.get("images received", "0"))
     return [
         Verdict("sweeps sent", str(run.sent), "", True),
         Verdict("answered", f"{answered} ({answered / run.sent:.1%})", "", answered > 0),
         Verdict("dropped, with reason", dropped, "", True),
+        Verdict("frames lost on the way to the node", str(on_the_way), "0", on_the_way == 0),
         Verdict("unaccounted for", str(missing), "0", missing == 0),
         Verdict(
             "results received of each topic", str(received), str(answered), received == answered

@@ -40,9 +40,10 @@ def calm(soak: ModuleType) -> Any:
     )
     return soak.Run(
         sent=SWEEPS,
+        slices=5,
         answers=[soak.Answer(n + 1, 0.1 * n, 0.01, 0.02) for n in range(SWEEPS)],
         samples=[(float(t), replace(usage, cpu_seconds=0.3 * t)) for t in range(SWEEPS // 10)],
-        figures={"sweeps answered": str(SWEEPS)},
+        figures={"images received": str(5 * SWEEPS)},
         received={"depth/image": SWEEPS, "points": SWEEPS},
         exit_codes={"depth_node": 0},
     )
@@ -76,8 +77,11 @@ def test_what_is_wrong_is_found(soak: ModuleType, calm: Any) -> None:
     ] * 3
     lost = replace(calm, answers=calm.answers[:100] + calm.answers[103:])
     assert "unaccounted for" in bad(soak, lost)
-    named = replace(lost, figures={"sweep outrun": "3"}, received={"points": SWEEPS - 3})
+    figures = {"images received": str(5 * SWEEPS), "sweep outrun": "3"}
+    named = replace(lost, figures=figures, received={"points": SWEEPS - 3})
     assert bad(soak, named) == []
+    late = replace(calm, figures={"images received": str(5 * SWEEPS - 1)})
+    assert bad(soak, late) == ["frames lost on the way to the node"]
     busy = [(t, replace(u, cpu_seconds=0.3 * t + 0.01 * t * t)) for t, u in calm.samples]
     assert bad(soak, replace(calm, samples=busy)) == ["processor time per sweep"]
     assert bad(soak, replace(calm, exit_codes={"depth_node": -6})) == ["exit codes"]
