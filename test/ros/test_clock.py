@@ -88,6 +88,7 @@ def test_camera_without_a_clock_says_what_it_waits_for(peer: Peer, tmp_path: Pat
         assert process.exit_code is None
 
 
+@pytest.mark.faults
 def test_camera_with_a_clock_that_jumps(peer: Peer, tmp_path: Path) -> None:
     parameters: dict[str, ParameterValue] = {
         "use_sim_time": True,

@@ -20,7 +20,7 @@ MAX_ABS_REL = 0.03
 SILENCE = "no images on /image_raw; start the camera driver"
 
 
-@pytest.mark.parametrize("provide_sweep_ids", [True, False])
+@pytest.mark.parametrize("provide_sweep_ids", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_driver_killed_and_restarted(
     domain: int, peer: Peer, tmp_path: Path, provide_sweep_ids: bool
 ) -> None:

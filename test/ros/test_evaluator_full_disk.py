@@ -73,6 +73,7 @@ def has_own_mounts() -> bool:
         return False
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not has_own_mounts(), reason="no disk can be mounted without being root here")
 def test_no_space_left_on_device(domain: int, peer: Peer, tmp_path: Path) -> None:
     """On a real disk of its own, of 512 kB, which gets room again."""

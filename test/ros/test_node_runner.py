@@ -24,8 +24,10 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize(
+    ("node", "number"),
+    [*((node, signal.SIGINT) for node in NODES), ("depth_node", signal.SIGTERM)],
+)
 def test_a_signal_while_python_still_imports(
     domain: int, tmp_path: Path, node: str, number: signal.Signals
 ) -> None:

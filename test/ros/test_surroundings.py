@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ros_harness import Diagnostics, Peer
 
 from focdepth_ros.ros.node_process import NodeProcess
@@ -36,6 +37,7 @@ def test_of_depth_nodes_and_how_it_ends(domain: int, peer: Peer, tmp_path: Path)
         peer.wait_for(lambda: diagnostics.level == 0, "the first to be well again")
 
 
+@pytest.mark.faults
 def test_of_cameras(domain: int, peer: Peer, tmp_path: Path) -> None:
     with (
         NodeProcess(CAMERA, SMALL, tmp_path / "first") as first,
