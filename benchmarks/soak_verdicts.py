@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.table import Table
@@ -12,6 +13,8 @@ from focdepth_ros.ros.node_process import ProcessUsage
 WARM_UP = 0.2  # of the run; not looked at
 WINDOW = 0.2  # of the run, at the start after the warm-up and at the end, that are compared
 BLOCK = 50  # sweeps
+MAX_OTHERS = 0.10  # of the machine that other programs may take while latencies are compared
+MARKS = {True: "[green]good[/green]", False: "[red]BAD[/red]", None: "[yellow]unsure[/yellow]"}
 MAX_GROWTH = 0.02
 MAX_SLOWING = 0.10
 # What costs a whole sweep, not a frame of it, by the names that depth_node counts them.
@@ -33,26 +36,36 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What was taken at one time, in seconds.
+
+    `usage` is of depth_node; `others` is the processor time of all programs on this machine but the
+    nodes and this one, in seconds since it was booted.
+    """
+
+    time: float
+    usage: ProcessUsage
+    others: float
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """One line of the table."""
+    """One line of the table; None: it cannot be told."""
 
     what: str
     seen: str
     wanted: str
-    is_good: bool
+    is_good: bool | None
 
 
 @dataclass
 class Run:
-    """What was seen of a whole run: `sent` sweeps of as many `slices`.
-
-    `samples` are times with what depth_node took then.
-    """
+    """What was seen of a whole run: `sent` sweeps of as many `slices`."""
 
     sent: int
     slices: int
     answers: list[Answer]
-    samples: list[tuple[float, ProcessUsage]]
+    samples: list[Sample]
     figures: dict[str, str]
     received: dict[str, int]
     exit_codes: dict[str, int]
@@ -84,11 +97,11 @@ def accounts(run: Run) -> list[Verdict]:
 
 def stability(run: Run) -> list[Verdict]:
     samples = settled(run)
-    seconds = np.array([time for time, _ in samples])
+    seconds = np.array([sample.time for sample in samples])
     verdicts = []
     for name, values in (
-        ("memory of its own", [usage.own_memory for _, usage in samples]),
-        ("memory in all", [usage.memory for _, usage in samples]),
+        ("memory of its own", [sample.usage.own_memory for sample in samples]),
+        ("memory in all", [sample.usage.memory for sample in samples]),
     ):
         memory = np.array(values) / 2**20
         slope = np.polyfit(seconds - seconds[0], memory, 1)[0]
@@ -102,8 +115,8 @@ def stability(run: Run) -> list[Verdict]:
             )
         )
     for name, counts in (
-        ("file descriptors", {usage.files for _, usage in samples}),
-        ("threads", {usage.threads for _, usage in samples}),
+        ("file descriptors", {sample.usage.files for sample in samples}),
+        ("threads", {sample.usage.threads for sample in samples}),
     ):
         seen = " to ".join(map(str, sorted({min(counts), max(counts)})))
         verdicts.append(Verdict(name, seen, "constant", len(counts) == 1))
@@ -122,7 +135,28 @@ def latencies(run: Run) -> list[Verdict]:
             start = usual_percentile(values[:count], percent)
             end = usual_percentile(values[-count:], percent)
             verdicts.append(compared(f"{name}, {percent} %", 1e3 * start, 1e3 * end, "ms"))
-    return [*verdicts, cpu_time(run)]
+    verdicts.append(cpu_time(run))
+    busy = share_of_others(run)
+    if max(busy) < MAX_OTHERS:
+        return verdicts
+    seen = f"{busy[0]:.0%} of the machine at the start, {busy[1]:.0%} at the end"
+    # They would slow down anything.
+    unsure = [replace(verdict, is_good=None) for verdict in verdicts]
+    return [*unsure, Verdict("other programs", seen, f"< {MAX_OTHERS:.0%}", None)]
+
+
+def share_of_others(run: Run) -> tuple[float, float]:
+    """Part of the processors that other programs took, in the windows that are compared."""
+    times = np.array([sample.time for sample in run.samples])
+    others = np.array([sample.others for sample in run.samples])
+    received = [answer.received for answer in run.answers]
+
+    def share(first: float, last: float) -> float:
+        begin, end = (received[int(part * (len(received) - 1))] for part in (first, last))
+        spent = np.interp(end, times, others) - np.interp(begin, times, others)
+        return float(spent / (end - begin) / (os.cpu_count() or 1))
+
+    return share(WARM_UP, WARM_UP + WINDOW), share(1.0 - WINDOW, 1.0)
 
 
 def usual_percentile(values: list[float], percent: int) -> float:
@@ -132,9 +166,9 @@ def usual_percentile(values: list[float], percent: int) -> float:
 
 
 def cpu_time(run: Run) -> Verdict:
-    """Processor time per sweep: unlike latencies, no other program on the machine adds to it."""
-    times = np.array([time for time, _ in run.samples])
-    used = np.array([usage.cpu_seconds for _, usage in run.samples])
+    """Processor time of depth_node per answered sweep."""
+    times = np.array([sample.time for sample in run.samples])
+    used = np.array([sample.usage.cpu_seconds for sample in run.samples])
     received = [answer.received for answer in run.answers]
 
     def per_sweep(first: float, last: float) -> float:
@@ -162,11 +196,11 @@ def at_the_end(run: Run) -> Verdict:
     return Verdict("exit codes", codes, "0", not any(run.exit_codes.values()))
 
 
-def settled(run: Run) -> list[tuple[float, ProcessUsage]]:
+def settled(run: Run) -> list[Sample]:
     """The samples after the warm-up, and before the nodes went idle."""
     first = run.answers[int(WARM_UP * len(run.answers))].received
     last = run.answers[-1].received
-    return [sample for sample in run.samples if first <= sample[0] <= last]
+    return [sample for sample in run.samples if first <= sample.time <= last]
 
 
 def table(verdicts: list[Verdict], run: Run) -> Table:
@@ -175,6 +209,6 @@ def table(verdicts: list[Verdict], run: Run) -> Table:
     for heading in ("", "seen", "wanted", "verdict"):
         rows.add_column(heading)
     for verdict in verdicts:
-        mark = "[green]good[/green]" if verdict.is_good else "[red]BAD[/red]"
+        mark = MARKS[verdict.is_good]
         rows.add_row(verdict.what, verdict.seen, verdict.wanted, mark if verdict.wanted else "")
     return rows
