@@ -3,8 +3,8 @@
 python benchmarks/soak.py [--sweeps 5000] [--sweep-rate 10] [--log FOLDER]
 
 sim_camera_node sends small images fast, depth_node answers, this process listens to all results.
-A table says what was seen, and whether it is as it should be; exit code 1 if not, 2 if latencies say
-nothing because other programs took much of the machine.
+A table says what was seen, and whether it is as it should be; exit code 1 if not, 2 if latencies
+say nothing because other programs took much of the machine.
 """
 
 from __future__ import annotations

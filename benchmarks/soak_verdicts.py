@@ -111,7 +111,7 @@ def stability(run: Run) -> list[Verdict]:
                 f"growth of {name}",
                 f"{growth:+.2%} of {np.median(memory):.1f} MiB",
                 f"< {MAX_GROWTH:.0%}",
-                growth < MAX_GROWTH,
+                bool(growth < MAX_GROWTH),
             )
         )
     for name, counts in (
@@ -187,7 +187,7 @@ def compared(what: str, start: float, end: float, unit: str) -> Verdict:
         what,
         f"{start:.1f} {unit} at the start, {end:.1f} at the end ({change:+.1%})",
         f"< {MAX_SLOWING:+.0%}",
-        change < MAX_SLOWING,
+        bool(change < MAX_SLOWING),
     )
 
 
