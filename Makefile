@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-torch lint clean distclean
+.PHONY: help setup demo test test-slow test-faults test-torch soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -19,7 +19,7 @@ ISOLATE := export $(LOCAL) ROS_DOMAIN_ID=$$((RANDOM % 100 + 1))
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3] [ARGS='...']"; echo
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do \
-		printf '  %-10s %s\n' "$$target" "$$text"; done
+		printf '  %-11s %s\n' "$$target" "$$text"; done
 
 setup: ## make the environment and build the package; quick if nothing has changed
 	@for python in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10 "$$PYTHON"; do \
@@ -43,6 +43,19 @@ test: lint ## ruff, mypy and all tests but the slow ones
 test-slow: setup ## the slow tests
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
 
+FAULT_TESTS := $(patsubst %,test/ros/test_%.py,clock depth_node_backend_faults depth_node_disturbed \
+	depth_node_end depth_node_fallback depth_node_faults depth_node_hostile driver_faults \
+	evaluator_full_disk qos surroundings) test/system/test_soak.py
+
+test-faults: setup ## the tests that disturb running nodes, also the long ones of them
+	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m "faults or not slow" $(FAULT_TESTS) $(ARGS)
+
+soak: setup ## 5,000 sweeps through the nodes: nothing may grow, get lost or slow down
+	@$(ENTER) && $(ISOLATE) && python3 benchmarks/soak.py $(ARGS)
+
+audit: setup ## known vulnerabilities of the packages in use; asks https://osv.dev
+	@$(ENTER) && python3 scripts/audit.py $(ARGS)
+
 # All that requirements/torch-test.txt brings.
 TORCH_PACKAGES := torch, torchvision, timm, safetensors, lightning_fabric, tensorboard, onnx, onnxscript, onnxruntime
 
@@ -55,4 +68,4 @@ clean: ## delete what was built and written; keeps .venv
 	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 distclean: clean ## delete .venv, too
-	rm -rf .venv
+	rm -rf .venv .audit

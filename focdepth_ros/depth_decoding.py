@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from focdepth_ros.errors import MessageError
+from focdepth_ros.errors import MessageError, quoted
 from focdepth_ros.stack import FloatImage
 
 _FLOAT, _MILLIMETRES = "32FC1", "16UC1"
@@ -31,7 +31,8 @@ def depth_image(message: Any, topic: str) -> FloatImage:
     """
     if message.encoding not in (_FLOAT, _MILLIMETRES):
         raise MessageError(
-            f"depth on {topic} is {message.encoding}; it must be 32FC1 in metres or 16UC1 in mm"
+            f"depth on {topic} is {quoted(message.encoding)}; it must be 32FC1 in metres or "
+            "16UC1 in mm"
         )
     if message.encoding == _FLOAT:
         depth = _values(message, topic, "f4").astype(np.float32)
@@ -44,7 +45,7 @@ def depth_image(message: Any, topic: str) -> FloatImage:
 def float_image(message: Any, topic: str) -> FloatImage:
     """Values (H, W) of an image of 32FC1; parameters and errors as of `depth_image`."""
     if message.encoding != _FLOAT:
-        raise MessageError(f"the image on {topic} is {message.encoding}; it must be 32FC1")
+        raise MessageError(f"the image on {topic} is {quoted(message.encoding)}; it must be 32FC1")
     return np.asarray(_values(message, topic, "f4").astype(np.float32), np.float32)
 
 

@@ -4,6 +4,18 @@ Every message says what was wrong, shows the value, and says what to do about it
 the command line can print it as one line and a node can log it as it is.
 """
 
+_SHOWN = 60  # characters of a text that somebody else wrote
+
+
+def quoted(text: str) -> str:
+    """A text out of a message or a file as it may stand in an error: in quotes, on one line, short.
+
+    Whoever sends it must not be able to fill a log, or to write lines of his own into it.
+    """
+    if len(text) > _SHOWN:
+        return f"{text[:_SHOWN]!r}... ({len(text)} characters)"
+    return repr(text)
+
 
 class FocdepthError(Exception):
     """Base of every error that this package raises on purpose."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.errors import CalibrationError
+from focdepth_ros.errors import CalibrationError, quoted
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, Lens
 
 _PINHOLE_MODELS = ("plumb_bob", "rational_polynomial", "thin_prism_fisheye", "")
@@ -189,12 +189,13 @@ def _distortion(intrinsics: CameraIntrinsics) -> tuple[Any, NDArray[np.float64] 
     if len(coefficients) not in counts:
         raise CalibrationError(
             f"{len(coefficients)} distortion coefficients for model "
-            f"'{intrinsics.distortion_model}'; give {', '.join(map(str, counts))}"
+            f"{quoted(intrinsics.distortion_model)}; give {', '.join(map(str, counts))}"
         )
     if not is_fisheye and intrinsics.distortion_model not in _PINHOLE_MODELS:
         known = ", ".join(name for name in _PINHOLE_MODELS + _FISHEYE_MODELS if name)
         raise CalibrationError(
-            f"distortion model '{intrinsics.distortion_model}' is not known; use one of {known}"
+            f"distortion model {quoted(intrinsics.distortion_model)} is not known; "
+            f"use one of {known}"
         )
     return (cv2.fisheye if is_fisheye else cv2), coefficients
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.compressed_header import compressed_image_size
-from focdepth_ros.errors import MessageError
+from focdepth_ros.errors import MessageError, quoted
 from focdepth_ros.stack import ImageArray
 
 # Depth from focus compares neighbouring pixels.
@@ -136,7 +136,7 @@ def open_image(message: RawImageMessage, limits: ImageLimits) -> IncomingImage:
         pixel_bytes, decoder = _ENCODINGS[encoding]
     else:
         raise MessageError(
-            f"image encoding '{encoding}' is not known; "
+            f"image encoding {quoted(encoding)} is not known; "
             f"use one of {', '.join((*_ENCODINGS, *_SIXTEEN_BITS))}",
             reason="unknown encoding",
         )
@@ -151,6 +151,13 @@ def open_image(message: RawImageMessage, limits: ImageLimits) -> IncomingImage:
         raise MessageError(
             f"{width} px wide {encoding} image has a step of {step} bytes; "
             f"it must be at least {width * pixel_bytes}",
+            reason="wrong size of image data",
+        )
+    # A picture of few pixels may have rows of gigabytes, and it is held while it waits.
+    if height * step > limits.max_pixels * pixel_bytes:
+        raise MessageError(
+            f"{width}x{height} px {encoding} image has a step of {step} bytes, more data than "
+            f"max_image_pixels {limits.max_pixels} can have; send rows without so much padding",
             reason="wrong size of image data",
         )
     if len(message.data) != height * step:
@@ -211,7 +218,7 @@ def _decode_compressed(message: CompressedImageMessage, bit_depth: int) -> Image
     image = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
     if image is None:
         raise MessageError(
-            f"{len(message.data)} bytes of '{message.format}' cannot be decoded; "
+            f"{len(message.data)} bytes of {quoted(message.format)} cannot be decoded; "
             "check the sender's image transport",
             reason="bad compressed image",
         )

@@ -52,12 +52,25 @@ class CameraInfoMessage(Protocol):
 
 
 def stamp_of(header: HeaderMessage) -> int:
-    """Stamp of a message in nanoseconds."""
-    return int(header.stamp.sec) * _NANOSECONDS + int(header.stamp.nanosec)
+    """Stamp of a message in nanoseconds.
+
+    Raises
+    ------
+    MessageError
+        If the nanoseconds make up a second or more, so that two stamps may be of one time.
+    """
+    seconds, nanoseconds = int(header.stamp.sec), int(header.stamp.nanosec)
+    if not 0 <= nanoseconds < _NANOSECONDS:
+        raise MessageError(
+            f"stamp has {nanoseconds} ns beside {seconds} s; they must be under {_NANOSECONDS}, "
+            "correct the clock of the sender",
+            reason="bad stamp",
+        )
+    return seconds * _NANOSECONDS + nanoseconds
 
 
 def focus_sample(message: FocusStateMessage) -> FocusSample:
-    """The focus state of an image without ROS."""
+    """The focus state of an image without ROS; raises as `stamp_of`."""
     return FocusSample(
         stamp=stamp_of(message.header),
         focus_distance=message.focus_distance,

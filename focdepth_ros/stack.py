@@ -132,8 +132,9 @@ class CameraIntrinsics:
             value = getattr(self, name)
             if not math.isfinite(value):
                 raise CalibrationError(f"camera intrinsics have {name}={value}; it must be finite")
-        if not all(math.isfinite(c) for c in self.distortion):
-            raise CalibrationError(f"distortion coefficients {self.distortion} must be finite")
+        unfit = next((c for c in self.distortion if not math.isfinite(c)), None)
+        if unfit is not None:
+            raise CalibrationError(f"distortion coefficients have {unfit}; they must be finite")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ _KINDS = range(0x01, 0x0F)  # before the end of the data
 # A footer that says there is no summary, so that the file is read from its beginning.
 _END = _RECORD.pack(0x02, 20) + bytes(20) + _MAGIC
 _BLOCK = 2**20  # bytes
+# Of the SQLite storage of rosbag2; all that is read.
+_TABLES = ("schema", "metadata", "message_definitions", "topics", "messages")
 
 
 def salvage_file(damaged: Path, target: Path) -> str:
@@ -100,9 +102,8 @@ def _salvage_sqlite(damaged: Path, target: Path) -> str:
         with closing(sqlite3.connect(uri, uri=True)) as source:
             source.execute("PRAGMA writable_schema = ON")  # or a cut-off file is refused at once
             with closing(sqlite3.connect(target)) as out, out:
-                tables = source.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-                for name, statement in tables.fetchall():
-                    out.execute(statement)
+                for name in _tables(source):
+                    _create_like(source, out, name)
                     if name != "messages":
                         _copy_rows(source, out, name)
                 try:
@@ -117,6 +118,18 @@ def _salvage_sqlite(damaged: Path, target: Path) -> str:
     if not count:
         raise BagError(f"{damaged}: has no whole message")
     return f"{damaged.name}: its first {count} messages are read"
+
+
+def _tables(source: sqlite3.Connection) -> list[str]:
+    found = source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return [name for (name,) in found.fetchall() if name in _TABLES]
+
+
+def _create_like(source: sqlite3.Connection, out: sqlite3.Connection, table: str) -> None:
+    """A table with the same columns; the statement in the file could be any."""
+    columns = [row[1] for row in source.execute(f'PRAGMA table_info("{table}")')]
+    names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
+    out.execute(f'CREATE TABLE "{table}" ({names})')
 
 
 def _copy_rows(source: sqlite3.Connection, out: sqlite3.Connection, table: str) -> None:

@@ -77,6 +77,8 @@ class LiveEvaluation:
         That was asked for; empty: that of the first answer that is no fallback.
     pictures : bool
         Whether to write pictures for the report.
+    not_written : callable
+        Called when scores or pictures cannot be written, as when the disk is full; it goes on.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class LiveEvaluation:
         truths_kept: int,
         backend: str = "",
         pictures: bool = True,
+        not_written: Callable[[OSError], None],
     ) -> None:
         self._file = file
         self._topic = topic
@@ -98,6 +101,7 @@ class LiveEvaluation:
         self._let_go = 0
         self._backend = backend
         self._pictures = pictures
+        self._not_written = not_written
         self._waiting: list[LiveAnswer] = []
         self._nameless: list[tuple[str, str]] = []
 
@@ -124,7 +128,7 @@ class LiveEvaluation:
     def leave_out(self, scene: str, why: str) -> None:
         """Name what cannot be scored."""
         if self._backend:
-            self._file.add(SceneScore(scene, self._backend, error=why))
+            self._add(SceneScore(scene, self._backend, error=why))
         else:
             self._nameless.append((scene, why))
 
@@ -147,6 +151,8 @@ class LiveEvaluation:
         ------
         EvaluationError
             If there is nothing to report.
+        OSError
+            If it cannot be written.
         """
         self.settle()
         if not self._backend:
@@ -154,6 +160,7 @@ class LiveEvaluation:
         if not self.scores:
             raise EvaluationError("no sweep was answered, so there is nothing to report")
         scores = sorted(self.scores, key=lambda score: (score.scene == LEFT_OUT, score.scene))
+        self._file.catch_up()
         about = {**about, "backends": self._backend, "scenes": len(scores)}
         return write_results(self._file.folder, title, about, scores)
 
@@ -171,9 +178,15 @@ class LiveEvaluation:
 
     def _score(self, answer: LiveAnswer, truth: _Truth | None) -> None:
         try:
-            self._file.add(self._scored(answer, truth))
+            self._add(self._scored(answer, truth))
         except FocdepthError as error:
             self.leave_out(answer.scene, str(error))
+
+    def _add(self, score: SceneScore) -> None:
+        try:
+            self._file.add(score)
+        except OSError as error:
+            self._not_written(error)
 
     def _scored(self, answer: LiveAnswer, truth: _Truth | None) -> SceneScore:
         estimate = answer.estimate
@@ -200,7 +213,11 @@ class LiveEvaluation:
         if self._pictures:
             folder, picture = self._file.folder, estimate.all_in_focus
             answers = {self._backend: estimate}
-            write_pictures(folder, make_scene_pictures(answer.scene, picture, depth, answers))
+            pictures = make_scene_pictures(answer.scene, picture, depth, answers)
+            try:
+                write_pictures(folder, pictures)
+            except OSError as error:
+                self._not_written(error)
         return score
 
     def _lack_of_truth(self, answer: LiveAnswer) -> str:

@@ -112,9 +112,17 @@ def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
 
 def _place(dataset: str, scene: str, what: str, backend: str) -> str:
     # Scenes are named like folders; a checksum tells apart those that look alike without them.
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", scene).strip("._")[:60]
-    name = f"{plain}-{zlib.crc32(f'{dataset}/{scene}'.encode()):08x}"
-    return f"{FOLDER}/{name}/{backend}-{what}.jpg" if backend else f"{FOLDER}/{name}/{what}.jpg"
+    name = f"{_plain(scene)}-{zlib.crc32(f'{dataset}/{scene}'.encode()):08x}"
+    # The name of a backend may come in a message: it must not lead out of the folder.
+    return (
+        f"{FOLDER}/{name}/{_plain(backend)}-{what}.jpg"
+        if backend
+        else f"{FOLDER}/{name}/{what}.jpg"
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("._")[:60]
 
 
 def _as_file(picture: ImageArray) -> bytes:

@@ -25,6 +25,7 @@ from focdepth_ros.evaluation.scene_choice import evenly_spread
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
 from focdepth_ros.evaluation.summary import BackendSummary, overview
 from focdepth_ros.visualization import css_gradient
+from focdepth_ros.whole_files import whole_file
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -87,7 +88,8 @@ def write_report(
         depth_colours=css_gradient(reverse=True),
     )
     path = folder / REPORT
-    path.write_text(page, encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(page)
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from focdepth_ros.errors import EvaluationError
 from focdepth_ros.evaluation.scores import SceneScore
+from focdepth_ros.whole_files import whole_file
 
 SCORES, SETTINGS = "scores.jsonl", "settings.json"
 
@@ -39,6 +40,7 @@ class ScoreFile:
         self._path = folder / SCORES
         self.scores: list[SceneScore] = []
         self._keys: set[tuple[str, str, str]] = set()
+        self._is_behind = False
         settings = json.loads(json.dumps(settings))
         folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
@@ -58,11 +60,28 @@ class ScoreFile:
         return (dataset, scene, backend) in self._keys
 
     def add(self, score: SceneScore) -> None:
-        """Keep a score, on disk at once; one that is there already stays as it is."""
+        """Keep a score, on disk at once; one that is there already stays as it is.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written. It is kept all the same, and written with the next one.
+        """
         if not self._keep(score):
             return
+        if self._is_behind:
+            self.catch_up()
+            return
+        self._is_behind = True
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(score.to_dict()) + "\n")
+        self._is_behind = False
+
+    def catch_up(self) -> None:
+        """Write what could not be written before; raises `OSError` if it still cannot be."""
+        if self._is_behind:
+            self._write_all()
+            self._is_behind = False
 
     def _keep(self, score: SceneScore) -> bool:
         key = (score.dataset, score.scene, score.backend)
@@ -74,7 +93,8 @@ class ScoreFile:
 
     def _write_all(self) -> None:
         lines = [json.dumps(score.to_dict()) + "\n" for score in self.scores]
-        self._path.write_text("".join(lines), encoding="utf-8")
+        with whole_file(self._path) as file:
+            file.writelines(lines)
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         path = self.folder / SETTINGS

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
+from focdepth_ros.whole_files import whole_file
 
 SCENES_CSV, SUMMARY_JSON = "scenes.csv", "summary.json"
 
@@ -143,7 +144,7 @@ def _summary(
 def write_csv(path: Path, scores: Iterable[SceneScore]) -> None:
     """A row per dataset, scene and backend."""
     plain = ("seconds", "finish_seconds", "slices", "height", "width", "error")
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("dataset", "scene", "backend", *FIGURES, *plain))
         for score in scores:
@@ -177,7 +178,8 @@ def write_json(
         "backends": _rows(means.over_scenes),
         "backends_over_datasets": _rows(means.over_datasets),
     }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=2) + "\n")
 
 
 def _rows(summaries: Iterable[BackendSummary]) -> list[dict[str, Any]]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import sys
 import threading
 import time
@@ -24,6 +29,7 @@ from focdepth_ros.ros.bag_topics import message_class, playback_qos
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.node_runner import NodeFinished, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
+from focdepth_ros.ros.surroundings import warn_of_surroundings
 
 _CLOCK = "/clock"
 _CLOCK_PERIOD = 0.025  # seconds of real time, as of ``ros2 bag play --clock``
@@ -56,6 +62,7 @@ class BagPlayerNode:
         self._log = node.get_logger()
         self._parameters = parameters = declare_parameters(node, BagPlayerParameters)
         warn_of_unknown_parameters(node)
+        warn_of_surroundings(node)
         self._path = Path(parameters.bag)
         self._left_out = 0
         self._late = 0.0

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
+from ament_index_python.packages import get_packages_with_prefixes
 from rclpy.qos import (
     QoSDurabilityPolicy,
     QoSHistoryPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
 )
+from rclpy.type_support import check_is_valid_msg_type
 
 from focdepth_ros.bags.reading import OfferedQos
-from focdepth_ros.errors import BagError
+from focdepth_ros.errors import BagError, quoted
 
 # What a slow subscriber has not yet confirmed is sent again, as long as it is among so many.
 _LEAST_DEPTH = 20
@@ -30,13 +32,16 @@ def message_class(kind: str) -> type:
     """
     package, _, name = kind.partition("/msg/")
     try:
-        if not package.isidentifier():
-            raise ImportError(f"'{package}' is no name of a package")
-        return cast(type, getattr(import_module(f"{package}.msg"), name))
-    except (ImportError, AttributeError) as error:
+        # To import is to run: a bag must not choose any Python package that it likes.
+        if not package.isidentifier() or package not in get_packages_with_prefixes():
+            raise ImportError(f"{quoted(package)} is no package of ROS 2")
+        found = getattr(import_module(f"{package}.msg"), name)
+        check_is_valid_msg_type(found)
+    except (ImportError, AttributeError, TypeError, RuntimeError) as error:
         raise BagError(
             f"messages of type {kind} are not known here; install and source their package"
         ) from error
+    return cast(type, found)
 
 
 def playback_qos(offers: Sequence[OfferedQos]) -> QoSProfile:

@@ -6,17 +6,22 @@ computes and publishes. What comes faster than it can be worked on is dropped an
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import cv2
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -44,6 +49,7 @@ from focdepth_ros.errors import (
 from focdepth_ros.image_decoding import open_compressed_image, open_image
 from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.ros.depth_diagnostics import DepthDiagnostics
 from focdepth_ros.ros.depth_outputs import DepthOutputs
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.depth_worker import DepthWorker
@@ -56,7 +62,7 @@ from focdepth_ros.ros.params import (
     declare_parameters,
     warn_of_unknown_parameters,
 )
-from focdepth_ros.ros.qos_events import subscription_events
+from focdepth_ros.ros.qos_events import QosWatch
 from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
     FocusSample,
@@ -75,8 +81,6 @@ from focdepth_ros.sweep_types import USUAL, USUAL_AT_FIRST
 _INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 _POLL_PERIOD = 0.1  # seconds
-_SILENCE = 3.0  # seconds without a message after which its topic counts as silent
-_ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
 _STARTING_GRACE = 1.0  # seconds in which it is usual that not everything is there yet
 
 
@@ -115,14 +119,13 @@ class DepthNode:
         )
         self._assembler = SweepAssembler(parameters.sweep)
         self._queue = SweepQueue(parameters.max_waiting_sweeps)
-        self._outputs = DepthOutputs(node, self._health.condition)
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._qos_watch = QosWatch(node, self._health.condition)
+        self._outputs = DepthOutputs(node, self._qos_watch)
 
         self._frame_id = ""
         self._was_listening = False
-        self._listening_since = self._last_image = time.monotonic()
-        self._last_sweep = self._last_settled = self._listening_since
-        self._image_topic = (
+        self._listening_since = time.monotonic()
+        image_topic = (
             self._subscribe(CompressedImage, "image_raw/compressed", self._on_compressed_image)
             if parameters.compressed
             else self._subscribe(Image, "image_raw", self._on_image)
@@ -136,7 +139,9 @@ class DepthNode:
             health=self._health,
         )
         info_topic = self._subscribe(CameraInfo, "camera_info", self._on_camera_info)
-        self._inputs = (self._image_topic, self._focus.topic, info_topic)
+        self._diagnostics = DepthDiagnostics(
+            node, self._health, image_topic, self._focus, info_topic
+        )
 
         # Stamps come from the messages; waiting is done in real time, whatever /clock says.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -155,7 +160,7 @@ class DepthNode:
         )
         self._worker.start()
         node.get_logger().info(
-            f"depth by backend '{self._pipeline.backend.name}' from {self._image_topic}, "
+            f"depth by backend '{self._pipeline.backend.name}' from {image_topic}, "
             f"{self._focus.topic} and {info_topic}"
         )
 
@@ -187,13 +192,14 @@ class DepthNode:
 
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
         full_name = str(self.node.resolve_topic_name(topic))
+        qos = copy(_INPUT_QOS)  # rclpy writes overrides into it
         self.node.create_subscription(
             kind,
             topic,
             callback,
-            _INPUT_QOS,
+            qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=subscription_events(full_name, self._health.condition),
+            event_callbacks=self._qos_watch.subscription_events(full_name, qos),
         )
         return full_name
 
@@ -205,16 +211,16 @@ class DepthNode:
 
     def _take_image(self, message: Any, opened: Any) -> None:
         self._health.count("images received")
-        self._last_image = now = time.monotonic()
+        self._diagnostics.last_image = now = time.monotonic()
         if not self._is_listening():
             return
         try:
+            stamp = stamp_of(message.header)
             image = opened(message, self._parameters.image_limits)
         except MessageError as error:
             self._health.problem(error.reason, str(error))
             return
         self._frame_id = message.header.frame_id
-        stamp = stamp_of(message.header)
         self._handle(
             self._assembler.add_image(
                 stamp, image.decode, size=image.size, encoding=image.encoding, now=now
@@ -225,7 +231,7 @@ class DepthNode:
     def _take_focus(self, sample: FocusSample) -> None:
         now = time.monotonic()
         if sample.settled:
-            self._last_settled = now
+            self._diagnostics.last_settled = now
         if self._is_listening():
             self._handle(self._assembler.add_focus(sample, now=now))
 
@@ -242,8 +248,8 @@ class DepthNode:
         is_listening = self._outputs.anything_wanted()
         if is_listening != self._was_listening:
             self._was_listening = is_listening
-            now = time.monotonic()
-            self._listening_since = self._last_image = self._last_sweep = now
+            self._listening_since = time.monotonic()
+            self._diagnostics.begin()
             self._assembler.flush()
             self._queue.abandon()
         return is_listening
@@ -265,7 +271,7 @@ class DepthNode:
 
     def _finish(self, event: SweepFinished) -> None:
         self._health.count("sweeps received")
-        self._last_sweep = time.monotonic()
+        self._diagnostics.last_sweep = time.monotonic()
         if self._queue.finish(event.sweep) is not None:
             self._health.problem(
                 "sweep outrun",
@@ -296,49 +302,14 @@ class DepthNode:
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
-        is_listening = self._is_listening()
-        now = time.monotonic()
-        silent_since = now - _SILENCE
-        no_images = is_listening and self._last_image < silent_since
-        is_waiting = self._listening_since >= silent_since
-        no_focus = None
-        if is_listening and not no_images and not is_waiting:
-            no_focus = self._focus.lack(silent_since=silent_since)
-        self._health.condition(
-            "images",
-            f"no images on {self._image_topic}; start the camera driver, or remap image_raw"
-            if no_images
-            else None,
+        self._qos_watch.recheck()
+        self._diagnostics.report(
+            is_listening=self._is_listening(),
+            wanted=self._outputs.wanted(),
+            under_way=self._queue.under_way,
+            backend=self._pipeline.backend.name,
+            frame_id=self._frame_id,
         )
-        self._health.condition("focus states", no_focus)
-        for topic in self._inputs:
-            publishers = str(self.node.count_publishers(topic))
-            self._health.set_value(f"publishers of {topic}", publishers)
-        self._health.set_value("results subscribed to", ", ".join(self._outputs.wanted()))
-        self._health.set_value("sweeps under way", str(self._queue.under_way))
-        no_sweeps = not no_images and no_focus is None and self._last_sweep < now - _ENDLESS
-        # A camera that is swept on demand sends no settled frames in between.
-        no_sweeps = no_sweeps and self._last_settled > silent_since
-        self._health.condition(
-            "sweeps",
-            f"frames come, but no sweep has ended for {_ENDLESS:.0f} s; does the focus move, and "
-            "does the driver count sweep_id and sweep_step?"
-            if is_listening and no_sweeps
-            else None,
-        )
-        idle = "" if is_listening else "idle, nobody subscribes to a result; "
-        report = self._health.report(f"{idle}backend {self._pipeline.backend.name}")
-        status = DiagnosticStatus(
-            level=bytes([report.level]),
-            name=f"{self.node.get_fully_qualified_name().lstrip('/')}: depth from focus",
-            message=report.message,
-            hardware_id=self._frame_id,
-            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-        )
-        stamp = self.node.get_clock().now().to_msg()
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = stamp
-        self._diagnostics.publish(message)
 
     def _log(self, level: Level, text: str) -> None:
         log_at(level, self.node.get_logger(), text)

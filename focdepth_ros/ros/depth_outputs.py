@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from focdepth_ros.ros.conversions import (
     time_message,
     with_header,
 )
-from focdepth_ros.ros.qos_events import Report, publisher_events
+from focdepth_ros.ros.qos_events import QosWatch
 from focdepth_ros.stack import CameraIntrinsics, FocalStack
 
 # Results are large and soon outdated: nobody is served by a long queue of them.
@@ -67,19 +68,20 @@ class DepthOutputs:
     Parameters
     ----------
     node : Node
-    report : callable
-        Called when a subscriber cannot be served.
+    qos_watch : QosWatch
+        Reports subscribers that cannot be served.
     """
 
-    def __init__(self, node: Node, report: Report) -> None:
+    def __init__(self, node: Node, qos_watch: QosWatch) -> None:
         def publisher(kind: type, topic: str) -> Any:
-            full_name = node.resolve_topic_name(topic)
+            full_name = str(node.resolve_topic_name(topic))
+            qos = copy(_RESULTS_QOS)  # rclpy writes overrides into it
             return node.create_publisher(
                 kind,
                 topic,
-                _RESULTS_QOS,
+                qos,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=publisher_events(full_name, report),
+                event_callbacks=qos_watch.publisher_events(full_name, qos),
             )
 
         self._depth = publisher(Image, "depth/image")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import sys
 import time
@@ -36,6 +41,7 @@ from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
+from focdepth_ros.ros.surroundings import namesake_warning
 
 _TRUTH = "ground_truth/depth"
 _FOCUS = "focus_state"
@@ -142,6 +148,14 @@ class EvaluatorNode:
             truths_kept=parameters.truths_kept,
             backend=parameters.asked_backend,
             pictures=parameters.pictures,
+            not_written=self._on_not_written,
+        )
+
+    def _on_not_written(self, error: OSError) -> None:
+        self._health.problem(
+            "not written",
+            f"{error}; make room on the disk: scores are kept in memory until they can be written",
+            Level.ERROR,
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -157,12 +171,20 @@ class EvaluatorNode:
         return {**self._settings(), **settings}
 
     def _on_answer(self, topic: str, message: Any) -> None:
-        self._answers.add(topic, message, time.monotonic())
+        try:
+            self._answers.add(topic, message, time.monotonic())
+        except MessageError as error:
+            self._health.problem(error.reason, f"on {topic}: {error}")
 
     def _on_truth(self, message: Image) -> None:
         self._health.count("ground truths received")
         decode = partial(depth_image, message, self._truth_topic)
-        self._evaluation.add_truth(stamp_of(message.header), time.monotonic_ns(), decode)
+        try:
+            stamp = stamp_of(message.header)
+        except MessageError as error:
+            self._health.problem(error.reason, f"on {self._truth_topic}: {error}")
+            return
+        self._evaluation.add_truth(stamp, time.monotonic_ns(), decode)
 
     def _poll(self) -> None:
         self._watch.poll()
@@ -259,6 +281,7 @@ class EvaluatorNode:
             for name, value in summary.figures.items():
                 if not math.isnan(value):
                     self._health.set_value(name, f"{value:.9g}")
+        self._health.condition("namesakes", namesake_warning(self.node))
         report = self._health.report(self._means() or "no sweep evaluated yet")
         status = DiagnosticStatus(
             level=bytes([report.level]),

@@ -19,6 +19,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from std_msgs.msg import Header
 
 from focdepth_ros.errors import MessageError, OptionError
 from focdepth_ros.lens_map import LensMap
@@ -158,7 +159,11 @@ class FocusStates(FocusSource):
 
     def _on_state(self, message: FocusState) -> None:
         self._hear()
-        sample = focus_sample(message)
+        try:
+            sample = focus_sample(message)
+        except MessageError as error:
+            self._health.problem(error.reason, str(error))
+            return
         if self._lens_map is not None and math.isnan(sample.focus_distance):
             position, settled = sample.lens_position, sample.settled
             known = sample_at_position(sample.stamp, position, settled, self._lens_map)
@@ -218,12 +223,17 @@ class FrameDiagnostics(FocusSource):
                 self._cameras.add(status.hardware_id)
                 self._keys_without_position = None
                 if len(self._cameras) == 1:
-                    self._on_frame(stamp_of(message.header), values)
+                    self._on_frame(message.header, values)
             elif wanted:
                 self._keys_without_position = list(values)
 
-    def _on_frame(self, stamp: int, values: dict[str, str]) -> None:
+    def _on_frame(self, header: Header, values: dict[str, str]) -> None:
         self._hear()
+        try:
+            stamp = stamp_of(header)
+        except MessageError as error:
+            self._health.problem(error.reason, f"{self.topic}: {error}")
+            return
         key, text = self._parameters.position_key, values[self._parameters.position_key]
         position = math.nan
         with suppress(ValueError):
@@ -304,12 +314,12 @@ class LensPositions(FocusSource):
 
     def _on_position(self, message: Any) -> None:
         self._hear()
-        position = math.nan
+        position, stamp = math.nan, 0
         try:
+            stamp = stamp_of(message.header) if self._has_header else 0
             position = number_in(message, self._parameters.position_field)
         except MessageError as error:
             self._health.problem(error.reason, f"{self.topic}: {error}")
-        stamp = stamp_of(message.header) if self._has_header else 0
         now = time.monotonic_ns()
         for sample in self._matcher.add_position(_finite(position), stamp, now=now):
             self._give(sample)

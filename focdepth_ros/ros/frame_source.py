@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from focdepth_ros.errors import MessageError
 from focdepth_ros.message_header import read_header
 from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.ros.health import NodeHealth
-from focdepth_ros.ros.qos_events import subscription_events
+from focdepth_ros.ros.qos_events import QosWatch
 
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _DIAGNOSTICS = "/diagnostics"
@@ -79,28 +80,34 @@ class FrameSource:
         self._on_frame = on_frame
         self._last_stamp: int | None = None
         self._cameras: set[str] = set()
+        self._qos_watch = QosWatch(node, health.condition)
         options: dict[str, Any] = {
             "qos_overriding_options": QoSOverridingOptions.with_default_policies()
         }
         if topic == "diagnostics":
             self.name = _DIAGNOSTICS
             node.create_subscription(
-                DiagnosticArray, _DIAGNOSTICS, self._on_diagnostics, _SENSOR_QOS, **options
+                DiagnosticArray, _DIAGNOSTICS, self._on_diagnostics, copy(_SENSOR_QOS), **options
             )
         else:
             kind, relative = _TOPICS[topic]
             self.name = str(node.resolve_topic_name(relative))
-            events = subscription_events(self.name, health.condition)
+            qos = copy(_SENSOR_QOS)  # overriding writes into it
+            events = self._qos_watch.subscription_events(self.name, qos)
             # Raw: nothing of the message is wanted but its first bytes.
             node.create_subscription(
                 kind,
                 relative,
                 self._on_bytes,
-                _SENSOR_QOS,
+                qos,
                 raw=True,
                 event_callbacks=events,
                 **options,
             )
+
+    def recheck(self) -> None:
+        """Take back what was said of publishers that have gone."""
+        self._qos_watch.recheck()
 
     def _on_bytes(self, data: bytes) -> None:
         try:
@@ -118,8 +125,12 @@ class FrameSource:
             if self._hardware_id and status.hardware_id != self._hardware_id:
                 continue
             self._note_camera(status.hardware_id)
-            header = message.header
-            self._take(SeenFrame(stamp_of(header), header.frame_id, values))
+            try:
+                stamp = stamp_of(message.header)
+            except MessageError as error:
+                self._health.problem(error.reason, str(error))
+                return
+            self._take(SeenFrame(stamp, message.header.frame_id, values))
 
     def _note_camera(self, hardware_id: str) -> None:
         if hardware_id in self._cameras or len(self._cameras) > 8:

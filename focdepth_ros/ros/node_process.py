@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +29,27 @@ def isolation(domain: int) -> dict[str, str]:
     if os.environ.get("ROS_DISTRO") == "humble":  # which does not know the range; later ones warn
         variables["ROS_LOCALHOST_ONLY"] = "1"
     return variables
+
+
+@dataclass(frozen=True)
+class ProcessUsage:
+    """What a process takes of the machine.
+
+    Parameters
+    ----------
+    cpu_seconds : float
+        Processor time of all its threads since its start.
+    own_memory, memory : int
+        Bytes in memory: those that are its alone and no file's, and all, also shared ones.
+    files, threads : int
+        Open file descriptors, and threads.
+    """
+
+    cpu_seconds: float
+    own_memory: int
+    memory: int
+    files: int
+    threads: int
 
 
 class NodeProcess:
@@ -112,12 +134,29 @@ class NodeProcess:
 
     def cpu_seconds(self) -> float:
         """Processor time used so far by all threads of the node; 0 once it has ended."""
+        usage = self.usage()
+        return 0.0 if usage is None else usage.cpu_seconds
+
+    def usage(self) -> ProcessUsage | None:
+        """What the node takes of the machine now; None once it has ended."""
+        folder = Path(f"/proc/{self._process.pid}")
         try:
-            status = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+            stat = (folder / "stat").read_text(encoding="utf-8")
+            status = (folder / "status").read_text(encoding="utf-8", errors="replace")
+            files = len(list((folder / "fd").iterdir()))
         except OSError:
-            return 0.0
-        fields = status.rpartition(")")[2].split()  # the name before may contain anything
-        return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+            return None
+        times = stat.rpartition(")")[2].split()  # the name before may contain anything
+        lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        if "RssAnon" not in lines:  # a process that is just ending has no memory any more
+            return None
+        return ProcessUsage(
+            cpu_seconds=(int(times[11]) + int(times[12])) / float(os.sysconf("SC_CLK_TCK")),
+            own_memory=1024 * int(lines["RssAnon"].split()[0]),
+            memory=1024 * int(lines["VmRSS"].split()[0]),
+            files=files,
+            threads=int(lines["Threads"]),
+        )
 
     def last_words(self) -> str:
         """The end of the node's output."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +32,7 @@ from focdepth_ros.ros.conversions import (
 from focdepth_ros.ros.node_runner import interruptible, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
+from focdepth_ros.ros.surroundings import warn_of_surroundings
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
 from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera, SweepPattern
 from focdepth_ros.stack import FloatImage, FocalStack
@@ -54,6 +61,7 @@ class SimCameraNode:
         self.node = node
         self._parameters = parameters = declare_parameters(node, SimCameraParameters)
         warn_of_unknown_parameters(node)
+        warn_of_surroundings(node)
         with interruptible():  # rendering takes seconds
             self._camera, self._depth = _open_camera(parameters, node)
         self._frames = self._camera.frames(sweeps=parameters.sweeps or None)
@@ -78,7 +86,10 @@ class SimCameraNode:
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         overridable = QoSOverridingOptions.with_default_policies()
-        return self.node.create_publisher(kind, topic, qos, qos_overriding_options=overridable)
+        # rclpy writes overrides into the profile.
+        return self.node.create_publisher(
+            kind, topic, copy(qos), qos_overriding_options=overridable
+        )
 
     def _send_next(self) -> None:
         self._is_started = self._is_started or self._may_start()

@@ -6,6 +6,11 @@ whenever a frame, an answer of the driver or a timer comes.
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import os
 import sys
@@ -229,6 +234,7 @@ class SweepNode:
                 self._routine = Routine(self._sweeper.work())
 
     def _report(self) -> None:
+        self._frames.recheck()
         values = {
             "mode": self._parameters.mode,
             "stage": self._sweeper.stage,

@@ -6,6 +6,11 @@ says how it is, and asks for the next distance.
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import os
 import select
@@ -14,6 +19,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -132,7 +138,7 @@ class TargetRecorder:
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
         overridable = QoSOverridingOptions.with_default_policies()
         self.node.create_subscription(
-            kind, topic, callback, _INPUT_QOS, qos_overriding_options=overridable
+            kind, topic, callback, copy(_INPUT_QOS), qos_overriding_options=overridable
         )
         return str(self.node.resolve_topic_name(topic))
 
@@ -141,11 +147,12 @@ class TargetRecorder:
         if self._distance is None:
             return
         try:
+            stamp = stamp_of(message.header)
             image: IncomingImage = opened(message, self._limits)
         except MessageError as error:
             self._health.problem(error.reason, str(error))
             return
-        stamp, size = stamp_of(message.header), _kept_size(image.size)
+        size = _kept_size(image.size)
         self._handle(
             self._assembler.add_image(
                 stamp,

@@ -6,6 +6,11 @@ camera and publishes; the executor's thread answers changes of parameters.
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from focdepth_ros.ros.early_signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
+
 import math
 import os
 import sys
@@ -13,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -115,7 +121,7 @@ class UvcCameraNode:
     def _publisher(self, kind: type, topic: str) -> Any:
         overridable = QoSOverridingOptions.with_default_policies()
         return self.node.create_publisher(
-            kind, topic, _SENSOR_QOS, qos_overriding_options=overridable
+            kind, topic, copy(_SENSOR_QOS), qos_overriding_options=overridable
         )
 
     def _metric_positions(self, lens_map: LensMap) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from focdepth_ros.ros.depth_node import main
 if __name__ == "__main__":
     registry._BACKENDS["failing"] = "failing_backend:FailingBackend"
     registry._BACKENDS["lost"] = "failing_backend:LostBackend"
+    registry._BACKENDS["moody"] = "failing_backend:MoodyBackend"
     for name in os.environ.get("BROKEN_FALLBACKS", "").split():
         registry._BACKENDS[name] = "failing_backend:BrokenBackend"
     sys.exit(main())

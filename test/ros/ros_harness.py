@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -83,6 +85,17 @@ class Peer:
         self.node: Any = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._parameter_clients: dict[str, Any] = {}
+
+    def set_parameter(self, node: str, name: str, value: bool | int | float | str) -> Any:
+        """Ask a node to change a parameter; gives the future of the answer."""
+        if node not in self._parameter_clients:
+            client = self.node.create_client(SetParameters, f"/{node}/set_parameters")
+            self.wait_for(client.service_is_ready, "the parameter service")
+            self._parameter_clients[node] = client
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        request = SetParameters.Request(parameters=[parameter])
+        return self._parameter_clients[node].call_async(request)
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -196,6 +209,10 @@ class CameraDriver:
             )
 
         self._peer.wait_for(is_heard, "the node to know the camera")
+
+    def set_clock(self, seconds: float) -> None:
+        """Let the stamps go on from here."""
+        self._stamp = round(seconds * 10**9)
 
     def next_header(self) -> Header:
         """That of an image a thirtieth of a second after the one before."""

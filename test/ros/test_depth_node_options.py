@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import pytest
 from depth_results import DepthResults
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from ros_harness import CameraDriver, Diagnostics, Peer, image_message, pixels
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from small_sweep import WIDTH, small_sweep
@@ -84,7 +82,8 @@ def test_without_camera_info_there_is_depth_but_no_cloud(started: NodeStarter, p
         assert results.received["points"] == results.received["depth/camera_info"] == []
 
         info = peer.node.create_publisher(CameraInfo, "camera_info", 1)
-        peer.wait_for(info.get_subscription_count, "the node to listen to camera_info")
+        publishers = "publishers of /camera_info"
+        peer.wait_for(lambda: diagnostics.count(publishers), "the node to know of camera_info")
         info.publish(CameraInfo(width=WIDTH, height=120))
         peer.spin(0.1)
         driver.send_sweep(STACK)
@@ -167,11 +166,7 @@ def test_images_of_16_bits_and_the_first_slice_as_reference(
 
 
 def set_parameter(peer: Peer, name: str, value: float) -> Any:
-    client = peer.node.create_client(SetParameters, "/depth_node/set_parameters")
-    peer.wait_for(client.service_is_ready, "the parameter service")
-    typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
-    future = client.call_async(request)
+    future = peer.set_parameter("depth_node", name, value)
     return peer.wait_for(future.result, "the parameter to be set").results[0]
 
 

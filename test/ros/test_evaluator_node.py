@@ -185,7 +185,7 @@ def test_messages_of_no_use_are_named(domain: int, peer: Peer, tmp_path: Path) -
     assert errors.pop("sweep_0007") == ""
     for scene, words in {
         "sweep_0001": "has 12288 bytes; 49 rows of 256 bytes",
-        "sweep_0002": "depth on depth/image is rgb8; it must be 32FC1",
+        "sweep_0002": "depth on depth/image is 'rgb8'; it must be 32FC1",
         "sweep_0003": "confidence/image is of shape (48, 64) and depth/image of (24, 64)",
         "sweep_0004": "no confidence/image came of it",
         "sweep_0005": "this answer is that of 'graph_cut': backend 'argmax' failed: lost",

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
+from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.ros.node_runner import signals_deferred
+
+NODES = ["depth_node", "sim_camera_node", "bag_player_node", "evaluator_node"]
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    caught = re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+    assert caught
+    return bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize(
+    ("node", "number"),
+    [*((node, signal.SIGINT) for node in NODES), ("depth_node", signal.SIGTERM)],
+)
+def test_a_signal_while_python_still_imports(
+    domain: int, tmp_path: Path, node: str, number: signal.Signals
+) -> None:
+    with NodeProcess(f"focdepth_ros.ros.{node}", {}, tmp_path / "log") as process:
+        # Python itself handles no SIGTERM.
+        while process.exit_code is None and not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.001)
+        os.kill(process.pid, number)
+        end = time.monotonic() + 10.0
+        while process.exit_code is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert process.exit_code == 0
+    assert process.log.read_text(encoding="utf-8") == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -47,7 +47,7 @@ def test_a_confidence_of_nothing_is_no_lack_of_it() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"encoding": "rgb8"}, "depth on /d is rgb8; it must be 32FC1 in metres or 16UC1 in mm"),
+        ({"encoding": "rgb8"}, "depth on /d is 'rgb8'; it must be 32FC1 in metres or 16UC1 in mm"),
         ({"data": b"1234"}, "of 3x2 px has 4 bytes; 2 rows of 12 bytes, each at least 12"),
         ({"step": 4, "data": b"12345678"}, "2 rows of 4 bytes, each at least 12"),
         ({"height": 0, "data": b""}, "of 3x0 px has 0 bytes"),

@@ -47,7 +47,12 @@ def answer(number: int, stamp: float, **fields: Any) -> LiveAnswer:
 
 
 def evaluation(folder: Path, **options: Any) -> LiveEvaluation:
-    plain: dict[str, Any] = {"tolerance": 0.5, "truths_kept": 3, "pictures": False}
+    plain: dict[str, Any] = {
+        "tolerance": 0.5,
+        "truths_kept": 3,
+        "pictures": False,
+        "not_written": pytest.fail,
+    }
     return LiveEvaluation(ScoreFile(folder, {}, resume=False), "/truth", **{**plain, **options})
 
 
@@ -154,3 +159,37 @@ def test_only_failures_are_a_report_too(tmp_path: Path) -> None:
     page = live.finish("title", {}).read_text(encoding="utf-8")
     assert "sweep_0001 · unknown" in page
     assert "it was not answered" in page
+
+
+def test_a_full_disk_costs_nothing_but_what_is_not_on_it(tmp_path: Path) -> None:
+    failures: list[OSError] = []
+    live = evaluation(tmp_path, not_written=failures.append, pictures=True)
+    scores, aside = tmp_path / "scores.jsonl", tmp_path / "aside"
+    for number in (1, 2, 3):
+        if number == 2:  # so that nothing can be written there
+            scores.rename(aside)
+            scores.mkdir()
+            (tmp_path / "pictures").rename(tmp_path / "pictures_aside")
+            (tmp_path / "pictures").touch()
+        if number == 3:
+            scores.rmdir()
+            aside.rename(scores)
+        live.add_truth(number * SECOND, 0, lambda: depth_like(90))
+        live.add_answer(answer(number, number))
+        live.settle()
+    assert len(failures) == 3  # score and pictures of the second, pictures of the third
+    lines = scores.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["scene"] for line in lines] == [f"sweep_000{n}" for n in (1, 2, 3)]
+
+
+def test_a_backend_of_any_name_writes_within_the_folder(tmp_path: Path) -> None:
+    name = "../../../outside"
+    live = evaluation(tmp_path / "a" / "b" / "out", pictures=True)
+    live.add_truth(SECOND, 0, lambda: depth_like(90))
+    live.add_answer(answer(1, 1.0, backend=name))
+    live.settle()
+    report = live.finish("Title", {})
+    assert live.scores[0].error == ""
+    written = {path.relative_to(tmp_path).parts[:3] for path in tmp_path.rglob("*.jpg")}
+    assert written == {("a", "b", "out")}
+    assert report.read_text(encoding="utf-8").count("data:image/jpeg") == 3

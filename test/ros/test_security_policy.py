@@ -1,0 +1,161 @@
+"""The SROS2 policy allows each node what it does, and nothing more."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from camera_calibration import CALIBRATION
+from ros_harness import Peer
+from sensor_msgs.msg import Image
+from small_sweep import small_sweep
+
+from focdepth_ros.lens_map import LensMap, write_lens_map
+from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
+from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
+
+ROOT = Path(__file__).parents[2]
+POLICY = ROOT / "config" / "security" / "policy.xml"
+# How the graph calls what the policy calls otherwise.
+KINDS = {
+    ("topics", "publish"): "publisher",
+    ("topics", "subscribe"): "subscriber",
+    ("services", "reply"): "service",
+    ("services", "request"): "client",
+}
+SMALL: dict[str, ParameterValue] = {"width": 64, "height": 48, "slices": 3}
+# All of a node is in its graph only with one or another of its parameters.
+SIM_TIME: dict[str, ParameterValue] = {"use_sim_time": True}
+VARIANTS: dict[str, list[dict[str, ParameterValue]]] = {
+    "depth_node": [
+        {},
+        {"compressed": True, "focus.source": "diagnostics", **SIM_TIME},
+        {
+            "focus.source": "lens_position",
+            "focus.position_type": "std_msgs/msg/Float32",
+            "focus.lens_map": str(ROOT / "config" / "lens" / "dioptres.yaml"),
+        },
+    ],
+    "sweep_node": [
+        {"driver": "camera_ros", **SIM_TIME},
+        *(
+            {"driver": driver, "frames": frames, "lens_map": "lens.yaml"}
+            for driver, frames in (
+                ("v4l2_camera", "camera_info"),
+                ("usb_cam", "image"),
+                ("depthai", "compressed"),
+            )
+        ),
+    ],
+    "uvc_camera_node": [{"device": "/dev/video97", "camera_info_file": "camera.yaml", **SIM_TIME}],
+    "sim_camera_node": [{**SMALL, **SIM_TIME}],
+    "bag_player_node": [
+        {"bag": "raw", "clock": True, "exit_at_end": False},
+        {"bag": "jpeg", "exit_at_end": False, **SIM_TIME},
+    ],
+    "evaluator_node": [{"output": "out", **SIM_TIME}],
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a node may do: full names by the words of the graph."""
+
+    node: str
+    enclave: str
+    allowed: Mapping[str, frozenset[str]]
+
+
+def profiles() -> dict[str, Profile]:
+    root = ElementTree.parse(POLICY).getroot()
+    assert (root.tag, root.attrib) == ("policy", {"version": "0.2.0"})
+    found = {}
+    for enclave in root.findall("enclaves/enclave"):
+        for profile in enclave.findall("profiles/profile"):
+            node, namespace = profile.attrib["node"], profile.attrib["ns"]
+            allowed: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
+            for rules in profile:
+                for way, qualifier in rules.attrib.items():
+                    assert qualifier == "ALLOW"  # all else is denied anyway
+                    names = {full_name(rule.text, namespace, node) for rule in rules}
+                    allowed[KINDS[rules.tag, way]] |= names
+            frozen = {kind: frozenset(names) for kind, names in allowed.items()}
+            found[node] = Profile(node, enclave.attrib["path"], frozen)
+    return found
+
+
+def full_name(name: str | None, namespace: str, node: str) -> str:
+    assert name
+    assert "*" not in name
+    if name.startswith("~/"):
+        return f"{namespace.rstrip('/')}/{node}/{name[2:]}"
+    return name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
+
+
+def graph_of(peer: Peer, node: str) -> dict[str, set[str]]:
+    """What a node that runs publishes, subscribes to, serves and calls."""
+    return {
+        kind: {
+            name for name, _ in getattr(peer.node, f"get_{kind}_names_and_types_by_node")(node, "/")
+        }
+        for kind in KINDS.values()
+    }
+
+
+def test_every_node_has_a_profile_in_an_enclave_of_its_own() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    nodes = set(re.findall(r'"(\w+_node)=', text))
+    assert profiles().keys() == nodes
+    assert {item.enclave for item in profiles().values()} == {f"/focdepth_ros/{n}" for n in nodes}
+
+
+@pytest.mark.parametrize("node", profiles())
+def test_what_a_node_does_is_allowed_and_nothing_more(
+    domain: int, peer: Peer, tmp_path: Path, node: str
+) -> None:
+    if node == "evaluator_node":
+        pytest.importorskip("jinja2")
+    if node == "bag_player_node" and missing_because(BAG_LIBRARIES, "bags"):
+        pytest.skip("no bags can be read here")
+    # The evaluator subscribes to the truth once there is one.
+    peer.node.create_publisher(Image, "ground_truth/depth", 1)
+    seen: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
+    for number, parameters in enumerate(VARIANTS[node]):
+        parameters = dict(parameters)
+        for name in ("bag", "output", "lens_map", "camera_info_file"):
+            if name in parameters:
+                parameters[name] = str(tmp_path / str(parameters[name]))
+        if "bag" in parameters:
+            record(Path(str(parameters["bag"])))
+        if "lens_map" in parameters:
+            write_lens_map(str(parameters["lens_map"]), LensMap((0.0, 255.0), (0.0, 5.0)))
+        if "camera_info_file" in parameters:
+            Path(str(parameters["camera_info_file"])).write_text(CALIBRATION, encoding="utf-8")
+        module = f"focdepth_ros.ros.{node}"
+        with NodeProcess(module, parameters, tmp_path / f"log_{number}") as process:
+            peer.wait_for(lambda: node in peer.node.get_node_names(), f"{node} to start")
+            peer.wait_for(lambda: graph_of(peer, node)["service"], "its services")
+            peer.spin(2.0)
+            assert process.exit_code is None, process.last_words()
+            for kind, names in graph_of(peer, node).items():
+                seen[kind] |= names
+        peer.wait_for(lambda: node not in peer.node.get_node_names(), f"{node} to end")
+    allowed = {kind: set(names) for kind, names in profiles()[node].allowed.items()}
+    if os.environ.get("ROS_DISTRO") == "humble":  # which has no such service
+        allowed["service"].discard(f"/{node}/get_type_description")
+    assert seen == allowed
+
+
+def record(bag: Path) -> None:
+    """A bag of a camera with ground truth; its name says what its images are."""
+    from focdepth_ros.bags.writing import record_camera
+    from focdepth_ros.simulation import SimulatedCamera
+
+    simulated = small_sweep()
+    camera = SimulatedCamera(simulated.stack, frame_rate=100.0)
+    record_camera(bag, camera, sweeps=1, depth=simulated.depth, images=bag.name)
