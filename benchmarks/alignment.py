@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from focdepth_ros.alignment import Aligner, AlignmentConfig, AlignmentRun
+from focdepth_ros.alignment import Aligner, AlignmentRun
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.image_io import IMAGE_SUFFIXES, read_image
 from focdepth_ros.registration.homography import keypoints_of, register_keypoints

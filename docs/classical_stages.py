@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from focdepth_ros.alignment import Aligner, AlignmentConfig, AlignmentRun
+from focdepth_ros.alignment import Aligner, AlignmentRun
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.graph_cut import GraphCutAccumulator, GraphCutConfig
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor

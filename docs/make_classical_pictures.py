@@ -33,7 +33,8 @@ from picture_files import (
 )
 from real_stacks import REAL_STACKS, Answer, answer_of
 
-from focdepth_ros.alignment import Aligner, AlignmentConfig
+from focdepth_ros.alignment import Aligner
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.classical.confidence import focus_features
 from focdepth_ros.classical.energy_terms import edge_aware_weights, log_unary

@@ -24,7 +24,7 @@ from picture_files import (
 )
 from real_stacks import REAL_STACKS, Answer, answer_of
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.image_io import write_image
 from focdepth_ros.models.checkpoint import read_weights

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from focdepth_ros import DepthPipeline
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.estimate import DepthEstimate

@@ -7,16 +7,16 @@ their transforms are put together; each image is resampled once.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.errors import AlignmentError, OptionError, StackError
-from focdepth_ros.options import check_options, option
+from focdepth_ros.alignment_config import AlignmentConfig
+from focdepth_ros.errors import AlignmentError, StackError
 from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
 from focdepth_ros.registration.flow import leftover, significant_flow
@@ -36,8 +36,6 @@ from focdepth_ros.registration.view import MIN_SIDE, USUAL_PIXELS, View, check_e
 from focdepth_ros.registration.warp import warp_image
 from focdepth_ros.stack import CameraIntrinsics, Slice
 
-AlignmentMethod = Literal["auto", "none", "scale", "ecc", "homography", "flow", "external"]
-
 # What defocus and noise alone make of a still camera, as measured on simulated sweeps, in pixels
 # of a view of the usual size. Less is no reason to resample.
 _STILL = 0.25
@@ -47,92 +45,6 @@ _LEFTOVER = 0.5  # between two slices: reason to look for parallax
 
 _UNMOVED = 0.05  # px of the image
 _KEYFRAMES = 4  # slices from one look for parallax to the next, at most
-
-
-@dataclass(frozen=True)
-class AlignmentConfig:
-    """How the slices of a sweep are brought onto one pixel grid; see each field's description.
-
-    Raises
-    ------
-    OptionError
-        If a value is out of range, or one that the method needs is missing.
-    """
-
-    method: str = option(
-        "auto",
-        "How slices are brought onto one pixel grid. none: they fit already; scale: focus "
-        "breathing only, from a calibration; ecc: by the correlation of their detail; "
-        "homography: by SIFT points; flow: as auto, then by optical flow for parallax; external: "
-        "by flow fields from files; auto: not at all where the camera stood still, else by the "
-        "least that is enough.",
-        choices=get_args(AlignmentMethod),
-    )
-    match_exposure: bool = option(
-        True, "Make exposure and white balance of all slices those of the first."
-    )
-    ecc_model: str = option(
-        "affine", "What the transform of ecc may do.", choices=get_args(EccModel)
-    )
-    breathing: float = option(
-        0.0,
-        "For scale: growth of the image per dioptre of focus [m].",
-        minimum=-10.0,
-        maximum=10.0,
-    )
-    breathing_table: str = option(
-        "",
-        "For scale, in place of breathing: lens positions and the magnification at each, as "
-        "POSITION:MAGNIFICATION,...",
-    )
-    lens_map: str = option(
-        "",
-        "For scale, in place of both: lens map with magnifications, as `focdepth calibrate "
-        "breathing` writes it.",
-    )
-    flow_path: str = option(
-        "",
-        "For external: folder with one flow field (.npy or .flo) for each slice but the first, in "
-        "the order in which the slices come.",
-    )
-    pictures_dir: str = option(
-        "", "Folder for a picture of every slice before and after alignment; none if empty."
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self, "alignment")
-        is_calibrated = bool(self.magnifications or self.lens_map) or self.breathing != 0.0
-        if self.method == "scale" and not is_calibrated:
-            raise OptionError(
-                "alignment by scale needs a calibration; give breathing, breathing_table or "
-                "lens_map"
-            )
-        if self.method == "external" and not self.flow_path:
-            raise OptionError("external alignment needs flow_path, the folder of the flow fields")
-
-    @property
-    def magnifications(self) -> tuple[tuple[float, float], ...]:
-        """Lens positions and the magnification at each, from `breathing_table`.
-
-        Raises
-        ------
-        OptionError
-            If the text says something else.
-        """
-        pairs = []
-        for text in filter(None, self.breathing_table.split(",")):
-            position, _, scale = text.partition(":")
-            try:
-                pair = float(position), float(scale)
-            except ValueError:
-                pair = math.nan, math.nan
-            if not (math.isfinite(pair[0]) and 0.0 < pair[1] < math.inf):
-                raise OptionError(
-                    f"alignment option 'breathing_table' has '{text}'; give a lens position and a "
-                    "magnification above 0, like 120:1.02"
-                )
-            pairs.append(pair)
-        return tuple(pairs)
 
 
 class Aligner:

@@ -32,9 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from focdepth_ros.errors import DriverTableError
+from focdepth_ros.yaml_files import read_yaml
 
 #: Of a parameter, as YAML and rclpy have it.
 Value = bool | int | float | str | list[float]
@@ -122,16 +121,7 @@ def read_driver_table(driver: str, folder: Path, prefix: str = "") -> DriverTabl
             f"there is no table of the driver '{driver}'; give one of {known}, or the path of a "
             "table of your own"
         )
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise DriverTableError(
-            f"driver table '{path}' cannot be read: {error.strerror}; check the path"
-        ) from error
-    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DriverTableError(f"driver table '{path}' is no valid YAML ({reason})") from error
+    content = read_yaml(path, "driver table", error=DriverTableError, remedy="check the path")
     return _Reader(path).table(content, prefix)
 
 

@@ -22,6 +22,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from focdepth_ros.errors import CalibrationError
+from focdepth_ros.yaml_files import read_yaml
 
 _KEYS = ("unit", "positions", "dioptres", "magnification")
 _SLACK = 1e-6  # of the range; a position read back as float32 is still within it
@@ -102,16 +103,12 @@ def read_lens_map(path: Path | str) -> LensMap:
         If the file cannot be read, is no YAML, or is no lens map; the message says what is wrong.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise CalibrationError(
-            f"lens map '{path}' cannot be read: {error.strerror}; give a file that `focdepth "
-            "calibrate lens` wrote"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CalibrationError(f"lens map '{path}' is no valid YAML ({reason})") from error
+    content = read_yaml(
+        path,
+        "lens map",
+        error=CalibrationError,
+        remedy="give a file that `focdepth calibrate lens` wrote",
+    )
     try:
         return _from_content(content)
     except CalibrationError as error:

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from focdepth_ros.alignment import Aligner, AlignmentConfig
+from focdepth_ros.alignment import Aligner
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import AUTO, create_backend
 from focdepth_ros.classical.hole_filling import fill_holes

@@ -69,7 +69,7 @@ def benchmark(
     """
     from functools import partial
 
-    from focdepth_ros.alignment import AlignmentConfig
+    from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.registry import check_options, list_backends
     from focdepth_ros.errors import EvaluationError, OptionError
     from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because

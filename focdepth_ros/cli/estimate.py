@@ -89,7 +89,7 @@ def estimate(
     """
     from dataclasses import replace
 
-    from focdepth_ros.alignment import AlignmentConfig
+    from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
     from focdepth_ros.errors import OptionError

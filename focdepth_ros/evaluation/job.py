@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.base import Dataset
 from focdepth_ros.datasets.registry import open_dataset

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from sensor_msgs.msg import CameraInfo
 
 from focdepth_ros.errors import CalibrationError, MessageError
 from focdepth_ros.message_reading import camera_intrinsics
+from focdepth_ros.yaml_files import read_yaml
 
 
 def read_camera_info(path: Path | str) -> CameraInfo:
@@ -27,16 +27,12 @@ def read_camera_info(path: Path | str) -> CameraInfo:
         If the file cannot be read, or holds no calibration; the message says what is wrong.
     """
     path = Path(str(path).removeprefix("file://"))
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise CalibrationError(
-            f"calibration '{path}' cannot be read: {error.strerror}; give a file that "
-            "camera_calibration wrote"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CalibrationError(f"calibration '{path}' is no valid YAML ({reason})") from error
+    content = read_yaml(
+        path,
+        "calibration",
+        error=CalibrationError,
+        remedy="give a file that camera_calibration wrote",
+    )
     try:
         message = _from_content(content)
         camera_intrinsics(message, (message.height, message.width))

@@ -8,13 +8,11 @@ import sys
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from focdepth_ros.geometry import point_planes
-from focdepth_ros.ros.health import HealthReport
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray
 
 _NANOSECONDS = 10**9
@@ -41,20 +39,6 @@ def camera_info_message(intrinsics: CameraIntrinsics, header: Header) -> CameraI
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
     )
-
-
-def diagnostics_message(
-    report: HealthReport, *, name: str, hardware_id: str, stamp: Time
-) -> DiagnosticArray:
-    """What a node knows of its own state, for ``/diagnostics``."""
-    status = DiagnosticStatus(
-        level=bytes([report.level]),
-        name=name,
-        message=report.message,
-        hardware_id=hardware_id,
-        values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-    )
-    return DiagnosticArray(header=Header(stamp=stamp), status=[status])
 
 
 def with_header(message: CameraInfo, header: Header) -> CameraInfo:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from focdepth_ros.ros.focus_sources import FocusSource
 from focdepth_ros.ros.health import NodeHealth
+from focdepth_ros.ros.self_report import StatusPublisher
 from focdepth_ros.ros.surroundings import clock_warning, namesake_warning
 
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
@@ -44,7 +44,7 @@ class DepthDiagnostics:
         self._image_topic = image_topic
         self._focus = focus
         self._inputs = (image_topic, focus.topic, info_topic)
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._status = StatusPublisher(node, health, "depth from focus")
         self.begin()
 
     def begin(self) -> None:
@@ -81,17 +81,7 @@ class DepthDiagnostics:
         self._health.set_value("results subscribed to", ", ".join(wanted))
         self._health.set_value("sweeps under way", str(under_way))
         idle = "" if is_listening else "idle, nobody subscribes to a result; "
-        report = self._health.report(f"{idle}backend {backend}")
-        status = DiagnosticStatus(
-            level=bytes([report.level]),
-            name=f"{self._node.get_fully_qualified_name().lstrip('/')}: depth from focus",
-            message=report.message,
-            hardware_id=frame_id[:_LONGEST_ID],
-            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(message)
+        self._status.publish(f"{idle}backend {backend}", hardware_id=frame_id)
 
     def _look(self, is_listening: bool) -> None:
         now = time.monotonic()

@@ -14,7 +14,6 @@ if __name__ == "__main__":
 import os
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict
@@ -30,7 +29,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import (
     backend_config,
@@ -63,6 +62,7 @@ from focdepth_ros.ros.params import (
     warn_of_unknown_parameters,
 )
 from focdepth_ros.ros.qos_events import QosWatch
+from focdepth_ros.ros.self_report import report_unforeseen
 from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
     FocusSample,
@@ -171,12 +171,7 @@ class DepthNode:
 
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        self.node.get_logger().debug("".join(traceback.format_exception(error)))
-        self._health.problem(
-            "internal error", f"{type(error).__name__}: {error} ({where})", Level.ERROR
-        )
+        report_unforeseen(self.node, self._health, error)
 
     def _backend(self, name: str, options: dict[str, Any]) -> Backend:
         """The backend, or what lets a simpler one answer: a robot needs depth all the same."""

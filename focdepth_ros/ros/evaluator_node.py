@@ -10,13 +10,11 @@ if __name__ == "__main__":
 import math
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -41,6 +39,7 @@ from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
+from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.surroundings import namesake_warning
 
 _TRUTH = "ground_truth/depth"
@@ -86,7 +85,7 @@ class EvaluatorNode:
         self._is_finished = False
         self._camera_seen = False
         self._camera_gone: float | None = None
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._status = StatusPublisher(node, self._health, "evaluation")
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(_POLL_PERIOD, self._poll, clock=steady)
         node.create_timer(parameters.diagnostics_period, self._report, clock=steady)
@@ -121,8 +120,7 @@ class EvaluatorNode:
 
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
-        self.node.get_logger().debug("".join(traceback.format_exception(error)))
-        self._health.problem("internal error", f"{type(error).__name__}: {error}", Level.ERROR)
+        report_unforeseen(self.node, self._health, error)
 
     def _open_evaluation(self) -> Any:
         missing = missing_because(REPORT_LIBRARIES, "evaluation")
@@ -282,16 +280,7 @@ class EvaluatorNode:
                 if not math.isnan(value):
                     self._health.set_value(name, f"{value:.9g}")
         self._health.condition("namesakes", namesake_warning(self.node))
-        report = self._health.report(self._means() or "no sweep evaluated yet")
-        status = DiagnosticStatus(
-            level=bytes([report.level]),
-            name=f"{self.node.get_fully_qualified_name().lstrip('/')}: evaluation",
-            message=report.message,
-            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.node.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        self._status.publish(self._means() or "no sweep evaluated yet")
 
     def _means(self) -> str:
         summaries = summarise(self._evaluation.scores)

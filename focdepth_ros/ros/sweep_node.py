@@ -12,14 +12,11 @@ if __name__ == "__main__":
     end_at_once_on_signals()
 
 import math
-import os
 import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -49,6 +46,7 @@ from focdepth_ros.ros.params import (
     declare_parameters,
     warn_of_unknown_parameters,
 )
+from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.shared_files import config_folder
 from focdepth_ros.ros.stepping import Routine
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
@@ -95,7 +93,7 @@ class SweepNode:
         self._states = node.create_publisher(
             FocusState, "focus_state", QoSProfile(depth=20), qos_overriding_options=overridable
         )
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._status = StatusPublisher(node, self._health, "focus sweep")
         self._frames = FrameSource(
             node,
             _frame_topic(parameters, table),
@@ -155,12 +153,7 @@ class SweepNode:
 
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        self.node.get_logger().debug("".join(traceback.format_exception(error)))
-        self._health.problem(
-            "internal error", f"{type(error).__name__}: {error} ({where})", Level.ERROR
-        )
+        report_unforeseen(self.node, self._health, error)
 
     def _on_frame(self, frame: SeenFrame) -> None:
         now = time.monotonic()
@@ -245,17 +238,9 @@ class SweepNode:
         }
         for name, value in values.items():
             self._health.set_value(name, value)
-        report = self._health.report(f"{self._parameters.mode}: {self._sweeper.stage}")
-        status = DiagnosticStatus(
-            level=bytes([report.level]),
-            name=f"{self.node.get_fully_qualified_name().lstrip('/')}: focus sweep",
-            message=report.message,
-            hardware_id=self._frame_id,
-            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
+        self._status.publish(
+            f"{self._parameters.mode}: {self._sweeper.stage}", hardware_id=self._frame_id
         )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.node.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
 
     def _log(self, level: Level, text: str) -> None:
         log_at(level, self.node.get_logger(), text)

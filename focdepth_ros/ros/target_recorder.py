@@ -16,7 +16,6 @@ import os
 import select
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from copy import copy
@@ -49,6 +48,7 @@ from focdepth_ros.ros.focus_sources import create_focus_source
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, parameter, warn_of_unknown_parameters
+from focdepth_ros.ros.self_report import report_unforeseen
 from focdepth_ros.stack import ImageArray, Slice
 from focdepth_ros.stack_yaml import STACK_YAML, StackDescription, write_description
 from focdepth_ros.sweep import DropReason, FocusSample, SweepAssembler, SweepConfig, SweepFinished
@@ -132,8 +132,7 @@ class TargetRecorder:
 
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
-        self.node.get_logger().debug("".join(traceback.format_exception(error)))
-        self._health.problem("internal error", f"{type(error).__name__}: {error}", Level.ERROR)
+        report_unforeseen(self.node, self._health, error)
 
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
         overridable = QoSOverridingOptions.with_default_policies()

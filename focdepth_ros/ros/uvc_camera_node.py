@@ -12,17 +12,14 @@ if __name__ == "__main__":
     end_at_once_on_signals()
 
 import math
-import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from copy import copy
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
@@ -41,7 +38,6 @@ from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.camera_info_file import read_camera_info
 from focdepth_ros.ros.conversions import (
     bgr_image_message,
-    diagnostics_message,
     mono_image_message,
     with_header,
 )
@@ -52,6 +48,7 @@ from focdepth_ros.ros.params import (
     declare_parameters,
     warn_of_unknown_parameters,
 )
+from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
 from focdepth_ros.sweeping_camera import SweepingCamera, SweptFrame
 
@@ -90,7 +87,7 @@ class UvcCameraNode:
         self._images = self._publisher(Image, "image_raw")
         self._states = self._publisher(FocusState, "focus_state")
         self._infos = self._publisher(CameraInfo, "camera_info")
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._status = StatusPublisher(node, self._health, "camera")
         self._tell_what_lacks()
 
         self._camera: SweepingCamera | None = None  # while it is there
@@ -111,12 +108,7 @@ class UvcCameraNode:
 
     def complain(self, error: Exception) -> None:
         """Report an error that nobody has foreseen; the node goes on."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        self.node.get_logger().debug("".join(traceback.format_exception(error)))
-        self._health.problem(
-            "internal error", f"{type(error).__name__}: {error} ({where})", Level.ERROR
-        )
+        report_unforeseen(self.node, self._health, error)
 
     def _publisher(self, kind: type, topic: str) -> Any:
         overridable = QoSOverridingOptions.with_default_policies()
@@ -256,12 +248,8 @@ class UvcCameraNode:
 
     def _diagnose(self) -> None:
         parameters = self._parameters
-        report = self._health.report(f"{parameters.device}, {parameters.mode}")
-        name = f"{self.node.get_fully_qualified_name().lstrip('/')}: camera"
-        stamp = self.node.get_clock().now().to_msg()
-        self._diagnostics.publish(
-            diagnostics_message(report, name=name, hardware_id=parameters.device, stamp=stamp)
-        )
+        summary = f"{parameters.device}, {parameters.mode}"
+        self._status.publish(summary, hardware_id=parameters.device)
 
     def _log(self, level: Level, text: str) -> None:
         log_at(level, self.node.get_logger(), text)

@@ -17,7 +17,7 @@ from ros_harness import CameraDriver, Diagnostics, Peer, image_message, pixels
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from small_sweep import WIDTH, small_sweep
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline

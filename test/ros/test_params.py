@@ -13,7 +13,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option

@@ -10,7 +10,7 @@ import pytest
 from moody_backend import Moody
 from synthetic_sweeps import SIZE, same_image, texture, two_surfaces
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.backends.registry import create_backend, list_backends

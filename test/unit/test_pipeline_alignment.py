@@ -8,7 +8,7 @@ import pytest
 from moody_backend import Moody
 from synthetic_motion import moving_sweep, seen, similarity
 
-from focdepth_ros.alignment import AlignmentConfig
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import Backend, SweepSpec
 from focdepth_ros.errors import StackError

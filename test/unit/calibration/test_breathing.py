@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from focdepth_ros.alignment import Aligner, AlignmentConfig
+from focdepth_ros.alignment import Aligner
+from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.calibration.breathing import Breathing, measure_breathing, with_magnification
 from focdepth_ros.errors import CalibrationError, OptionError
 from focdepth_ros.image_io import write_image
