@@ -269,7 +269,7 @@ class TestBackends:
     ) -> None:
         assert run("backends", "focdepthformer") == 0
         lines = capsys.readouterr().out.splitlines()
-        assert {"weights=", "device=auto", "precision=auto", "compile=none"} <= set(lines)
+        assert {"weights=", "device=auto", "precision=auto", "compile=auto"} <= set(lines)
         assert not any("inf" in line for line in lines)
 
     def test_says_what_auto_passes_over(
