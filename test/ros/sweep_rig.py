@@ -63,6 +63,20 @@ class SweepRig:
         before = self.diagnostics.count("sweeps made")
         self.wait(lambda: self.diagnostics.count("sweeps made") >= before + count, "sweeps")
 
+    def wait_for_whole_sweeps(self, frames: int) -> tuple[int, int]:
+        """The ids of two sweeps, one after the other, of which all frames can have been heard.
+
+        Parameters
+        ----------
+        frames : int
+            That count, in each.
+        """
+        self.wait(lambda: any(state.settled for state in self.states), "a frame that counts")
+        # Some of the first sweep may have come before this process was known to the node.
+        first = min(state.sweep_id for state in self.states if state.settled)
+        self.wait(lambda: len(self.settled(first + 2)) >= frames, "two whole sweeps")
+        return first + 1, first + 2
+
     def wait(self, condition: Any, what: str) -> Any:
         try:
             return self.peer.wait_for(condition, what)

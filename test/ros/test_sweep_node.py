@@ -39,10 +39,9 @@ def settings(rig: SweepRig) -> dict[str, Any]:
 def swept(
     request: pytest.FixtureRequest, peer: Peer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SweepRig, dict[str, Any], int]]:
-    """Three sweeps there and back, the settings in the midst of them, and the exit code."""
+    """Sweeps there and back, the settings in the midst of them, and the exit code."""
     with sweep_rig(peer, request.param, tmp_path_factory.mktemp("rig")) as rig:
-        for _ in range(3):
-            rig.wait_for_sweeps(1)
+        rig.wait_for_whole_sweeps(STEPS)
         during = settings(rig)
         code = rig.node.stop()
         rig.wait(lambda: settings(rig) == OWN_SETTINGS[rig.driver], "the settings to be back")
@@ -74,7 +73,8 @@ def test_sweeps_are_whole_uniform_and_go_there_and_back(swept: Swept) -> None:
     rig, _, _ = swept
     expected = np.linspace(1.0 / NEAR, 1.0 / FAR, STEPS)
     # The step of a raw position is 0.008 dioptres.
-    for sweep_id, wanted in ((2, expected[::-1]), (3, expected)):
+    for sweep_id in rig.wait_for_whole_sweeps(STEPS):
+        wanted = expected if sweep_id % 2 else expected[::-1]
         sweep = rig.settled(sweep_id)
         assert [state.sweep_step for state in sweep] == list(range(STEPS))
         assert {state.sweep_size for state in sweep} == {STEPS}
@@ -84,7 +84,7 @@ def test_sweeps_are_whole_uniform_and_go_there_and_back(swept: Swept) -> None:
 
 def test_positions_are_in_the_unit_of_the_driver(swept: Swept) -> None:
     rig, _, _ = swept
-    state = rig.settled(2)[3]
+    state = rig.settled(rig.wait_for_whole_sweeps(STEPS)[0])[3]
     if rig.driver == "camera_ros":
         assert state.lens_position_unit == "dioptre"
         assert state.lens_position == pytest.approx(1.0 / state.focus_distance)
@@ -126,8 +126,7 @@ def test_without_settling_it_would_be_wrong(peer: Peer, tmp_path: Path) -> None:
 
 def test_modes_change_while_it_runs(peer: Peer, tmp_path: Path) -> None:
     with sweep_rig(peer, "v4l2_camera", tmp_path, mode="saw_tooth", steps=4) as rig:
-        rig.wait(lambda: len(rig.settled(3)) == 4, "three sweeps")
-        for sweep_id in (2, 3):  # always near to far; of the first some may have been missed
+        for sweep_id in rig.wait_for_whole_sweeps(4):  # always near to far
             distances = [state.focus_distance for state in rig.settled(sweep_id)]
             assert distances == sorted(distances)
             assert len(distances) == 4
