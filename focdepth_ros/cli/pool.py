@@ -40,7 +40,7 @@ def pool(
     least: int = typer.Option(6, min=2, help="Fewest slices of a stack."),
     most: int = typer.Option(20, min=2, help="Most slices of a stack."),
     seed: int = typer.Option(0, min=0, help="The same seed makes the same pool."),
-    device: str = typer.Option("cpu", help="Where to put out of focus: cpu or cuda."),
+    device: str = typer.Option("cpu", help="Where to put out of focus: cpu, cuda or auto."),
     processes: Optional[int] = typer.Option(
         None, min=1, help="How many render at a time; by default one per processor."
     ),

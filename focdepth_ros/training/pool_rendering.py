@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import yaml
 
+from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.errors import OptionError
 from focdepth_ros.training.focus_sweeps import SweepConfig
 from focdepth_ros.training.photographs import Photographs, read_photographs
@@ -94,7 +95,8 @@ def render_pool(
     processes : int, optional
         As many as there are processors by default; 1 renders in this one.
     device : str
-        Where things are put out of focus; the same pool may differ by a code here and there.
+        Where things are put out of focus, as `choose_device` takes it; the same pool may differ by
+        a code here and there.
     progress : ProgressBar
 
     Returns
@@ -105,14 +107,17 @@ def render_pool(
     Raises
     ------
     OptionError
-        If there is nothing to render, a folder of textures cannot be used, or the stacks that
-        are there are of another kind.
+        If there is nothing to render, a folder of textures cannot be used, there is no such
+        device, or the stacks that are there are of another kind.
+    BackendUnavailableError
+        If the GPU that is asked for cannot be used.
     """
     if count < 1 or (processes is not None and processes < 1):
         raise OptionError(
             f"a pool of {count} stacks rendered by {processes} processes; give numbers above 0"
         )
     rendering = rendering or PoolRendering()
+    device = choose_device(device)
     _source(rendering, device)  # a missing folder is found before any process starts
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from focdepth_ros.errors import OptionError
+from focdepth_ros.errors import BackendUnavailableError, OptionError
 from focdepth_ros.training.focus_sweeps import SweepConfig
 from focdepth_ros.training.pool_files import find_pool
 from focdepth_ros.training.pool_rendering import PoolRendering, PoolScenes, render_one, render_pool
@@ -152,5 +152,11 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         render_pool(tmp_path, 1, PoolRendering(textures=(str(tmp_path / "none"),)))
     with pytest.raises(OptionError, match="'houses' are not known"):
         PoolRendering(scenes="houses")
+    with pytest.raises(OptionError, match="there is no device 'abacus'"):
+        render_pool(tmp_path / "pool", 1, rendering(), device="abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(BackendUnavailableError, match="cuda"):
+            render_pool(tmp_path / "pool", 1, rendering(), device="cuda")
+    assert not (tmp_path / "pool").exists()
     with pytest.raises(OptionError, match="at least 16"):
         PoolRendering(size=(4, 4))
