@@ -10,7 +10,7 @@ from rclpy.node import Node
 from focdepth_ros.ros.focus_sources import FocusSource
 from focdepth_ros.ros.health import NodeHealth
 from focdepth_ros.ros.self_report import StatusPublisher
-from focdepth_ros.ros.surroundings import clock_warning, namesake_warning
+from focdepth_ros.ros.surroundings import clock_warning
 
 _SILENCE = 3.0  # seconds without a message after which its topic counts as silent
 _ENDLESS = 30.0  # seconds of frames without the end of a sweep after which something is wrong
@@ -107,5 +107,4 @@ class DepthDiagnostics:
             if frames_come and has_settled and self.last_sweep < now - _ENDLESS
             else None,
         )
-        self._health.condition("namesakes", namesake_warning(self._node))
         self._health.condition("clock", clock_warning(self._node))

@@ -40,7 +40,6 @@ from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
 from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
-from focdepth_ros.ros.surroundings import namesake_warning
 
 _TRUTH = "ground_truth/depth"
 _FOCUS = "focus_state"
@@ -279,7 +278,6 @@ class EvaluatorNode:
             for name, value in summary.figures.items():
                 if not math.isnan(value):
                     self._health.set_value(name, f"{value:.9g}")
-        self._health.condition("namesakes", namesake_warning(self.node))
         self._status.publish(self._means() or "no sweep evaluated yet")
 
     def _means(self) -> str:

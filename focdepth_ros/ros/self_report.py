@@ -10,6 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from focdepth_ros.ros.health import Level, NodeHealth
+from focdepth_ros.ros.surroundings import namesake_warning
 
 _LONGEST_ID = 256  # characters
 
@@ -33,6 +34,7 @@ class StatusPublisher:
 
     def publish(self, summary: str, *, hardware_id: str = "") -> None:
         """Publish the state; `summary` is what to say where nothing is wrong."""
+        self._health.condition("namesakes", namesake_warning(self._node))
         report = self._health.report(summary)
         status = DiagnosticStatus(
             level=bytes([report.level]),
