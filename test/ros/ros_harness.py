@@ -9,7 +9,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -38,6 +38,7 @@ from focdepth_ros.stack import FocalStack, ImageArray, Slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "fastdds_large_images.xml"
 FRAME_ID = "test_camera_optical_frame"
+Value = bool | int | float | str
 PATIENCE = 30.0  # seconds after which something that should happen has not
 
 
@@ -85,17 +86,41 @@ class Peer:
         self.node: Any = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._parameter_clients: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
 
-    def set_parameter(self, node: str, name: str, value: bool | int | float | str) -> Any:
-        """Ask a node to change a parameter; gives the future of the answer."""
-        if node not in self._parameter_clients:
-            client = self.node.create_client(SetParameters, f"/{node}/set_parameters")
-            self.wait_for(client.service_is_ready, "the parameter service")
-            self._parameter_clients[node] = client
-        parameter = Parameter(name, value=value).to_parameter_msg()
-        request = SetParameters.Request(parameters=[parameter])
-        return self._parameter_clients[node].call_async(request)
+    def client(self, kind: type, service: str) -> Any:
+        """The client of a service that is there; always the same one."""
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+        self.wait_for(self._clients[service].service_is_ready, service)
+        return self._clients[service]
+
+    def call(self, kind: type, service: str, request: Any) -> Any:
+        """The answer of a service, asked again where it got lost.
+
+        A server may hear the first request of a client before it knows where to send the answer.
+        """
+        client = self.client(kind, service)
+        start = time.monotonic()
+        futures: list[Any] = []
+
+        def answer() -> Any:
+            if time.monotonic() >= start + len(futures) * PATIENCE / 4:
+                futures.append(client.call_async(request))
+            return next((future.result() for future in futures if future.done()), None)
+
+        return self.wait_for(answer, f"an answer of {service}")
+
+    def set_parameters(self, node: str, values: Mapping[str, Value]) -> list[Any]:
+        """Set parameters of a node; gives a result for each."""
+        request = parameter_request(values)
+        return list(self.call(SetParameters, f"{node}/set_parameters", request).results)
+
+    def get_parameters(self, node: str, *names: str) -> list[Any]:
+        """Values of parameters of a node."""
+        request = GetParameters.Request(names=list(names))
+        answer = self.call(GetParameters, f"{node}/get_parameters", request)
+        return [parameter_value_to_python(value) for value in answer.values]
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -121,6 +146,12 @@ class Peer:
             assert time.monotonic() < end, f"waited {PATIENCE} s in vain for {what}"
             self._executor.spin_once(timeout_sec=0.05)
         return result
+
+
+def parameter_request(values: Mapping[str, Value]) -> Any:
+    """What sets parameters."""
+    parameters = [Parameter(name, value=value) for name, value in values.items()]
+    return SetParameters.Request(parameters=[item.to_parameter_msg() for item in parameters])
 
 
 class Diagnostics:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile
 from ros_harness import Diagnostics, Peer
 from simulated_drivers import raw_lens_map
@@ -88,26 +86,16 @@ class SweepRig:
 
     def get(self, *names: str, node: str = "") -> list[Any]:
         """Parameters of the driver, or of another node."""
-        target = node or NODES[self.driver]
-        client = self.peer.node.create_client(GetParameters, f"{target}/get_parameters")
-        answer = self._call(client, GetParameters.Request(names=list(names)))
-        return [parameter_value_to_python(value) for value in answer.values]
+        return self.peer.get_parameters(node or NODES[self.driver], *names)
 
     def set(self, node: str = "", **values: Any) -> list[Any]:
         """Set parameters of the driver (``sim_x`` for ``sim.x``), or of another node."""
-        target = node or NODES[self.driver]
-        client = self.peer.node.create_client(SetParameters, f"{target}/set_parameters")
-        parameters = [
-            Parameter(name.replace("sim_", "sim."), value=value).to_parameter_msg()
-            for name, value in values.items()
-        ]
-        return list(self._call(client, SetParameters.Request(parameters=parameters)).results)
+        named = {name.replace("sim_", "sim."): value for name, value in values.items()}
+        return self.peer.set_parameters(node or NODES[self.driver], named)
 
     def ask_for_sweep(self) -> Any:
         """The future answer of the service."""
-        client = self.peer.node.create_client(Trigger, "sweep_node/sweep")
-        self.wait(client.service_is_ready, "the service")
-        return client.call_async(Trigger.Request())
+        return self.peer.client(Trigger, "sweep_node/sweep").call_async(Trigger.Request())
 
     def restart_driver(self) -> None:
         """A new process of the same driver."""
@@ -129,13 +117,6 @@ class SweepRig:
     def settled(self, sweep_id: int) -> list[Any]:
         """Focus states of a sweep that count."""
         return [s for s in self.states if s.settled and s.sweep_id == sweep_id]
-
-    def _call(self, client: Any, request: Any) -> Any:
-        self.wait(client.service_is_ready, client.srv_name)
-        future = client.call_async(request)
-        self.wait(future.done, f"an answer of {client.srv_name}")
-        self.peer.node.destroy_client(client)
-        return future.result()
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from depth_results import KINDS
 from depth_rig import GOOD, DepthRig, depth_rig
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
-from ros_harness import Peer, focus_fields, image_message, pixels
+from ros_harness import Peer, Value, focus_fields, image_message, parameter_request, pixels
 from small_sweep import HEIGHT, WIDTH, small_sweep
 
 from focdepth_ros.msg import FocusState
@@ -156,10 +157,13 @@ def test_parameters_change_50_times_per_second(rig: DepthRig, seconds: float) ->
         ("no_such_parameter", 1, False),
         ("max_range", 0.05, False),
     ]
+    client = rig.peer.client(SetParameters, "depth_node/set_parameters")
+    rig.peer.get_parameters("depth_node", "reference")  # answered: the two know each other
     asked, start = [], time.monotonic()
     while (elapsed := time.monotonic() - start) < seconds:
         name, value, is_valid = changes[len(asked) % len(changes)]
-        asked.append((rig.peer.set_parameter("depth_node", name, value), name, value, is_valid))
+        future = client.call_async(parameter_request({name: value}))
+        asked.append((future, name, value, is_valid))
         if len(asked) % 25 == 0:
             rig.driver.send_sweep(STACK, pause=0.001)
         rig.peer.spin(max(0.0, 0.02 * len(asked) - elapsed))
@@ -168,8 +172,7 @@ def test_parameters_change_50_times_per_second(rig: DepthRig, seconds: float) ->
         result = rig.peer.wait_for(future.result, f"the answer to {name}").results[0]
         assert result.successful == is_valid, (name, value, result.reason)
         assert is_valid or result.reason
-    for name, value in (("fill_holes", False), ("min_confidence", 0.0), ("reference", "last")):
-        future = rig.peer.set_parameter("depth_node", name, value)
-        assert rig.peer.wait_for(future.result, "the last change").results[0].successful
+    last: dict[str, Value] = {"fill_holes": False, "min_confidence": 0.0, "reference": "last"}
+    assert all(result.successful for result in rig.peer.set_parameters("depth_node", last))
     messages = rig.assert_good_sweep()
     assert np.isfinite(pixels(messages["depth/image"])).all()

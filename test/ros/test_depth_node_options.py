@@ -166,8 +166,7 @@ def test_images_of_16_bits_and_the_first_slice_as_reference(
 
 
 def set_parameter(peer: Peer, name: str, value: float) -> Any:
-    future = peer.set_parameter("depth_node", name, value)
-    return peer.wait_for(future.result, "the parameter to be set").results[0]
+    return peer.set_parameters("depth_node", {name: value})[0]
 
 
 def test_parameters_that_change_while_the_node_runs(started: NodeStarter, peer: Peer) -> None:

@@ -14,8 +14,6 @@ import pytest
 import yaml
 from depth_results import DepthResults
 from laserscan_of_depth import laserscan
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from ros_harness import CameraDriver, Diagnostics, Peer, pixels
 from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
@@ -58,18 +56,8 @@ def room(domain: int, peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def set_range(peer: Peer, near: float, far: float) -> None:
-    client = peer.node.create_client(SetParameters, "/depth_node/set_parameters")
-    peer.wait_for(client.service_is_ready, "the parameters of depth_node")
-    parameters = [
-        Parameter(
-            name=name,
-            value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value),
-        )
-        for name, value in (("min_range", near), ("max_range", far))
-    ]
-    answer = client.call_async(SetParameters.Request(parameters=parameters))
-    peer.wait_for(answer.done, "the range to be set")
-    assert all(result.successful for result in answer.result().results)
+    results = peer.set_parameters("depth_node", {"min_range": near, "max_range": far})
+    assert all(result.successful for result in results)
 
 
 def points_of(cloud: Any) -> np.ndarray:

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from ros_harness import Diagnostics, Peer, pixels
 from sensor_msgs.msg import CameraInfo, Image
@@ -120,17 +118,8 @@ def own_peer(domain: int) -> Iterator[Peer]:
     peer.close()
 
 
-def set_parameter(peer: Peer, name: str, value: ParameterValue) -> Any:
-    client = peer.node.create_client(SetParameters, "/uvc_camera_node/set_parameters")
-    peer.wait_for(client.service_is_ready, "the parameters of the node")
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
-    answer = client.call_async(request)
-    peer.wait_for(answer.done, f"{name} to be set")
-    return answer.result().results[0]
-
-
-def text(value: str) -> ParameterValue:
-    return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+def set_mode(peer: Peer, mode: str) -> Any:
+    return peer.set_parameters("uvc_camera_node", {"mode": mode})[0]
 
 
 def test_depth_of_a_usb_camera(
@@ -187,21 +176,21 @@ def test_modes_change_while_it_runs(own_peer: Peer, tmp_path: Path, lens_map: st
         assert diagnostics.level == 0
         assert diagnostics.message == "/dev/video0, ping_pong"
 
-        assert set_parameter(own_peer, "mode", text("saw_tooth")).successful
+        assert set_mode(own_peer, "saw_tooth").successful
         listener.clear()
         sweeps = listener.wait_for_sweeps(3)[1:]
         for states in sweeps:
             distances = [state.focus_distance for state in states]
             assert distances == sorted(distances)
 
-        assert set_parameter(own_peer, "mode", text("paused")).successful
+        assert set_mode(own_peer, "paused").successful
         own_peer.spin(0.3)
         listener.clear()
         own_peer.wait_for(lambda: len(listener.states) > 20, "images of the paused camera")
         assert {state.sweep_id for state in listener.states.values()} == {0}
         assert len({state.lens_position for state in listener.states.values()}) == 1
 
-        refused = set_parameter(own_peer, "mode", text("spiral"))
+        refused = set_mode(own_peer, "spiral")
         assert not refused.successful
         assert "parameter 'mode' is 'spiral'; it must be one of ping_pong" in refused.reason
         assert process.stop() == 0

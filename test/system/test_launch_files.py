@@ -9,12 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from rcl_interfaces.srv import GetParameters
 from ros_harness import Peer
 from sensor_msgs.msg import Image
 from simulated_drivers import raw_lens_map
@@ -77,16 +75,6 @@ def launched(file: str, *arguments: str, log: Path) -> Iterator[subprocess.Popen
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def parameters_of(peer: Peer, node: str, *names: str) -> list[Any]:
-    """Values of some parameters of another node, whatever their types."""
-    client = peer.node.create_client(GetParameters, f"{node}/get_parameters")
-    peer.wait_for(client.service_is_ready, f"the parameters of {node}")
-    answer = client.call_async(GetParameters.Request(names=list(names)))
-    peer.wait_for(answer.done, f"{names} of {node}")
-    fields = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
-    return [getattr(value, fields[value.type]) for value in answer.result().values]
-
-
 def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> None:
     small = tmp_path / "camera.yaml"
     settings = {"width": 160, "height": 120, "slices": 5, "seed": 1002}
@@ -106,9 +94,9 @@ def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> No
         assert depths, log.read_text(encoding="utf-8")
         assert (depths[0].width, depths[0].height) == (160, 120)
         peer.wait_for(lambda: peer.node.count_publishers("/robot/eye/image"), "/robot/eye/image")
-        camera = parameters_of(peer, "/robot/sim_camera_node", "seed", "pattern", "slices")
+        camera = peer.get_parameters("/robot/sim_camera_node", "seed", "pattern", "slices")
         assert camera == [1002, "ping_pong", 5]  # from the file, the argument, the file
-        depth = parameters_of(peer, "/robot/depth_node", "backend", "use_sim_time")
+        depth = peer.get_parameters("/robot/depth_node", "backend", "use_sim_time")
         assert depth == ["argmax", False]
     assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 2
 
@@ -116,7 +104,7 @@ def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> No
 def test_depth_node_is_launched_alone(peer: Peer, tmp_path: Path) -> None:
     log = tmp_path / "launch.log"
     with launched("depth.launch.py", "focus_topic:=/lens/focus", "use_sim_time:=true", log=log):
-        values = parameters_of(peer, "/depth_node", "backend", "use_sim_time")
+        values = peer.get_parameters("/depth_node", "backend", "use_sim_time")
         assert values == ["auto", True]
         peer.wait_for(
             lambda: peer.node.count_subscribers("/lens/focus"), "the node to listen to /lens/focus"
@@ -156,7 +144,7 @@ def test_usb_camera_is_launched_with_what_is_given(peer: Peer, tmp_path: Path) -
         log=log,
     ):
         names = ("device", "mode", "slices")
-        values = parameters_of(peer, "/eye/uvc_camera_node", *names)
+        values = peer.get_parameters("/eye/uvc_camera_node", *names)
         assert values == ["/dev/video97", "saw_tooth", 10]
         peer.wait_for(
             lambda: "'/dev/video97' does not exist" in log.read_text(encoding="utf-8"),
@@ -199,7 +187,7 @@ def test_depth_node_is_launched_for_lens_positions(peer: Peer, tmp_path: Path) -
     arguments = ["focus_source:=lens_position", f"lens_map:={lens_map}", "focus_topic:=/lens/raw"]
     positions = peer.node.create_publisher(Float32, "/lens/raw", 10)
     with launched("depth.launch.py", *arguments, log=log):
-        values = parameters_of(peer, "/depth_node", "focus.source", "focus.lens_map")
+        values = peer.get_parameters("/depth_node", "focus.source", "focus.lens_map")
         assert values == ["lens_position", str(lens_map)]
         peer.wait_for(positions.get_subscription_count, "the node to listen to /lens/raw")
     assert log.read_text(encoding="utf-8").count("process has finished cleanly") == 1
@@ -227,8 +215,8 @@ def test_a_replay_ends_by_itself_with_a_report(peer: Peer, tmp_path: Path) -> No
         "clock:=true",
         log=log,
     ) as process:
-        values = parameters_of(
-            peer, "/robot/depth_node", "use_sim_time", "min_confidence", "sweep.timeout"
+        values = peer.get_parameters(
+            "/robot/depth_node", "use_sim_time", "min_confidence", "sweep.timeout"
         )
         assert values == [True, 0.0, 2.0]
         process.wait(90.0)
@@ -309,7 +297,7 @@ def test_a_driver_is_launched_with_a_sweep_and_depth(
     with launched(f"{name}.launch.py", *arguments, log=log) as process:
         peer.wait_for(lambda: depths or process.poll() is not None, "depth from the nodes")
         assert depths, log.read_text(encoding="utf-8")
-        sweep = parameters_of(peer, "/eye/sweep_node", "driver", "near", "steps", "mode")
+        sweep = peer.get_parameters("/eye/sweep_node", "driver", "near", "steps", "mode")
         assert sweep == [name, 0.5, 5, "ping_pong"]
     words = log.read_text(encoding="utf-8")
     assert words.count("process has finished cleanly") == 3, words
