@@ -1,0 +1,1 @@
+"""Depth from defocus: a forward model of blur, inverted by direct optimisation."""

@@ -1,0 +1,293 @@
+"""Depth and all-in-focus image of a focal stack together, by alternating minimisation.
+
+The mean squared error between the focal stack and what the lens would make of the two is lowered
+in turns: the depth of every pixel with the image fixed, the image with the depth fixed. Neither
+step takes what is worse, so the error never rises.
+
+References
+----------
+"Depth from Defocus via Direct Optimization", arXiv 2602.18509, 2026, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from focdepth_ros.classical.torch_device import choose_device
+from focdepth_ros.defocus.config import DefocusConfig
+from focdepth_ros.defocus.depth_step import (
+    PixelErrors,
+    better_of,
+    golden_section,
+    grid_search,
+)
+from focdepth_ros.defocus.forward_model import BlurOperator, DefocusModel
+from focdepth_ros.defocus.image_step import fista
+from focdepth_ros.defocus.search_range import search_range
+from focdepth_ros.errors import StackError
+from focdepth_ros.stack import FloatImage, Lens
+
+_STILL = 1e-5  # change of the image per iteration, in parts of its range, that is none any more
+_LEAST_NOISE = 1e-8  # variance below which no camera comes
+
+
+@dataclass(frozen=True)
+class EpochLoss:
+    """What one epoch did.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1 on.
+    after_depth, after_image : float
+        Mean squared error after the two steps; image values are in [0, 1].
+    iterations : int
+        Of the image step.
+    seconds : float
+    """
+
+    epoch: int
+    after_depth: float
+    after_image: float
+    iterations: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class EpochState:
+    """Where the solver is after an epoch.
+
+    Parameters
+    ----------
+    loss : EpochLoss
+    epochs : int
+        How many there will be at most.
+    dioptre : (H, W) tensor
+    image : (H, W, C) tensor
+        In [0, 1].
+    """
+
+    loss: EpochLoss
+    epochs: int
+    dioptre: Tensor
+    image: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class DefocusSolution:
+    """Depth and sharp image that explain a focal stack.
+
+    Parameters
+    ----------
+    dioptre : (H, W) float32
+        Inverse depth in 1/m.
+    image : (H, W, C) float32
+        In [0, 1].
+    confidence : (H, W) float32
+        In [0, 1], from how sharply the error rises to both sides of the depth.
+    losses : tuple of EpochLoss
+    """
+
+    dioptre: FloatImage
+    image: FloatImage
+    confidence: FloatImage
+    losses: tuple[EpochLoss, ...]
+
+
+def solve(
+    stack: NDArray[np.float32],
+    lens: Lens,
+    focus_distances: Sequence[float],
+    config: DefocusConfig,
+    *,
+    start_image: NDArray[np.float32],
+    weight: NDArray[np.float32] | None = None,
+    on_epoch: Callable[[EpochState], None] | None = None,
+) -> DefocusSolution:
+    """Find the depth and the all-in-focus image of a focal stack.
+
+    Parameters
+    ----------
+    stack : (K, H, W, C) float32
+        Slices in [0, 1], in the light in which blur happens (see ``config.linear_light``).
+    lens : Lens
+    focus_distances : sequence of float
+        Metres, of the K slices; +inf allowed.
+    config : DefocusConfig
+    start_image : (H, W, C) float32
+        First guess of the all-in-focus image.
+    weight : (K, H, W) float32, optional
+        Of each pixel of the slices, 0 where it shows nothing; 1 by default.
+    on_epoch : callable, optional
+        Called after every epoch.
+
+    Raises
+    ------
+    StackError
+        If there are fewer than 2 slices, or not as many distances as slices.
+    CalibrationError
+        If a focus distance is not beyond the focal length.
+    OptionError
+        If the range of depth contains no focus distance.
+    """
+    if len(stack) != len(focus_distances):
+        raise StackError(f"{len(stack)} slices, but {len(focus_distances)} focus distances")
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        problem = _Problem(stack, lens, focus_distances, config, weight)
+        return problem.solve(torch.from_numpy(start_image).to(problem.device), on_epoch)
+
+
+class _Problem:
+    """One focal stack, and how well depth and image explain it."""
+
+    def __init__(
+        self,
+        stack: NDArray[np.float32],
+        lens: Lens,
+        focus_distances: Sequence[float],
+        config: DefocusConfig,
+        weight: NDArray[np.float32] | None,
+    ) -> None:
+        self.device = torch.device(choose_device(config.device))
+        self._config = config
+        self._model = DefocusModel(
+            lens, focus_distances, psf=config.psf, min_coc=config.min_coc, device=self.device
+        )
+        far, near = search_range(focus_distances, config.near, config.far)
+        self._candidates = np.linspace(far, near, config.depths, dtype=np.float64).tolist()
+        self._gap = (near - far) / len(focus_distances)
+        # Pixels first: what belongs to one lies together.
+        self._observed = torch.from_numpy(stack).to(self.device).permute(1, 2, 0, 3).contiguous()
+        self._weight = None
+        if weight is not None:
+            self._weight = torch.from_numpy(weight).to(self.device).permute(1, 2, 0).contiguous()
+        self._height, self._width, self._slices, self._channels = self._observed.shape
+        self._levels = self._model.levels((self._height, self._width), (far, near))
+
+    def solve(
+        self, image: Tensor, on_epoch: Callable[[EpochState], None] | None
+    ) -> DefocusSolution:
+        config = self._config
+        begun = time.monotonic()
+        deadline = begun + (config.max_seconds or math.inf)
+        dioptre: Tensor | None = None
+        loss = math.inf
+        losses: list[EpochLoss] = []
+        for epoch in range(1, config.epochs + 1):
+            started = time.monotonic()
+            dioptre = self._depth_step(image, dioptre)
+            operator = self._model.operator(dioptre, self._levels)
+            after_depth = self._loss(operator, image)
+            limit = round(config.iterations * config.growth ** (epoch - 1))
+            image, after_image, iterations = self._image_step(
+                operator, image, after_depth, limit, deadline
+            )
+            seconds = time.monotonic() - started
+            losses.append(EpochLoss(epoch, after_depth, after_image, iterations, seconds))
+            if on_epoch is not None:
+                on_epoch(EpochState(losses[-1], config.epochs, dioptre, image))
+            converged = after_image > loss * (1.0 - config.tolerance)
+            loss = after_image
+            # Another epoch would take about as long.
+            if converged or time.monotonic() + seconds > deadline:
+                break
+        assert dioptre is not None
+        confidence = self._confidence(image, dioptre)
+        return DefocusSolution(
+            dioptre.cpu().numpy(), image.cpu().numpy(), confidence.cpu().numpy(), tuple(losses)
+        )
+
+    def _depth_step(self, image: Tensor, previous: Tensor | None) -> Tensor:
+        """For every pixel the best depth, or the previous one where none is better."""
+        rows = self._levels.blur(image)
+        candidates = torch.tensor(self._candidates, device=self.device)
+        result = image.new_empty((self._height, self._width))
+        overlap = self._config.window // 2
+        for top, bottom in self._strips():
+            outer = max(0, top - overlap), min(self._height, bottom + overlap)
+            errors = self._errors(rows, *outer)
+            index = grid_search(
+                errors, self._candidates, window=self._config.window, width=self._width
+            )
+            low = candidates[(index - 1).clamp_(min=0)]
+            high = candidates[(index + 1).clamp_(max=len(candidates) - 1)]
+            fine = golden_section(errors, low, high)
+            found = [candidates[index], fine]
+            if previous is not None:
+                found.insert(0, previous[outer[0] : outer[1]].flatten())
+            best = better_of(errors, *found).view(-1, self._width)
+            result[top:bottom] = best[top - outer[0] : bottom - outer[0]]
+        return result
+
+    def _image_step(
+        self,
+        operator: BlurOperator,
+        image: Tensor,
+        loss: float,
+        iterations: int,
+        deadline: float,
+    ) -> tuple[Tensor, float, int]:
+        found, done = fista(
+            operator,
+            self._observed,
+            image,
+            iterations,
+            weight=None if self._weight is None else self._weight[..., None],
+            tolerance=_STILL,
+            deadline=deadline,
+        )
+        found_loss = self._loss(operator, found)
+        if found_loss > loss:  # momentum does not always end where it was lowest
+            return image, loss, done
+        return found, found_loss, done
+
+    def _loss(self, operator: BlurOperator, image: Tensor) -> float:
+        error = operator.forward(image).sub_(self._observed).square_()
+        if self._weight is None:
+            return float(error.mean())
+        return float((error * self._weight[..., None]).sum() / self._weight.sum() / self._channels)
+
+    def _confidence(self, image: Tensor, dioptre: Tensor) -> Tensor:
+        """From the curvature of every pixel's error: how well its depth is determined.
+
+        By linear least squares the variance of the depth is ``2 s² / E''``, where s² is the
+        variance of the noise and E the sum of squared errors.
+        """
+        rows = self._levels.blur(image)
+        step = 0.5 * self._gap
+        curvature, least = torch.empty_like(dioptre), torch.empty_like(dioptre)
+        for top, bottom in self._strips():
+            errors = self._errors(rows, top, bottom)
+            middle = dioptre[top:bottom].flatten()
+            at_middle = errors.at(middle)
+            around = errors.at(middle - step) + errors.at(middle + step)
+            curvature[top:bottom] = ((around - 2.0 * at_middle) / step**2).view(-1, self._width)
+            least[top:bottom] = at_middle.view(-1, self._width)
+        freedom = max(1, self._slices * self._channels - self._channels - 1)
+        noise = least / freedom
+        noise = torch.maximum(noise, noise.median().clamp(min=_LEAST_NOISE))
+        variance = 2.0 * noise / curvature.clamp(min=1e-12)
+        return self._gap**2 / (self._gap**2 + 16.0 * variance)
+
+    def _errors(self, rows: Tensor, top: int, bottom: int) -> PixelErrors:
+        weight = None if self._weight is None else self._weight[top:bottom].flatten(0, 1)
+        observed = self._observed[top:bottom].flatten(0, 1)
+        first = top * self._width
+        return PixelErrors.of(self._model, self._levels, rows, observed, first=first, weight=weight)
+
+    def _strips(self) -> list[tuple[int, int]]:
+        """Rows worked on at once, so that the errors of their pixels fit into the memory."""
+        per_row = 4 * self._width * (2 * self._slices + 1) * len(self._levels)
+        height = max(1, int(self._config.memory_mb * 2**20 / per_row) - self._config.window)
+        count = math.ceil(self._height / height)
+        edges = [self._height * number // count for number in range(count + 1)]
+        return list(pairwise(edges))
