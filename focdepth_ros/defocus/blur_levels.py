@@ -20,6 +20,7 @@ from focdepth_ros.simulation.psf import disc_kernel, gaussian_kernel
 
 _FIRST_VARIANCE = 0.25  # px² of the first blurred level; from there on it doubles
 _SMOOTH = 0.6  # variance in px² of a halved grid from which on a Gaussian hides its pixels
+_MOST_HALVINGS = 3  # of the grid; on the coarsest the widest Gaussians cost next to nothing
 _LEAST_WEIGHT = 1e-3  # of a kernel's middle, below which its ends are cut off
 _FIRST_RADIUS = 0.5  # px of the first disc
 _RADIUS_RATIO = 1.2
@@ -34,16 +35,10 @@ class BlurLevels(ABC):
         Of each level along one axis [px²], rising from 0.
     mass : (R,) tensor
         What each row of `blur` adds up to for an image of ones, by which it is to be divided.
-    reach : int
-        Pixels beyond which nothing spreads.
-    alignment : int
-        Pixels by whose multiples an image may be cut without a change of what is inside.
     """
 
     variances: Tensor
     mass: Tensor
-    reach: int
-    alignment: int
 
     def __len__(self) -> int:
         return len(self.variances)
@@ -113,10 +108,9 @@ class GaussianLevels(BlurLevels):
         self._halving = torch.outer(half, half)[None, None]
         self._size = size
         self._pixels = size[0] * size[1]
-        # A halved grid must lie in the same way on the pixels wherever the image is cut.
-        self.alignment = 2 ** max(octaves)
-        self._padding = (0, -size[1] % self.alignment, 0, -size[0] % self.alignment)
-        self.reach = (self._kernels[-1].shape[1] // 2 + 4) * self.alignment
+        # Also for a short ladder, so that it is the beginning of a longer one.
+        whole = 2**_MOST_HALVINGS
+        self._padding = (0, -size[1] % whole, 0, -size[0] % whole)
         self.mass = self.blur(torch.ones((*size, 1), device=device))[:, 0]
 
     def blur(self, image: Tensor) -> Tensor:
@@ -198,8 +192,6 @@ class DiscLevels(BlurLevels):
     device : str or torch.device
     """
 
-    alignment = 1
-
     def __init__(
         self,
         size: tuple[int, int],
@@ -212,9 +204,9 @@ class DiscLevels(BlurLevels):
             radii.append(radii[-1] * _RADIUS_RATIO)
         variances = [0.0, *(radius**2 / 4.0 for radius in radii)]
         self.variances = torch.tensor(variances, device=device)
-        self.reach = disc_kernel(radii[-1]).shape[0] // 2
+        reach = disc_kernel(radii[-1]).shape[0] // 2
         self._size = size
-        self._grid = tuple(_fourier_length(length + self.reach) for length in size)
+        self._grid = tuple(_fourier_length(length + reach) for length in size)
         spectra = []
         for radius in (0.0, *radii):
             kernel = torch.from_numpy(np.array(disc_kernel(radius))).to(device)
@@ -253,7 +245,7 @@ def _octave(variance: float) -> int:
     octave = 0
     while variance - _spread_of_halving(octave + 1) >= _SMOOTH * 4.0 ** (octave + 1):
         octave += 1
-    return octave
+    return min(octave, _MOST_HALVINGS)
 
 
 def _spread_of_halving(octave: int) -> float:

@@ -65,6 +65,13 @@ class DefocusConfig:
         minimum=1,
         maximum=100_000,
     )
+    image_tolerance: float = option(
+        0.01,
+        "These iterations end when ten of them lower the error by less than this share of it; 0: "
+        "never.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     growth: float = option(
         1.05, "Factor on these iterations from epoch to epoch.", minimum=1.0, maximum=10.0
     )

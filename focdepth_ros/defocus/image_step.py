@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 _POWER_ITERATIONS = 15
+_CHECK_EVERY = 10
 _SAFETY = 1.02  # on the Lipschitz constant, which power iteration approaches from below
 
 
@@ -78,7 +79,7 @@ def fista(
     weight : tensor, optional
         Of each observation, in [0, 1]; 1 by default.
     tolerance : float
-        Ends when x changes by less, root mean square.
+        Ends when ten iterations lower the error by less than this share of it; 0: never.
     deadline : float
         Value of ``time.monotonic()`` after which no further iteration is begun.
 
@@ -91,11 +92,17 @@ def fista(
     step = 1.0 / (_SAFETY * lipschitz_constant(operator, start))
     image = ahead = start
     momentum = 1.0
+    before = math.inf
     done = 0
     while done < iterations and time.monotonic() < deadline:
         residual = operator.forward(ahead).sub_(observed)
         if weight is not None:
             residual.mul_(weight)
+        if tolerance > 0.0 and done % _CHECK_EVERY == 0:
+            error = float(residual.square().sum())
+            if error > before * (1.0 - tolerance):
+                break
+            before = error
         new = (ahead - step * operator.adjoint(residual)).clamp_(0.0, 1.0)
         change = new - image
         # Momentum that leads uphill is dropped.
@@ -105,6 +112,4 @@ def fista(
         ahead = torch.add(new, change, alpha=(momentum - 1.0) / next_momentum)
         image, momentum = new, next_momentum
         done += 1
-        if float(change.square().mean()) < tolerance**2:
-            break
     return image, done

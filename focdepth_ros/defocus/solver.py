@@ -36,7 +36,6 @@ from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 
-_STILL = 1e-5  # change of the image per iteration, in parts of its range, that is none any more
 _LEAST_NOISE = 1e-8  # variance below which no camera comes
 
 
@@ -185,7 +184,7 @@ class _Problem:
         for epoch in range(1, config.epochs + 1):
             started = time.monotonic()
             dioptre = self._depth_step(image, dioptre)
-            operator = self._model.operator(dioptre, self._levels)
+            operator = self._model.operator(dioptre)
             after_depth = self._loss(operator, image)
             limit = round(config.iterations * config.growth ** (epoch - 1))
             image, after_image, iterations = self._image_step(
@@ -236,13 +235,14 @@ class _Problem:
         iterations: int,
         deadline: float,
     ) -> tuple[Tensor, float, int]:
+        config = self._config
         found, done = fista(
             operator,
             self._observed,
             image,
             iterations,
             weight=None if self._weight is None else self._weight[..., None],
-            tolerance=_STILL,
+            tolerance=config.image_tolerance,
             deadline=deadline,
         )
         found_loss = self._loss(operator, found)
