@@ -7,7 +7,7 @@ last frame only `Accumulator.finish` is left.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,6 +123,10 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
+    #: How many steps `Accumulator.finish` may take that are worth telling.
+    steps: int = 1
+    #: Called after each of them, where there are several, with a few words about it.
+    on_step: Callable[[str], None] | None = None
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...

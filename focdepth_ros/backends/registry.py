@@ -17,6 +17,7 @@ _BACKENDS = {
     "focdepthformer": "focdepth_ros.backends.focdepthformer:FocDepthFormerBackend",
     "graph_cut": "focdepth_ros.backends.graph_cut:GraphCutBackend",
     "argmax": "focdepth_ros.backends.argmax:ArgmaxBackend",
+    "defocus": "focdepth_ros.backends.defocus:DefocusBackend",
 }
 
 

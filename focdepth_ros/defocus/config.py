@@ -13,6 +13,11 @@ from focdepth_ros.options import check_options, option
 class DefocusConfig:
     """How depth from defocus is solved; each field's description says what it does."""
 
+    settings: str = option(
+        "",
+        "Further settings by name (nyu_depth_v2, make3d, mobile_depth), or path of a YAML file of "
+        "them; what is set otherwise than by default goes before.",
+    )
     epochs: int = option(
         10,
         "How often at most the depth and the image are improved in turns.",
@@ -112,6 +117,9 @@ class DefocusConfig:
         "After this time the best answer so far is given [s]; 0: no limit.",
         minimum=0.0,
         maximum=math.inf,
+    )
+    plots_dir: str = option(
+        "", "Folder for pictures of depth, image and error after every epoch; empty: none."
     )
     device: str = option(
         "auto",
