@@ -88,12 +88,17 @@ class Peer:
         self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
 
-    def client(self, kind: type, service: str) -> Any:
-        """The client of a service that is there; always the same one."""
+    def prepare(self, kind: type, service: str) -> Any:
+        """The client of a service that need not be there yet; always the same one."""
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
-        self.wait_for(self._clients[service].service_is_ready, service)
         return self._clients[service]
+
+    def client(self, kind: type, service: str) -> Any:
+        """The client of a service that is there."""
+        client = self.prepare(kind, service)
+        self.wait_for(client.service_is_ready, service)
+        return client
 
     def call(self, kind: type, service: str, request: Any) -> Any:
         """The answer of a service, asked again where it got lost.

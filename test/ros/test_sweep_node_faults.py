@@ -93,8 +93,9 @@ def test_a_driver_killed_in_mid_sweep_and_started_anew(
         rig.restart_driver()
         wait_for_recovery(rig)
         assert rig.get(switch.get(driver, "autofocus"))[0] in (0, False)
-        newest = max(state.sweep_id for state in rig.states if state.settled)
         rig.states.clear()
+        rig.wait(lambda: any(state.settled for state in rig.states), "frames that count")
+        newest = max(state.sweep_id for state in rig.states if state.settled)
         rig.wait(lambda: len(rig.settled(newest + 1)) >= 6, "one more whole sweep")
 
 
@@ -133,8 +134,9 @@ def test_another_kind_of_driver(peer: Peer, tmp_path: Path) -> None:
 def test_limits_that_the_lens_has_not(peer: Peer, tmp_path: Path) -> None:
     with sweep_rig(peer, "v4l2_camera", tmp_path, near=0.1, steps=3) as rig:
         rig.wait_for_sweeps(1)
+        words = "near is 0.1 m, but the lens goes to 0.413 m only"
+        rig.wait(lambda: words in rig.diagnostics.message, "a warning")
         assert rig.diagnostics.level == 1
-        assert "near is 0.1 m, but the lens goes to 0.413 m only" in rig.diagnostics.message
         rig.set("sweep_node", near=0.5)
         rig.wait(lambda: rig.diagnostics.level == 0, "the warning to be over")
         rig.set("sweep_node", near=0.2, far=0.3)
