@@ -19,7 +19,7 @@ from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.node_process import NodeProcess
 
-NEAR, FAR, STEPS = 0.5, 3.0, 6
+NEAR, FAR, STEPS = 0.5, 3.0, 4
 SWEEP = "sweep_node/sweep"
 #: Node of each driver, and where its images are.
 NODES = {"camera_ros": "camera", "v4l2_camera": "v4l2_camera", "usb_cam": "usb_cam"}

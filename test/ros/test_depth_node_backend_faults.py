@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from depth_results import DepthResults
 from ros_harness import CameraDriver, Diagnostics, Peer, pixels
 from small_sweep import small_sweep
@@ -79,6 +80,7 @@ def test_a_device_that_comes_back_is_used_again(domain: int, peer: Peer, tmp_pat
             peer.wait_for(lambda: node.answer() == ("moody", ""), "the device to be tried again")
 
 
+@pytest.mark.faults
 def test_a_worker_that_stalls_for_seconds(domain: int, peer: Peer, tmp_path: Path) -> None:
     """Meanwhile the node listens and reports; what is outrun is counted, the newest answered."""
     with moody_node(peer, tmp_path) as node:

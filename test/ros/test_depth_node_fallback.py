@@ -74,7 +74,9 @@ def test_no_backend_can_answer(peer: Peer, tmp_path: Path) -> None:
     ("weights", "reason"),
     [
         ("/nowhere/absent.safetensors", "there are no weights at /nowhere/absent.safetensors"),
-        ("huge", "there are no weights 'huge' of 'focdepthformer'"),
+        pytest.param(
+            "huge", "there are no weights 'huge' of 'focdepthformer'", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_network_without_weights_is_answered_for(
