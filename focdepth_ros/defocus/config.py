@@ -13,6 +13,11 @@ from focdepth_ros.options import check_options, option
 class DefocusConfig:
     """How depth from defocus is solved; each field's description says what it does."""
 
+    settings: str = option(
+        "",
+        "Settings by name (nyu_depth_v2, make3d, mobile_depth), or path of a YAML file of one's "
+        "own; options that differ from their default win over it. Empty: none.",
+    )
     epochs: int = option(
         10,
         "How often at most the depth and the image are improved in turns.",
