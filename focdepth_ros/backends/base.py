@@ -123,6 +123,8 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
+    #: Whether commands that measure all backends leave it out unless it is named.
+    only_by_name: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
@@ -146,6 +148,9 @@ class Backend(ABC):
     @abstractmethod
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
+
+    def abandon(self) -> None:  # noqa: B027, most have nothing to do
+        """Say that nobody waits for answers any more: what takes long may end in an error."""
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

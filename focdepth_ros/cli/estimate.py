@@ -69,6 +69,9 @@ def estimate(
     align_option: list[str] = typer.Option(
         [], metavar="KEY=VALUE", help="Further setting of the alignment; may be repeated."
     ),
+    save_plots: Optional[Path] = typer.Option(
+        None, metavar="DIR", help="Folder for pictures of the epochs of the backend defocus."
+    ),
     fill_holes: bool = typer.Option(
         False,
         "--fill-holes",
@@ -92,6 +95,7 @@ def estimate(
     from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
+    from focdepth_ros.cli.epochs import EpochWatch
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -115,6 +119,7 @@ def estimate(
         min_confidence=min_confidence,
         fill_holes=fill_holes,
     )
+    watch = EpochWatch(pipeline.backend, save_plots)
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
     if lens_map is not None:
@@ -146,7 +151,8 @@ def estimate(
     load_seconds = time.perf_counter() - started
 
     run = pipeline.start(spec_of(stack))
-    with progress("Estimating depth", len(stack) + 1) as advance:
+    with progress("Estimating depth", len(stack) + 1 + watch.epochs) as advance:
+        watch.advance = advance
         for item in stack.slices:
             run.add(item)
             advance()
@@ -173,6 +179,8 @@ def estimate(
     }
     written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
     _report(answer, metrics, written)
+    for line in watch.finish():
+        typer.echo(line)
 
 
 def _report(
