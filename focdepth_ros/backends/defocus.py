@@ -193,7 +193,7 @@ class DefocusAccumulator(Accumulator):
             If the settings do not fit the slices.
         """
         if self._spec.metric:
-            return tuple(1.0 / item.dioptre if item.dioptre else np.inf for item in slices)
+            return tuple(float(item.focus_distance or np.nan) for item in slices)
         told = self._settings.focus_distances
         if told == LENS_POSITIONS:
             positions = tuple(item.lens_position for item in slices)

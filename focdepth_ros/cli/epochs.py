@@ -36,9 +36,11 @@ class EpochWatch:
         #: Called after each.
         self.advance: Callable[[], None] = lambda: None
         self._folder = folder
+        self._linear_light = False
         self._losses: list[EpochLoss] = []
         if isinstance(backend, DefocusBackend):
             self.epochs = backend.config.epochs
+            self._linear_light = backend.config.linear_light
             backend.on_epoch = self._take
         elif folder is not None:
             raise OptionError(
@@ -67,6 +69,6 @@ class EpochWatch:
         self.advance()
         self._losses.append(state.loss)
         if self._folder is not None:
-            from focdepth_ros.defocus.plots import save_epoch_plots
+            from focdepth_ros.defocus.plots import save_epoch_plot
 
-            save_epoch_plots(self._folder, state)
+            save_epoch_plot(self._folder, state, linear_light=self._linear_light)
