@@ -252,7 +252,8 @@ class DefocusAccumulator(Accumulator):
             dioptre / step, self._config.outlier_threshold, self._config.outliers
         )
         # Where nothing is known, the position found still fills the slice index.
-        return np.where(np.isnan(cleaned), dioptre, cleaned * step), outlier
+        replaced = outlier & ~np.isnan(cleaned)
+        return np.where(replaced, cleaned * step, dioptre), outlier
 
     def _beyond_range(self, distances: Sequence[float]) -> tuple[str, ...]:
         """A warning where depth at some focus distances is not looked for."""
