@@ -41,10 +41,10 @@ class MobileDepth(Dataset):
     length. They are in no unit of length (confirmed by the author to Jackson, who has used them),
     so the stack is always relative. A calibration puts its slices in order, near to far, and each
     focal depth is kept as the `lens_position` of its slice. The lens is in the same unit, with the
-    pixel pitch that Jackson found to fit; there is none where the aperture changes. Without
-    calibration the slices keep the order of their numbers, which may be far to near. The rows of the calibration of metals go with the
-    photos in reverse, as three others have found. The depth that the authors' method estimated
-    (``depth_var.bin``) is no truth and not read.
+    pixel pitch that Jackson has; there is none where the aperture changes. Without calibration the
+    slices keep the order of their numbers, which may be far to near. The rows of the calibration
+    of metals go with the photos in reverse, as three others have found. The depth that the
+    authors' method estimated (``depth_var.bin``) is no truth and not read.
 
     Not confirmed: the layout is known only from the readers of others.
 
@@ -121,7 +121,7 @@ class MobileDepth(Dataset):
 
 
 def _read_calibration(path: Path) -> tuple[list[float], Lens | None]:
-    """Focal depths and lens: focal depth and aperture line by line, in the last the focal length."""
+    """Focal depths and lens: lines of focal depth and aperture, and one of the focal length."""
     *lines, last = read_lines(path) or [""]
     depths, apertures = [], []
     for line in lines:
