@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,12 @@ from focdepth_ros.classical.confidence import (
     noise_floor,
     peak_contrast,
 )
-from focdepth_ros.classical.energy_terms import edge_aware_weights, inverse_unary, log_unary
+from focdepth_ros.classical.energy_terms import (
+    edge_aware_weights,
+    inverse_unary,
+    log_unary,
+    sweep_density,
+)
 from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.graph_cut import (
@@ -46,7 +50,6 @@ if TYPE_CHECKING:
 # The focus measure is averaged over several pixels, so half the resolution holds all of it.
 _REDUCTION = 2
 _CUT_REDUCTION = 2  # on top of it
-_USUAL_SLICES = 10
 _MAX_CACHED_PIXELS = 1_000_000  # of a slice's focus measure; larger ones are not held twice
 _FULL_WEIGHT_CONTRAST = 0.8  # of the log focus measure; clearer peaks weigh no more
 _LEAST_WEIGHT = 0.02
@@ -298,8 +301,7 @@ class GraphCutAccumulator(Accumulator):
         coarse_guide = np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.uint8)
         # A cell stands for its pixels with one cost, but has only their outer borders.
         pixels = config.reduction * step
-        # In a dense sweep a slice more or less means little, and many are alike.
-        density = math.sqrt((count - 1) / (_USUAL_SLICES - 1))
+        density = sweep_density(count)
         weights = edge_aware_weights(
             coarse_guide, config.pair_scale / (pixels * density), config.edge_contrast
         )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from focdepth_ros.calibration.breathing import Breathing
-from focdepth_ros.calibration.chart import BLUE, GREY, RED, Series, chart
 from focdepth_ros.calibration.lens_fit import LensFit
 from focdepth_ros.calibration.target_folders import TargetSweep
+from focdepth_ros.chart import BLUE, GREY, RED, Series, chart
 from focdepth_ros.stack import ImageArray
 
 _CURVE_POINTS = 400

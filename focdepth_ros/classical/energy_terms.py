@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,20 @@ from focdepth_ros.stack import FloatImage, ImageArray
 
 # A step costs something also where the image has an edge: noise has edges, too.
 _LEAST_WEIGHT = 0.05
+_USUAL_SLICES = 10
+
+
+def sweep_density(count: int) -> float:
+    """How the cost of a step of one slice falls, and the truncation grows, with their number.
+
+    1 for 10 slices. In a dense sweep a slice more or less means little, and many are alike.
+
+    Parameters
+    ----------
+    count : int
+        Number of slices, >= 2.
+    """
+    return math.sqrt((count - 1) / (_USUAL_SLICES - 1))
 
 
 def log_unary(energy: NDArray[np.float32], floor: np.float32) -> NDArray[np.float32]:

@@ -43,16 +43,16 @@ class DefocusConfig:
         maximum=math.inf,
     )
     window: int = option(
-        1,
+        5,
         "Side of the square over which the error is averaged when depths are tried [px], odd; 1: "
         "every pixel by itself.",
         minimum=1,
         maximum=501,
     )
     psf: str = option(
-        "gaussian",
-        "Shape of the blur: a Gaussian of sigma half the circle of confusion, or a disc of its "
-        "diameter.",
+        "disc",
+        "Shape of the blur: a disc of the diameter of the circle of confusion, as a lens without "
+        "aberrations makes it, or a Gaussian of sigma half of that, as in the paper.",
         choices=("gaussian", "disc"),
     )
     min_coc: float = option(
@@ -91,6 +91,13 @@ class DefocusConfig:
         "First guess of the image: slices put together by a graph cut, or the sharpest slice of "
         "every pixel.",
         choices=("graph_cut", "sharpest"),
+    )
+    median_radius: int = option(
+        5,
+        "Radius of the weighted median over the depth that neighbours of like colour agree on "
+        "[px]; 0: none.",
+        minimum=0,
+        maximum=200,
     )
     outliers: str = option(
         "nan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -52,6 +52,7 @@ def chart(
     series: Sequence[Series],
     *,
     x_limits: tuple[float, float] | None = None,
+    log_y: bool = False,
 ) -> ImageArray:
     """Draw series into one chart.
 
@@ -63,22 +64,27 @@ def chart(
         Later ones are drawn over earlier ones.
     x_limits : (float, float), optional
         What the x axis covers, with a little room; all there is by default.
+    log_y : bool
+        Whether y is drawn by its logarithm; what is not above 0 is left out then.
 
     Returns
     -------
     (340, 900, 3) uint8 RGB
     """
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+    if log_y:
+        series = [replace(one, y=_log10(one.y)) for one in series]
     x_range = _range_of([one.x for one in series] if x_limits is None else [np.array(x_limits)])
     y_range = _range_of([one.y for one in series])
     for value in _ticks(*x_range):
         place = _place(value, x_range, (_LEFT, _WIDTH - _RIGHT))
         _line(picture, (place, _TOP), (place, _HEIGHT - _BOTTOM), _GRID)
         _text(picture, f"{value:g}", (place, _HEIGHT - _BOTTOM + 18), centred=True)
-    for value in _ticks(*y_range):
+    for value, label in _log_ticks(*y_range) if log_y else _plain_ticks(*y_range):
         place = _place(value, y_range, (_HEIGHT - _BOTTOM, _TOP))
-        _line(picture, (_LEFT, place), (_WIDTH - _RIGHT, place), _INK if value == 0 else _GRID)
-        _text(picture, f"{value:g}", (_LEFT - 62, place + 5))
+        is_zero = value == 0 and not log_y
+        _line(picture, (_LEFT, place), (_WIDTH - _RIGHT, place), _INK if is_zero else _GRID)
+        _text(picture, label, (_LEFT - 62, place + 5))
     for one in series:
         _draw(picture, one, x_range, y_range)
     cv2.rectangle(picture, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)
@@ -123,6 +129,28 @@ def _ticks(low: float, high: float) -> list[float]:
     step = next(factor * decade for factor in (1.0, 2.0, 5.0, 10.0) if factor * decade >= rough)
     first = math.ceil(low / step)
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
+
+
+def _plain_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    return [(value, f"{value:g}") for value in _ticks(low, high)]
+
+
+def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Logarithms of round values in a range of logarithms, and the values as texts."""
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+        ticks = [
+            (math.log10(digit) + decade, f"{digit:g}e{decade}")
+            for decade in range(math.floor(low), math.ceil(high) + 1)
+            for digit in digits
+            if low <= math.log10(digit) + decade <= high
+        ]
+        if len(ticks) >= 3:
+            return ticks
+    return [(value, f"{10.0**value:.3g}") for value in _ticks(low, high)]  # a narrow range
+
+
+def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log10(np.where(values > 0.0, values, np.nan))
 
 
 def _place(value: float | NDArray[np.float64], range_: tuple[float, float], ends: tuple[int, int]):  # type: ignore[no-untyped-def]
