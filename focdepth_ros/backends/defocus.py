@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.focus_volume import near_to_far
+from focdepth_ros.classical.graph_cut import library_missing_because
 from focdepth_ros.classical.torch_device import choose_device
+from focdepth_ros.classical.weighted_median import weighted_median
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.defocus.settings import LENS_POSITIONS, DefocusSettings, load_settings
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _NAME = "defocus"
 _LIBRARIES = ("torch",)
+_MEDIAN_CONTRAST = 12.0  # grey levels over which a neighbour counts less in the median
+_LEAST_WEIGHT = 0.02  # of a pixel in the median, however unsure its depth
 _LEAST_SECONDS = 1e-3  # of a budget that is used up: 0 would be none
 
 
@@ -116,6 +120,7 @@ class DefocusAccumulator(Accumulator):
         self._settings: DefocusSettings = backend.settings
         self._lens = lens
         self._slices: list[Slice] = []
+        self._drops_outliers = self._config.outliers == "nan"
         self._images: list[FloatImage] = []  # (H, W, C) in the light in which blur happens
 
     def add(self, item: Slice) -> None:
@@ -140,21 +145,22 @@ class DefocusAccumulator(Accumulator):
             seconds_used=begun - started,
         )
         solved = time.perf_counter()
+        picture = self._picture(solution.image)
         dioptre, outlier = self._without_outliers(solution.dioptre, distances)
+        confidence = np.where(outlier & self._drops_outliers, np.float32(0.0), solution.confidence)
+        dioptre = self._smoothed(dioptre, confidence, picture, distances)
         slice_index = _slice_index(dioptre, distances)
         with np.errstate(divide="ignore"):
             depth = np.float32(1.0) / dioptre if self._spec.metric else slice_index.copy()
-        confidence = solution.confidence
-        if self._config.outliers == "nan":
+        if self._drops_outliers:
             depth = np.where(outlier, np.float32(np.nan), depth)
-            confidence = np.where(outlier, np.float32(0.0), confidence)
         return DepthEstimate(
             depth=depth,
             confidence=confidence,
             slice_index=slice_index,
             backend=_NAME,
             metric=self._spec.metric,
-            all_in_focus=self._picture(solution.image) if self._spec.all_in_focus else None,
+            all_in_focus=picture if self._spec.all_in_focus else None,
             timings={
                 "start": begun - started,
                 "solve": solved - begun,
@@ -246,14 +252,35 @@ class DefocusAccumulator(Accumulator):
             return dioptre, np.zeros(dioptre.shape, np.bool_)
         from focdepth_ros.defocus.post_processing import remove_outliers
 
-        focus = 1.0 / np.asarray(distances)
-        step = np.float32((focus.max() - focus.min()) / (len(focus) - 1))
+        step = _mean_step(distances)
         cleaned, outlier = remove_outliers(
             dioptre / step, self._config.outlier_threshold, self._config.outliers
         )
         # Where nothing is known, the position found still fills the slice index.
         replaced = outlier & ~np.isnan(cleaned)
         return np.where(replaced, cleaned * step, dioptre), outlier
+
+    def _smoothed(
+        self,
+        dioptre: FloatImage,
+        confidence: FloatImage,
+        picture: ImageArray,
+        distances: Sequence[float],
+    ) -> FloatImage:
+        """Dioptres that the neighbours who look alike agree on; sure ones count most."""
+        radius = self._config.median_radius
+        if radius == 0 or library_missing_because() is not None:
+            return dioptre
+        # Counted in slices, from 0 on: that is what the median resolves.
+        step, farthest = _mean_step(distances), dioptre.min()
+        position = weighted_median(
+            (dioptre - farthest) / step,
+            picture,
+            radius=radius,
+            guide_sigma=_MEDIAN_CONTRAST,
+            weight=np.clip(confidence, _LEAST_WEIGHT, 1.0),
+        )
+        return np.asarray(position * step + farthest, np.float32)
 
     def _beyond_range(self, distances: Sequence[float]) -> tuple[str, ...]:
         """A warning where depth at some focus distances is not looked for."""
@@ -266,6 +293,12 @@ class DefocusAccumulator(Accumulator):
             f"depth is looked for from {1.0 / near:g} to {farthest:g} m, but slices are focused "
             f"at {', '.join(outside)} m; set near and far around them",
         )
+
+
+def _mean_step(distances: Sequence[float]) -> np.float32:
+    """Between slices, in dioptres."""
+    focus = 1.0 / np.asarray(distances)
+    return np.float32((focus.max() - focus.min()) / (len(focus) - 1))
 
 
 def _weights(slices: Sequence[Slice]) -> NDArray[np.float32] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ MISSING = missing_because(("torch",), "torch")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 NODE = "focdepth_ros.ros.depth_node"
-BUDGET = 2.0  # s
-ONE_EPOCH = 5.0  # s, of these images on a slow machine
+BUDGET = 1.0  # s
+ONE_EPOCH = 10.0  # s, of these images on a machine that is busy with other things
 PARAMETERS = {
     "backend": "defocus",
     "defocus.device": "cpu",
@@ -42,10 +41,10 @@ def _alone(domain: int) -> None:
     """Every test here has a node of its own."""
 
 
-def test_answers_within_its_budget_and_ends_at_once(peer: Peer, tmp_path: Path) -> None:
+def test_answers_within_its_budget(peer: Peer, tmp_path: Path) -> None:
     simulated = small_sweep()
     every = {**PARAMETERS, **LENS_PARAMETERS}
-    with NodeProcess(NODE, every, tmp_path / "log") as process:
+    with NodeProcess(NODE, every, tmp_path / "log"):
         diagnostics, driver = Diagnostics(peer), CameraDriver(peer)
         results = DepthResults(peer, ("depth/image", "all_in_focus/image", "sweep_info"))
         results.wait_until_served(diagnostics, driver)
@@ -63,12 +62,14 @@ def test_answers_within_its_budget_and_ends_at_once(peer: Peer, tmp_path: Path) 
         error = np.abs(depth - simulated.depth)[known] / simulated.depth[known]
         assert error.mean() < 0.05
         assert pixels(messages["all_in_focus/image"]).shape == simulated.stack.slices[0].image.shape
-        # A signal in the middle of a long solution is heeded.
-        driver.send_sweep(simulated.stack)
-        peer.wait_for(lambda: diagnostics.count("sweeps received") >= 2, "the next sweep")
-        started = time.monotonic()
-        assert process.stop() == 0
-        assert time.monotonic() - started < ONE_EPOCH
+
+
+def test_a_signal_in_the_middle_of_long_work_is_heeded(peer: Peer, tmp_path: Path) -> None:
+    endless = {**PARAMETERS, **LENS_PARAMETERS, "defocus.max_seconds": 0.0}
+    with NodeProcess(NODE, endless, tmp_path / "log") as process:
+        diagnostics = Diagnostics(peer)
+        peer.wait_for(lambda: diagnostics.level >= 0, "the node, which warms up for minutes")
+        assert process.stop() == 0, process.last_words()
 
 
 def test_without_a_lens_another_backend_answers_and_the_status_says_why(

@@ -53,8 +53,9 @@ INSIDE = np.s_[:, np.r_[0:22, 42 : SIZE[1]]]
 @pytest.fixture
 def create(device: str) -> Callable[..., DefocusBackend]:
     def make(**options: Any) -> DefocusBackend:
-        # The sweeps here are blurred as they are stored.
-        plain = {"device": device, "linear_light": False, "depths": 40, "epochs": 1}
+        # The sweeps here are blurred by a Gaussian, as they are stored.
+        blur = {"psf": "gaussian", "linear_light": False, "window": 1, "median_radius": 0}
+        plain = {**blur, "device": device, "depths": 40, "epochs": 1}
         backend = create_backend("defocus", **{**plain, **options})
         assert isinstance(backend, DefocusBackend)
         return backend
@@ -306,11 +307,23 @@ def test_outliers(create: Callable[..., DefocusBackend], outliers: str) -> None:
         assert (estimate.confidence[unknown] == 0.0).all()
         np.testing.assert_array_equal(estimate.depth[~unknown], kept.depth[~unknown])
         error = np.abs(1.0 / kept.depth - truth())
-        assert error[unknown].mean() > 2.0 * error[~unknown].mean()
+        assert error[unknown].mean() > 1.15 * error[~unknown].mean()
     else:
         assert not unknown.any()
         np.testing.assert_array_equal(estimate.confidence, kept.confidence)
         assert (outliers == "mean") == (estimate.depth != kept.depth).any()
+
+
+def test_neighbours_that_look_alike_agree_on_the_depth(
+    create: Callable[..., DefocusBackend],
+) -> None:
+    slices = two_surfaces(noise=6.0)
+    raw = stream(create(outliers="keep"), slices)
+    smooth = stream(create(outliers="keep", median_radius=5), slices)
+    assert dioptre_error(smooth).mean() < 0.85 * dioptre_error(raw).mean()
+    np.testing.assert_array_equal(smooth.confidence, raw.confidence)
+    dropped = stream(create(median_radius=5), slices)
+    np.testing.assert_array_equal(np.isnan(dropped.depth), np.isnan(stream(create(), slices).depth))
 
 
 def test_settings_of_a_file(create: Callable[..., DefocusBackend], tmp_path: Path) -> None:
