@@ -7,7 +7,7 @@ last frame only `Accumulator.finish` is left.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,8 +123,10 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
-    #: Whether commands that measure all backends leave it out unless it is named.
-    only_by_name: ClassVar[bool] = False
+    #: How many steps `Accumulator.finish` may take that are worth telling.
+    steps: int = 1
+    #: Called after each of them, where there are several, with a few words about it.
+    on_step: Callable[[str], None] | None = None
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
@@ -148,9 +150,6 @@ class Backend(ABC):
     @abstractmethod
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
-
-    def abandon(self) -> None:  # noqa: B027, most have nothing to do
-        """Say that nobody waits for answers any more: what takes long may end in an error."""
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

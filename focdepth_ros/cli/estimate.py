@@ -69,13 +69,16 @@ def estimate(
     align_option: list[str] = typer.Option(
         [], metavar="KEY=VALUE", help="Further setting of the alignment; may be repeated."
     ),
-    save_plots: Optional[Path] = typer.Option(
-        None, metavar="DIR", help="Folder for pictures of the epochs of the backend defocus."
-    ),
     fill_holes: bool = typer.Option(
         False,
         "--fill-holes",
         help="Guess the depth that was left out from what is around it; its confidence is 0.",
+    ),
+    save_plots: Optional[Path] = typer.Option(
+        None,
+        metavar="DIR",
+        help="Folder for pictures of how the backend gets on, if it works in epochs as defocus "
+        "does.",
     ),
     option: list[str] = typer.Option(
         [],
@@ -90,12 +93,11 @@ def estimate(
     (ground truth) and reference. Without focus distances the answer is the
     index of the slice instead of metres.
     """
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
     from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
-    from focdepth_ros.cli.epochs import EpochWatch
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -106,20 +108,25 @@ def estimate(
     from focdepth_ros.stack_io import StackFolder
 
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
-    options = settings(option, backend_config(choose_backend(backend)), "--option")
+    name = choose_backend(backend)
+    options = settings(option, backend_config(name), "--option")
     alignment = {
         "method": align,
         "flow_path": str(flow_path or ""),
         "pictures_dir": str(align_pictures or ""),
         **settings(align_option, AlignmentConfig, "--align-option"),
     }
+    if save_plots is not None:
+        if "plots_dir" not in (item.name for item in fields(backend_config(name))):
+            raise OptionError(f"--save-plots: backend '{name}' does not work in epochs")
+        options["plots_dir"] = str(save_plots)
+    chosen = create_backend(name, **options)
     pipeline = DepthPipeline(
-        create_backend(backend, **options),
+        chosen,
         alignment=AlignmentConfig(**alignment),
         min_confidence=min_confidence,
         fill_holes=fill_holes,
     )
-    watch = EpochWatch(pipeline.backend, save_plots)
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
     if lens_map is not None:
@@ -151,8 +158,8 @@ def estimate(
     load_seconds = time.perf_counter() - started
 
     run = pipeline.start(spec_of(stack))
-    with progress("Estimating depth", len(stack) + 1 + watch.epochs) as advance:
-        watch.advance = advance
+    with progress("Estimating depth", len(stack) + chosen.steps) as advance:
+        chosen.on_step = advance if chosen.steps > 1 else None
         for item in stack.slices:
             run.add(item)
             advance()
@@ -179,8 +186,6 @@ def estimate(
     }
     written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
     _report(answer, metrics, written)
-    for line in watch.finish():
-        typer.echo(line)
 
 
 def _report(

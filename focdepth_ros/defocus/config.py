@@ -15,8 +15,8 @@ class DefocusConfig:
 
     settings: str = option(
         "",
-        "Settings by name (nyu_depth_v2, make3d, mobile_depth), or path of a YAML file of one's "
-        "own; options that differ from their default win over it. Empty: none.",
+        "Further settings by name (nyu_depth_v2, make3d, mobile_depth), or path of a YAML file of "
+        "them; what is set otherwise than by default goes before.",
     )
     epochs: int = option(
         10,
@@ -117,6 +117,9 @@ class DefocusConfig:
         "After this time the best answer so far is given [s]; 0: no limit.",
         minimum=0.0,
         maximum=math.inf,
+    )
+    plots_dir: str = option(
+        "", "Folder for pictures of depth, image and error after every epoch; empty: none."
     )
     device: str = option(
         "auto",
