@@ -15,7 +15,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.shared_files import config_folder
+from focdepth_ros.ros.shared_files import config_folder
 
 _SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
 

@@ -47,10 +47,10 @@ from focdepth_ros.ros.params import (
     warn_of_unknown_parameters,
 )
 from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
+from focdepth_ros.ros.shared_files import config_folder
 from focdepth_ros.ros.stepping import Routine
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
 from focdepth_ros.settling import Settling
-from focdepth_ros.shared_files import config_folder
 
 _TICK = 0.05  # seconds; frames and answers wake the work at once
 _OLDEST_STAMP = 1.0  # seconds; a stamp that is older, or not yet, is of another clock
