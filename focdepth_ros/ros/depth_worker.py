@@ -91,7 +91,8 @@ class DepthWorker:
             Slice(cv2.GaussianBlur(noise, (0, 0), 0.5 + i).astype(np.uint8), focus_distance=1.0 + i)
             for i in range(4)
         ]
-        self._report_fallback(self._pipeline.estimate(FocalStack(slices)))
+        stack = FocalStack(slices, lens=self.parameters.lens)
+        self._report_fallback(self._pipeline.estimate(stack))
 
     def _answer(self, queued: QueuedSweep) -> None:
         size = (queued.height, queued.width)
