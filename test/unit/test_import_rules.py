@@ -24,7 +24,7 @@ TORCH_PACKAGES = {"lightning_fabric", "onnx", "onnxruntime", "onnxscript", "safe
                   "tensorboard", "timm", "torch", "torchvision", "wandb"}  # fmt: skip
 # What is on torch. Their configurations and the tops of these packages load without it all the
 # same, so that a command can say what is wrong with a setting before anything heavy is loaded.
-ON_TORCH = ("models", "training")
+ON_TORCH = ("defocus", "models", "training")
 LIGHT_NAMES = {"__init__.py", "config.py"}
 
 
