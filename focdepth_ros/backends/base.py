@@ -123,6 +123,8 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
+    #: Whether only those get it who ask for it by name: not ``auto``, nor who compares backends.
+    on_request: ClassVar[bool] = False
     #: How many steps `Accumulator.finish` may take that are worth telling.
     steps: int = 1
     #: Called after each of them, where there are several, with a few words about it.
@@ -150,6 +152,13 @@ class Backend(ABC):
     @abstractmethod
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
+
+    def interrupt(self) -> None:
+        """Let a long `Accumulator.finish` in another thread fail soon: nobody wants it any more.
+
+        From now on no sweep is answered.
+        """
+        return
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +22,14 @@ from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
 from focdepth_ros.defocus.settings import with_settings
-from focdepth_ros.errors import BackendError
+from focdepth_ros.errors import BackendError, DeviceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.stack import FloatImage, ImageArray, Lens, Slice
 
 if TYPE_CHECKING:
-    from focdepth_ros.defocus.solver import DefocusSolution, EpochState
+    from focdepth_ros.defocus.solver import DefocusSolution, EpochLoss, EpochState
 
 _NAME = "defocus"
 _LIBRARIES = ("torch",)
@@ -40,10 +43,12 @@ class DefocusBackend(Backend):
     name = _NAME
     summary = "depth from defocus by direct optimisation; the most precise where the lens is known"
     config_class = DefocusConfig
+    on_request = True
 
     def __init__(self, config: DefocusConfig | None = None) -> None:
         self._config, self._lens = with_settings(config or DefocusConfig())
         self.steps = self._config.epochs
+        self._interrupted = threading.Event()
 
     @classmethod
     def unusable_because(cls, config: DefocusConfig | None = None) -> str | None:
@@ -67,6 +72,14 @@ class DefocusBackend(Backend):
             raise BackendError(f"it needs {' and '.join(missing)}, which are not known")
         choose_device(self._config.device)  # whether there is one
         return DefocusAccumulator(self, spec, lens, self._config)
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def check_wanted(self) -> None:
+        """Raise a `BackendError` once the work is interrupted."""
+        if self._interrupted.is_set():
+            raise BackendError("it was interrupted before it had an answer")
 
 
 class DefocusAccumulator(Accumulator):
@@ -98,9 +111,9 @@ class DefocusAccumulator(Accumulator):
         dioptre, confidence = self._cleaned(solution, picture, dioptres)
         with np.errstate(divide="ignore"):
             depth = np.float32(1.0) / dioptre
-        falling = np.nan_to_num(solution.dioptre)
-        slice_index = np.interp(-falling, -dioptres, np.arange(len(dioptres)))
-        last = solution.losses[-1]
+        # Where the depth is not known any more, what was found there is the best guess.
+        answered = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
+        slice_index = np.interp(-answered, -dioptres, np.arange(len(dioptres)))
         return DepthEstimate(
             depth=np.asarray(depth, np.float32),
             confidence=confidence,
@@ -114,7 +127,7 @@ class DefocusAccumulator(Accumulator):
                 "solve": solved - begun,
                 "clean": time.perf_counter() - solved,
             },
-            warnings=self._warnings(last.epoch, solved - started),
+            warnings=self._warnings(solution.losses, solved - started),
         )
 
     def _solved(self, slices: list[Slice], start: ImageArray, seconds: float) -> DefocusSolution:
@@ -133,15 +146,17 @@ class DefocusAccumulator(Accumulator):
         config = self._config
         if config.max_seconds:  # the start has had its share
             config = replace(config, max_seconds=max(config.max_seconds - seconds, 1e-3))
-        solution = solve(
-            np.stack([self._light(item.image) for item in slices]),
-            self._lens,
-            [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
-            config,
-            start_image=self._light(start),
-            weight=_weight(slices),
-            on_epoch=on_epoch,
-        )
+        with _failures_named():
+            solution = solve(
+                np.stack([self._light(item.image) for item in slices]),
+                self._lens,
+                [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
+                config,
+                start_image=self._light(start),
+                weight=_weight(slices),
+                on_epoch=on_epoch,
+                check=self._backend.check_wanted,
+            )
         if folder is not None:
             save_loss_curve(folder, solution.losses)
         return solution
@@ -181,11 +196,37 @@ class DefocusAccumulator(Accumulator):
             dioptre = np.where(np.isfinite(dioptre), smooth, dioptre).astype(np.float32)
         return dioptre, confidence
 
-    def _warnings(self, epochs: int, seconds: float) -> tuple[str, ...]:
-        limit = self._config.max_seconds
-        if not limit or epochs >= self._config.epochs or seconds < 0.5 * limit:
+    def _warnings(self, losses: Sequence[EpochLoss], seconds: float) -> tuple[str, ...]:
+        config = self._config
+        done, limit = len(losses), config.max_seconds
+        has_converged = done > 1 and losses[-1].after_image > losses[-2].after_image * (
+            1.0 - config.tolerance
+        )
+        if not limit or done >= config.epochs or has_converged:
             return ()
-        return (f"max_seconds {limit:g} ended it after {epochs} of {self._config.epochs} epochs",)
+        ended = f"ended it after {done} of {config.epochs} epochs, {seconds:.1f} s"
+        return (f"max_seconds {limit:g} {ended}",)
+
+
+@contextmanager
+def _failures_named() -> Iterator[None]:
+    """Turn what torch raises into a `DeviceError`, with the memory of the device given back."""
+    import torch
+
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise DeviceError(
+            f"the GPU has too little memory: {_first_line(error)}; use smaller images, shorter "
+            "sweeps or a smaller memory_mb"
+        ) from error
+    except RuntimeError as error:
+        raise DeviceError(f"the device failed: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _codes(image: NDArray[np.float32]) -> ImageArray:

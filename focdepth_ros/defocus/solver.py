@@ -114,6 +114,7 @@ def solve(
     start_image: NDArray[np.float32],
     weight: NDArray[np.float32] | None = None,
     on_epoch: Callable[[EpochState], None] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> DefocusSolution:
     """Find the depth and the all-in-focus image of a focal stack.
 
@@ -131,6 +132,8 @@ def solve(
         Of each pixel of the slices, 0 where it shows nothing; 1 by default.
     on_epoch : callable, optional
         Called after every epoch.
+    check : callable, optional
+        Called several times a second; what it raises ends the work.
 
     Raises
     ------
@@ -144,7 +147,7 @@ def solve(
     if len(stack) != len(focus_distances):
         raise StackError(f"{len(stack)} slices, but {len(focus_distances)} focus distances")
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        problem = _Problem(stack, lens, focus_distances, config, weight)
+        problem = _Problem(stack, lens, focus_distances, config, weight, check)
         return problem.solve(torch.from_numpy(start_image).to(problem.device), on_epoch)
 
 
@@ -158,7 +161,9 @@ class _Problem:
         focus_distances: Sequence[float],
         config: DefocusConfig,
         weight: NDArray[np.float32] | None,
+        check: Callable[[], None],
     ) -> None:
+        self._check = check
         self.device = torch.device(choose_device(config.device))
         self._config = config
         self._model = DefocusModel(
@@ -219,7 +224,11 @@ class _Problem:
             outer = max(0, top - overlap), min(self._height, bottom + overlap)
             errors = self._errors(rows, *outer)
             index = grid_search(
-                errors, self._candidates, window=self._config.window, width=self._width
+                errors,
+                self._candidates,
+                window=self._config.window,
+                width=self._width,
+                check=self._check,
             )
             low = candidates[(index - 1).clamp_(min=0)]
             high = candidates[(index + 1).clamp_(max=len(candidates) - 1)]
@@ -248,6 +257,7 @@ class _Problem:
             weight=None if self._weight is None else self._weight[..., None],
             tolerance=config.image_tolerance,
             deadline=deadline,
+            check=self._check,
         )
         found_loss = self._loss(operator, found)
         if found_loss > loss:  # momentum does not always end where it was lowest
