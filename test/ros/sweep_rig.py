@@ -52,7 +52,8 @@ class SweepRig:
         for topic, messages in (("focus_state", self.states), ("sim/truth", self.truths)):
             self._subscriptions.append(
                 self.peer.node.create_subscription(
-                    FocusState, topic, messages.append, QoSProfile(depth=50)
+                    # As many as come while a test waits for a process to end.
+                    FocusState, topic, messages.append, QoSProfile(depth=500)
                 )
             )
 
@@ -62,18 +63,26 @@ class SweepRig:
         self.wait(lambda: self.diagnostics.count("sweeps made") >= before + count, "sweeps")
 
     def wait_for_whole_sweeps(self, frames: int) -> tuple[int, int]:
-        """The ids of two sweeps, one after the other, of which all frames can have been heard.
+        """The ids of two sweeps, one after the other, of which all was heard, also the truth.
 
         Parameters
         ----------
         frames : int
             That count, in each.
         """
-        self.wait(lambda: any(state.settled for state in self.states), "a frame that counts")
-        # Some of the first sweep may have come before this process was known to the node.
-        first = min(state.sweep_id for state in self.states if state.settled)
-        self.wait(lambda: len(self.settled(first + 2)) >= frames, "two whole sweeps")
-        return first + 1, first + 2
+        first = self.wait(self._first_sweep_heard, "a frame that counts")
+
+        def heard(sweep_id: int) -> int:
+            return sum(state.sweep_id == sweep_id for state, _ in self.settled_with_truth())
+
+        whole = (first + 1, first + 2)
+        self.wait(lambda: all(heard(number) >= frames for number in whole), "two whole sweeps")
+        return whole
+
+    def _first_sweep_heard(self) -> int:
+        """Its id, 0 while there is none. Of its frames some may have come before both nodes
+        knew this process, and they come to know it one after the other."""
+        return min((state.sweep_id for state, _ in self.settled_with_truth()), default=0)
 
     def wait(self, condition: Any, what: str) -> Any:
         try:
