@@ -53,7 +53,10 @@ class SweepRig:
             self._subscriptions.append(
                 self.peer.node.create_subscription(
                     # As many as come while a test waits for a process to end.
-                    FocusState, topic, messages.append, QoSProfile(depth=500)
+                    FocusState,
+                    topic,
+                    messages.append,
+                    QoSProfile(depth=500),
                 )
             )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from depth_results import DepthResults
 from ros_harness import CameraDriver, Diagnostics, Peer, pixels
 from small_sweep import small_sweep
@@ -80,6 +81,7 @@ def test_a_device_that_comes_back_is_used_again(domain: int, peer: Peer, tmp_pat
             assert node.answer() == ("moody", "")
 
 
+@pytest.mark.faults
 def test_a_worker_that_stalls_for_seconds(domain: int, peer: Peer, tmp_path: Path) -> None:
     """Meanwhile the node listens and reports; what is outrun is counted, the newest answered."""
     with moody_node(peer, tmp_path) as node:

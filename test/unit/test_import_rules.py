@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -33,12 +34,17 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_names(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
+@cache
+def imported_names(path: Path, *, when_loaded: bool = False) -> tuple[str, ...]:
     """Dotted names that a file imports, and for ``from a import b`` also ``a.b``.
 
     With `when_loaded` only those that are imported when the file itself is: not those inside
     functions, nor those for type checkers.
     """
+    return tuple(_names(path, when_loaded))
+
+
+def _names(path: Path, when_loaded: bool) -> Iterator[str]:
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
@@ -81,6 +87,7 @@ def imports_torch(path: Path) -> bool:
     return not tops.isdisjoint(TORCH_PACKAGES)
 
 
+@lru_cache(maxsize=1)
 def loads_torch() -> set[str]:
     """Modules that load torch themselves or through other modules of the package."""
     names = {module_name(path): path for path in FILES}
