@@ -3,5 +3,7 @@
 import sys
 from pathlib import Path
 
-for suite in ("unit", "ros", "system", "torch/training", "torch/models", "torch/backends"):
+_TORCH = [f"torch/{part}" for part in ("training", "models", "backends", "defocus")]
+
+for suite in ("unit", "ros", "system", *_TORCH):
     sys.path.insert(0, str(Path(__file__).parent / suite))

@@ -7,7 +7,7 @@ last frame only `Accumulator.finish` is left.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,6 +123,12 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
+    #: Whether only those get it who ask for it by name: not ``auto``, nor who compares backends.
+    on_request: ClassVar[bool] = False
+    #: How many steps `Accumulator.finish` may take that are worth telling.
+    steps: int = 1
+    #: Called after each of them, where there are several, with a few words about it.
+    on_step: Callable[[str], None] | None = None
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
@@ -146,6 +152,13 @@ class Backend(ABC):
     @abstractmethod
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
+
+    def interrupt(self) -> None:
+        """Let a long `Accumulator.finish` in another thread fail soon: nobody wants it any more.
+
+        From now on no sweep is answered.
+        """
+        return
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

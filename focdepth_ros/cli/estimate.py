@@ -74,6 +74,12 @@ def estimate(
         "--fill-holes",
         help="Guess the depth that was left out from what is around it; its confidence is 0.",
     ),
+    save_plots: Optional[Path] = typer.Option(
+        None,
+        metavar="DIR",
+        help="Folder for pictures of how the backend gets on, if it works in epochs as defocus "
+        "does.",
+    ),
     option: list[str] = typer.Option(
         [],
         metavar="KEY=VALUE",
@@ -87,11 +93,12 @@ def estimate(
     (ground truth) and reference. Without focus distances the answer is the
     index of the slice instead of metres.
     """
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
     from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
+    from focdepth_ros.defocus.settings import load_settings
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -102,21 +109,31 @@ def estimate(
     from focdepth_ros.stack_io import StackFolder
 
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
-    options = settings(option, backend_config(choose_backend(backend)), "--option")
+    name = choose_backend(backend)
+    options = settings(option, backend_config(name), "--option")
     alignment = {
         "method": align,
         "flow_path": str(flow_path or ""),
         "pictures_dir": str(align_pictures or ""),
         **settings(align_option, AlignmentConfig, "--align-option"),
     }
+    if save_plots is not None:
+        if "plots_dir" not in (item.name for item in fields(backend_config(name))):
+            raise OptionError(f"--save-plots: backend '{name}' does not work in epochs")
+        options["plots_dir"] = str(save_plots)
+    chosen = create_backend(name, **options)
     pipeline = DepthPipeline(
-        create_backend(backend, **options),
+        chosen,
         alignment=AlignmentConfig(**alignment),
         min_confidence=min_confidence,
         fill_holes=fill_holes,
     )
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
+    if name == "defocus" and folder.focus_distances is None and lens_map is None:
+        told = load_settings(options["settings"]) if options.get("settings") else None
+        if told is not None and isinstance(told.focus_distances, tuple) and told.focus_distances:
+            folder = StackFolder.open(stack_dir, focus_distances=told.focus_distances)
     if lens_map is not None:
         if distances is not None:
             raise OptionError("--lens-map and --focus-distances both tell distances; give one")
@@ -146,7 +163,8 @@ def estimate(
     load_seconds = time.perf_counter() - started
 
     run = pipeline.start(spec_of(stack))
-    with progress("Estimating depth", len(stack) + 1) as advance:
+    with progress("Estimating depth", len(stack) + chosen.steps) as advance:
+        chosen.on_step = advance if chosen.steps > 1 else None
         for item in stack.slices:
             run.add(item)
             advance()

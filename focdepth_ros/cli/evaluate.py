@@ -25,7 +25,11 @@ _LEFT_OUT = 1
 
 # Options of other commands that measure, too.
 BACKEND = typer.Option(
-    [], "--backend", "-b", help="May be repeated.", show_default="all that can be used here"
+    [],
+    "--backend",
+    "-b",
+    help="May be repeated.",
+    show_default="all that can be used here, but for defocus",
 )
 OPTION = typer.Option(
     [],
@@ -143,10 +147,10 @@ def run_evaluation(
     from focdepth_ros.evaluation.score_file import ScoreFile
     from focdepth_ros.evaluation.summary import overview
 
-    usable = [info.name for info in list_backends() if info.unusable_because is None]
+    usual = [info.name for info in list_backends() if info.is_usual]
     job = EvaluationJob(
         datasets=tuple(datasets),
-        backends=backend_settings(backend or usable, option),
+        backends=backend_settings(backend or usual, option),
         align=align,
         min_confidence=min_confidence,
     )

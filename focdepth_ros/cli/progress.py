@@ -8,13 +8,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
+def progress(label: str, length: int) -> Iterator[Callable[..., None]]:
     """Show a bar of `length` steps; what is yielded is called once per step.
+
+    It may be given a few words about the step, which are then shown behind the label.
 
     The bar vanishes when the work is done.
     """
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda words="": None
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -23,4 +25,8 @@ def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
     above = sys.stdout.isatty()
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:
         task = bar.add_task(label, total=length)
-        yield lambda: bar.advance(task)
+
+        def advance(words: str = "") -> None:
+            bar.update(task, advance=1, description=f"{label}: {words}" if words else label)
+
+        yield advance

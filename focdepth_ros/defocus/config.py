@@ -13,6 +13,11 @@ from focdepth_ros.options import check_options, option
 class DefocusConfig:
     """How depth from defocus is solved; each field's description says what it does."""
 
+    settings: str = option(
+        "",
+        "Further settings by name (nyu_depth_v2, make3d, mobile_depth), or path of a YAML file of "
+        "them; what is set otherwise than by default goes before.",
+    )
     epochs: int = option(
         10,
         "How often at most the depth and the image are improved in turns.",
@@ -27,27 +32,27 @@ class DefocusConfig:
     )
     near: float = option(
         0.0,
-        "Least depth looked for [m]; 0: one step of the sweep before its nearest focus.",
+        "Least depth looked for [m]; 0: half a step of the sweep before its nearest focus.",
         minimum=0.0,
         maximum=math.inf,
     )
     far: float = option(
         0.0,
-        "Largest depth looked for [m]; 0: one step of the sweep beyond its farthest focus.",
+        "Largest depth looked for [m]; 0: half a step of the sweep beyond its farthest focus.",
         minimum=0.0,
         maximum=math.inf,
     )
     window: int = option(
-        1,
+        5,
         "Side of the square over which the error is averaged when depths are tried [px], odd; 1: "
         "every pixel by itself.",
         minimum=1,
         maximum=501,
     )
     psf: str = option(
-        "gaussian",
-        "Shape of the blur: a Gaussian of sigma half the circle of confusion, or a disc of its "
-        "diameter.",
+        "disc",
+        "Shape of the blur: a disc of the diameter of the circle of confusion, as a lens without "
+        "aberrations makes it, or a Gaussian of sigma half of that, as in the paper.",
         choices=("gaussian", "disc"),
     )
     min_coc: float = option(
@@ -87,6 +92,13 @@ class DefocusConfig:
         "every pixel.",
         choices=("graph_cut", "sharpest"),
     )
+    median_radius: int = option(
+        5,
+        "Radius of the weighted median over the depth that neighbours of like colour agree on "
+        "[px]; 0: none.",
+        minimum=0,
+        maximum=200,
+    )
     outliers: str = option(
         "nan",
         "What becomes of depth that stands out from its neighbours: keep, the mean of the "
@@ -105,6 +117,9 @@ class DefocusConfig:
         "After this time the best answer so far is given [s]; 0: no limit.",
         minimum=0.0,
         maximum=math.inf,
+    )
+    plots_dir: str = option(
+        "", "Folder for pictures of depth, image and error after every epoch; empty: none."
     )
     device: str = option(
         "auto",

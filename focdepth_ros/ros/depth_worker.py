@@ -91,7 +91,8 @@ class DepthWorker:
             Slice(cv2.GaussianBlur(noise, (0, 0), 0.5 + i).astype(np.uint8), focus_distance=1.0 + i)
             for i in range(4)
         ]
-        self._report_fallback(self._pipeline.estimate(FocalStack(slices)))
+        stack = FocalStack(slices, lens=self.parameters.lens)
+        self._report_fallback(self._pipeline.estimate(stack))
 
     def _answer(self, queued: QueuedSweep) -> None:
         size = (queued.height, queued.width)
@@ -113,6 +114,8 @@ class DepthWorker:
         stack = sweep.stack(reference=self.parameters.reference_slice)
         wanted = stack.slices[stack.reference]
         estimate = self._within_range(run.finish(reference=wanted))
+        if self._queue.is_closed:  # a backend that was interrupted is no failure
+            return
         fallback = self._report_fallback(estimate)
         # Stamp and frame are those of the slice whose pixel grid the answer has.
         stack = replace(stack, reference=stack.slices.index(run.reference_taken(wanted)))

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -24,7 +25,7 @@ TORCH_PACKAGES = {"lightning_fabric", "onnx", "onnxruntime", "onnxscript", "safe
                   "tensorboard", "timm", "torch", "torchvision", "wandb"}  # fmt: skip
 # What is on torch. Their configurations and the tops of these packages load without it all the
 # same, so that a command can say what is wrong with a setting before anything heavy is loaded.
-ON_TORCH = ("models", "training")
+ON_TORCH = ("defocus", "models", "training")
 LIGHT_NAMES = {"__init__.py", "config.py"}
 
 
@@ -81,6 +82,7 @@ def imports_torch(path: Path) -> bool:
     return not tops.isdisjoint(TORCH_PACKAGES)
 
 
+@cache
 def loads_torch() -> set[str]:
     """Modules that load torch themselves or through other modules of the package."""
     names = {module_name(path): path for path in FILES}

@@ -1,0 +1,163 @@
+"""Depth and all-in-focus image together, on stacks of the forward model itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres, textured_image
+
+from focdepth_ros.defocus.config import DefocusConfig
+from focdepth_ros.defocus.forward_model import DefocusModel
+from focdepth_ros.defocus.solver import DefocusSolution, EpochState, solve
+from focdepth_ros.errors import CalibrationError, OptionError, StackError
+from focdepth_ros.stack import Lens
+
+SIZE = (48, 64)
+IMAGE = textured_image(*SIZE)
+DIOPTRE = slanted_dioptres(*SIZE)
+CONFIG = DefocusConfig(epochs=6, near=0.7, far=10.0, window=1, device="cpu")
+
+
+def stitched(stack: np.ndarray) -> np.ndarray:
+    """The mean of the slices: a start that knows nothing."""
+    return np.asarray(stack.mean(axis=0), np.float32)
+
+
+def solved(
+    config: DefocusConfig = CONFIG, *, psf: str = "gaussian", **options: Any
+) -> DefocusSolution:
+    stack = focal_stack(IMAGE, DIOPTRE, psf=psf).numpy()
+    return solve(
+        stack,
+        LENS,
+        FOCUS_DISTANCES,
+        replace(config, psf=psf),
+        start_image=stitched(stack),
+        **options,
+    )
+
+
+@pytest.fixture(scope="module", params=["gaussian", "disc"])
+def solution(request: pytest.FixtureRequest) -> DefocusSolution:
+    return solved(psf=request.param)
+
+
+def abs_rel(solution: DefocusSolution) -> float:
+    return float(np.mean(np.abs(DIOPTRE.numpy() / solution.dioptre - 1.0)))
+
+
+def psnr(solution: DefocusSolution) -> float:
+    return -10.0 * math.log10(float(np.mean((solution.image - IMAGE.numpy()) ** 2)))
+
+
+def test_depth_and_image_are_found(solution: DefocusSolution) -> None:
+    assert abs_rel(solution) < 0.03
+    assert psnr(solution) > 30.0
+    assert solution.dioptre.dtype == solution.image.dtype == np.float32
+
+
+def test_error_never_rises(solution: DefocusSolution) -> None:
+    assert len(solution.losses) > 3
+    for loss in solution.losses:
+        assert loss.after_image <= loss.after_depth * (1.0 + 1e-6)
+    for before, after in pairwise(solution.losses):
+        assert after.after_depth <= before.after_image * (1.0 + 1e-4)
+
+
+def test_on_a_device_as_well(device: str) -> None:
+    assert abs_rel(solved(replace(CONFIG, device=device))) < 0.03
+
+
+def test_strips_change_nothing() -> None:
+    windowed = replace(CONFIG, epochs=1, window=5)
+    whole, in_strips = solved(windowed), solved(replace(windowed, memory_mb=1))
+    np.testing.assert_allclose(in_strips.dioptre, whole.dioptre, rtol=1e-4)
+    np.testing.assert_allclose(in_strips.confidence, whole.confidence, atol=1e-3)
+
+
+def test_every_epoch_is_told() -> None:
+    states: list[EpochState] = []
+    solution = solved(replace(CONFIG, epochs=2), on_epoch=states.append)
+    assert [state.loss for state in states] == list(solution.losses)
+    assert [state.loss.epoch for state in states] == [1, 2]
+    assert {state.epochs for state in states} == {2}
+    np.testing.assert_array_equal(states[-1].dioptre.numpy(), solution.dioptre)
+    for state in states:
+        mean_square = float(state.residual.square().mean())
+        assert mean_square == pytest.approx(state.loss.after_image, rel=1e-4)
+
+
+def test_it_ends_when_nothing_more_is_won() -> None:
+    assert len(solved(replace(CONFIG, epochs=50, tolerance=0.5)).losses) < 10
+
+
+def test_time_that_is_over() -> None:
+    solution = solved(replace(CONFIG, epochs=1000, tolerance=0.0, max_seconds=1e-6))
+    assert len(solution.losses) == 1
+    assert np.isfinite(solution.dioptre).all()
+
+
+def test_confidence_tells_texture_from_none() -> None:
+    image = IMAGE.clone()
+    image[:, 20:44] = 0.5
+    noise = 0.004 * torch.randn((5, *SIZE, 3), generator=torch.Generator().manual_seed(6))
+    stack = (focal_stack(image, DIOPTRE, psf="disc") + noise).numpy()
+    solution = solve(stack, LENS, FOCUS_DISTANCES, CONFIG, start_image=stitched(stack))
+    assert 0.0 <= solution.confidence.min() <= solution.confidence.max() <= 1.0
+    assert np.median(solution.confidence[:, 28:36]) < 0.5
+    assert np.median(solution.confidence[:, :14]) > 0.7
+
+
+def test_pixels_that_show_nothing_are_left_out() -> None:
+    stack = focal_stack(IMAGE, DIOPTRE, psf="disc").numpy()
+    weight = np.ones((5, *SIZE), np.float32)
+    stack[0, :, :10] = 0.0
+    weight[0, :, :10] = 0.0
+    start = focal_stack(IMAGE, DIOPTRE, psf="disc").numpy().mean(axis=0)
+    solution = solve(
+        stack, LENS, FOCUS_DISTANCES, CONFIG, start_image=start.astype(np.float32), weight=weight
+    )
+    assert abs_rel(solution) < 0.04
+
+
+def test_focus_at_infinity_and_mono_images() -> None:
+    distances = (1.0, 2.0, math.inf)
+    mono = IMAGE[..., :1].contiguous()
+    model = DefocusModel(LENS, distances, psf="disc")
+    stack = model.operator(DIOPTRE).forward(mono)
+    slices = stack.permute(2, 0, 1, 3).contiguous().numpy()
+    solution = solve(
+        slices, LENS, distances, replace(CONFIG, far=math.inf), start_image=stitched(slices)
+    )
+    assert solution.image.shape == (*SIZE, 1)
+    # What looks as far away as can be may be infinitely far.
+    assert np.median(np.abs(solution.dioptre - DIOPTRE.numpy())) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"focus_distances": (1.0, 2.0)}, StackError, "5 slices, but 2 focus distances"),
+        (
+            {"lens": Lens(focal_length=1.5, f_number=8.0, pixel_pitch=48e-6)},
+            CalibrationError,
+            "1.0 m is not beyond the focal length 1.5 m",
+        ),
+        (
+            {"config": replace(CONFIG, near=10.0, far=20.0)},
+            OptionError,
+            r"from 10 m to 20 m, but no focus distance \(1, 1.5, 2.5, 4, 6 m\) lies there",
+        ),
+    ],
+)
+def test_what_cannot_be_solved(changes: dict[str, Any], error: type[Exception], words: str) -> None:
+    stack = focal_stack(IMAGE, DIOPTRE).numpy()
+    arguments = {"lens": LENS, "focus_distances": FOCUS_DISTANCES, "config": CONFIG, **changes}
+    with pytest.raises(error, match=words):
+        solve(stack, start_image=stitched(stack), **arguments)
