@@ -11,7 +11,7 @@ from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.datasets.files import read_lines, read_rgb
 from focdepth_ros.errors import DatasetError
 from focdepth_ros.slice_files import natural_order
-from focdepth_ros.stack import FocalStack, Slice
+from focdepth_ros.stack import FocalStack, Lens, Slice
 
 _ANYWHERE = ("", "*/")  # the archives may be unpacked side by side or each into a folder
 _PHOTOS = {
@@ -27,6 +27,7 @@ _CALIBRATED_AS = {
     "zeromotion": "GT",
 }
 _FROM_LAST_TO_FIRST = ("metals",)
+_PIXEL_PITCH = 0.75  # in the unit of the calibration; Jackson has 1.5 at half the resolution
 
 
 class MobileDepth(Dataset):
@@ -39,11 +40,11 @@ class MobileDepth(Dataset):
     camera: in ``calibrated.txt`` the focal depth and the aperture of each photo, then the focal
     length. They are in no unit of length (confirmed by the author to Jackson, who has used them),
     so the stack is always relative. A calibration puts its slices in order, near to far, and each
-    focal depth is kept as the `lens_position` of its slice; aperture and focal length are left
-    out, since no pixel pitch goes with them. Without calibration the slices keep the order of
-    their numbers, which may be far to near. The rows of the calibration of metals go with the
-    photos in reverse, as three others have found. The depth that the authors' method estimated
-    (``depth_var.bin``) is no truth and not read.
+    focal depth is kept as the `lens_position` of its slice. The lens is in the same unit, with the
+    pixel pitch that Jackson has; there is none where the aperture changes. Without calibration the
+    slices keep the order of their numbers, which may be far to near. The rows of the calibration
+    of metals go with the photos in reverse, as three others have found. The depth that the
+    authors' method estimated (``depth_var.bin``) is no truth and not read.
 
     Not confirmed: the layout is known only from the readers of others.
 
@@ -80,7 +81,7 @@ class MobileDepth(Dataset):
         paths = sorted(folder.glob(self._pattern), key=lambda path: natural_order(path.name))
         if len(paths) < 2:
             raise DatasetError(f"{folder}: holds one photo, {paths[0].name}; a sweep has several")
-        focal_depths = self._focal_depths(scene, len(paths))
+        focal_depths, lens = self._calibration(scene, len(paths))
         if focal_depths:
             order = np.argsort(focal_depths, kind="stable")
             paths = [paths[i] for i in order]
@@ -96,10 +97,10 @@ class MobileDepth(Dataset):
             Slice(image, None, lens_position=focal_depths[i] if focal_depths else None)
             for i, image in enumerate(images)
         ]
-        return LabelledStack(scene, FocalStack(slices), is_metric=False)
+        return LabelledStack(scene, FocalStack(slices, lens=lens), is_metric=False)
 
-    def _focal_depths(self, scene: str, count: int) -> list[float] | None:
-        """One for each photo in the order of their numbers; None without calibration."""
+    def _calibration(self, scene: str, count: int) -> tuple[list[float], Lens | None]:
+        """Focal depths of the photos in the order of their numbers, none without calibration."""
         names = (_CALIBRATED_AS.get(scene, scene), scene)
         files = (
             path
@@ -109,27 +110,35 @@ class MobileDepth(Dataset):
         )
         path = next(files, None)
         if path is None:
-            return None
-        depths = _read_focal_depths(path)
+            return [], None
+        depths, lens = _read_calibration(path)
         if len(depths) != count:
             raise DatasetError(
                 f"{path}: has focal depths of {len(depths)} photos, but {self._folders[scene]} "
                 f"holds {count}; get the files once more"
             )
-        return depths[::-1] if scene in _FROM_LAST_TO_FIRST else depths
+        return depths[::-1] if scene in _FROM_LAST_TO_FIRST else depths, lens
 
 
-def _read_focal_depths(path: Path) -> list[float]:
-    """First numbers of all lines but the last, which is the focal length."""
-    depths = []
-    for line in read_lines(path)[:-1]:
-        try:
-            depth, _aperture = map(float, line.split())
-        except ValueError:
-            depth = math.nan
-        if math.isnan(depth):
-            raise DatasetError(
-                f"{path}: line '{line}' is no focal depth and aperture; get the file once more"
-            )
+def _read_calibration(path: Path) -> tuple[list[float], Lens | None]:
+    """Focal depths and lens: lines of focal depth and aperture, and one of the focal length."""
+    *lines, last = read_lines(path) or [""]
+    depths, apertures = [], []
+    for line in lines:
+        depth, aperture = _numbers(line, 2, path, "focal depth and aperture")
         depths.append(depth)
-    return depths
+        apertures.append(aperture)
+    (focal_length,) = _numbers(last, 1, path, "focal length")
+    if len({*apertures}) != 1 or not focal_length > 0.0 or not apertures[0] > 0.0:
+        return depths, None
+    return depths, Lens(focal_length, focal_length / apertures[0], _PIXEL_PITCH)
+
+
+def _numbers(line: str, count: int, path: Path, what: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in line.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise DatasetError(f"{path}: line '{line}' is no {what}; get the file once more")
+    return numbers

@@ -32,13 +32,13 @@ class DefocusConfig:
     )
     near: float = option(
         0.0,
-        "Least depth looked for [m]; 0: one step of the sweep before its nearest focus.",
+        "Least depth looked for [m]; 0: half a step of the sweep before its nearest focus.",
         minimum=0.0,
         maximum=math.inf,
     )
     far: float = option(
         0.0,
-        "Largest depth looked for [m]; 0: one step of the sweep beyond its farthest focus.",
+        "Largest depth looked for [m]; 0: half a step of the sweep beyond its farthest focus.",
         minimum=0.0,
         maximum=math.inf,
     )

@@ -17,8 +17,8 @@ def search_range(
     focus_distances : sequence of float
         Metres, of at least 2 slices; +inf allowed.
     near, far : float
-        Metres; 0: as far as the sweep reaches, and one mean step between slices beyond it. `far`
-        may be +inf.
+        Metres; 0: as far as the sweep reaches, and half a mean step between slices beyond it.
+        `far` may be +inf.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def search_range(
         If the range is empty, or no focus distance lies in it.
     """
     focus = sorted(1.0 / distance for distance in focus_distances)
-    step = (focus[-1] - focus[0]) / (len(focus) - 1)
-    least = 1.0 / far if far > 0.0 else max(0.0, focus[0] - step)
-    largest = 1.0 / near if near > 0.0 else focus[-1] + step
+    beyond = 0.5 * (focus[-1] - focus[0]) / (len(focus) - 1)
+    least = 1.0 / far if far > 0.0 else max(0.0, focus[0] - beyond)
+    largest = 1.0 / near if near > 0.0 else focus[-1] + beyond
     if not least < largest:
         raise OptionError(
             f"depth is looked for from {1.0 / largest:g} m on, but only up to "

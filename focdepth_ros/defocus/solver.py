@@ -73,12 +73,15 @@ class EpochState:
     dioptre : (H, W) tensor
     image : (H, W, C) tensor
         In [0, 1].
+    residual : (H, W) tensor
+        Root of the mean squared error of each pixel, over slices and channels.
     """
 
     loss: EpochLoss
     epochs: int
     dioptre: Tensor
     image: Tensor
+    residual: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +201,8 @@ class _Problem:
             seconds = time.monotonic() - started
             losses.append(EpochLoss(epoch, after_depth, after_image, iterations, seconds))
             if on_epoch is not None:
-                on_epoch(EpochState(losses[-1], config.epochs, dioptre, image))
+                residual = self._residual(operator, image)
+                on_epoch(EpochState(losses[-1], config.epochs, dioptre, image, residual))
             converged = after_image > loss * (1.0 - config.tolerance)
             loss = after_image
             # Another epoch would take about as long.
@@ -265,6 +269,13 @@ class _Problem:
         if self._weight is None:
             return float(error.mean())
         return float((error * self._weight[..., None]).sum() / self._weight.sum() / self._channels)
+
+    def _residual(self, operator: BlurOperator, image: Tensor) -> Tensor:
+        error = operator.forward(image).sub_(self._observed).square_().mean(3)
+        if self._weight is None:
+            return error.mean(2).sqrt_()
+        seen = self._weight.sum(2).clamp_(min=1e-12)
+        return (error * self._weight).sum(2).div_(seen).sqrt_()
 
     def _confidence(self, image: Tensor, dioptre: Tensor) -> Tensor:
         """From the curvature of every pixel's error: how well its depth is determined.

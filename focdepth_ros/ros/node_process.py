@@ -79,9 +79,7 @@ class NodeProcess:
     ) -> None:
         self.name = module.rpartition(".")[2]
         self.log = log
-        command = [sys.executable, "-m", module, "--ros-args"]
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={_as_yaml(value)}"]
+        command = [sys.executable, "-m", module, *ros_arguments(parameters)]
         for name, other in (remappings or {}).items():
             command += ["-r", f"{name}:={other}"]
         with log.open("wb") as output:
@@ -162,6 +160,14 @@ class NodeProcess:
         """The end of the node's output."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_TAIL:])
+
+
+def ros_arguments(parameters: Mapping[str, ParameterValue]) -> list[str]:
+    """The command line that gives a node its parameters."""
+    arguments = ["--ros-args"]
+    for name, value in parameters.items():
+        arguments += ["-p", f"{name}:={_as_yaml(value)}"]
+    return arguments
 
 
 def _as_yaml(value: ParameterValue) -> str:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
+from unittest.mock import patch
 
+import cv2
 import numpy as np
+import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -33,7 +38,7 @@ from focdepth_ros.ros.conversions import (
     rgb_image_message,
     time_message,
 )
-from focdepth_ros.ros.node_process import isolation
+from focdepth_ros.ros.node_process import isolation, ros_arguments
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "fastdds_large_images.xml"
@@ -88,12 +93,17 @@ class Peer:
         self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
 
-    def client(self, kind: type, service: str) -> Any:
-        """The client of a service that is there; always the same one."""
+    def prepare(self, kind: type, service: str) -> Any:
+        """The client of a service that need not be there yet; always the same one."""
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
-        self.wait_for(self._clients[service].service_is_ready, service)
         return self._clients[service]
+
+    def client(self, kind: type, service: str) -> Any:
+        """The client of a service that is there."""
+        client = self.prepare(kind, service)
+        self.wait_for(client.service_is_ready, service)
+        return client
 
     def call(self, kind: type, service: str, request: Any) -> Any:
         """The answer of a service, asked again where it got lost.
@@ -152,6 +162,30 @@ def parameter_request(values: Mapping[str, Value]) -> Any:
     """What sets parameters."""
     parameters = [Parameter(name, value=value) for name, value in values.items()]
     return SetParameters.Request(parameters=[item.to_parameter_msg() for item in parameters])
+
+
+def refusal(
+    main: Callable[[Sequence[str]], int],
+    parameters: Mapping[str, Value],
+    capfd: pytest.CaptureFixture[str],
+) -> str:
+    """What a node says that cannot start; in this process, as starting one takes a second."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = cv2.getNumThreads()
+    # A node that does start is ended, and fails the test by its exit code.
+    alarm = Timer(PATIENCE, lambda: os.kill(os.getpid(), signal.SIGINT))
+    alarm.start()
+    try:
+        with patch("focdepth_ros.ros.node_runner.keep_freed_memory"):  # it is of the process
+            assert main(["node", *ros_arguments(parameters)]) == 2
+    finally:
+        alarm.cancel()
+        cv2.setNumThreads(threads)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    return said
 
 
 class Diagnostics:

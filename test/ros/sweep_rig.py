@@ -19,7 +19,8 @@ from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.node_process import NodeProcess
 
-NEAR, FAR, STEPS = 0.5, 3.0, 6
+NEAR, FAR, STEPS = 0.5, 3.0, 4
+SWEEP = "sweep_node/sweep"
 #: Node of each driver, and where its images are.
 NODES = {"camera_ros": "camera", "v4l2_camera": "v4l2_camera", "usb_cam": "usb_cam"}
 IMAGES = {"camera_ros": "/camera/image_raw", "v4l2_camera": "/image_raw", "usb_cam": "/image_raw"}
@@ -49,6 +50,9 @@ class SweepRig:
     def __post_init__(self) -> None:
         self._subscriptions: list[Any] = []
         self.diagnostics = Diagnostics(self.peer, "sweep_node")
+        # The node is to know where to send answers long before it is asked: a sweep that is asked
+        # for twice is two sweeps.
+        self.peer.prepare(Trigger, SWEEP)
         for topic, messages in (("focus_state", self.states), ("sim/truth", self.truths)):
             self._subscriptions.append(
                 self.peer.node.create_subscription(
@@ -57,22 +61,27 @@ class SweepRig:
             )
 
     def wait_for_sweeps(self, count: int = 1) -> None:
-        """Until so many more sweeps were made."""
+        """Until so many more sweeps were made than is known of."""
         before = self.diagnostics.count("sweeps made")
         self.wait(lambda: self.diagnostics.count("sweeps made") >= before + count, "sweeps")
 
     def wait_for_whole_sweeps(self, frames: int) -> tuple[int, int]:
-        """The ids of two sweeps, one after the other, of which all frames can have been heard.
+        """The ids of two sweeps, one after the other, of which all frames and truths were heard.
 
         Parameters
         ----------
         frames : int
             That count, in each.
         """
-        self.wait(lambda: any(state.settled for state in self.states), "a frame that counts")
-        # Some of the first sweep may have come before this process was known to the node.
-        first = min(state.sweep_id for state in self.states if state.settled)
-        self.wait(lambda: len(self.settled(first + 2)) >= frames, "two whole sweeps")
+        self.wait(self.settled_with_truth, "a frame that counts")
+        # Some of the first sweep may have come before this process was known to both nodes.
+        first = min(state.sweep_id for state, _ in self.settled_with_truth())
+
+        def is_whole(sweep_id: int) -> bool:
+            heard = [state for state, _ in self.settled_with_truth() if state.sweep_id == sweep_id]
+            return len(heard) >= frames
+
+        self.wait(lambda: is_whole(first + 1) and is_whole(first + 2), "two whole sweeps")
         return first + 1, first + 2
 
     def wait(self, condition: Any, what: str) -> Any:
@@ -95,7 +104,7 @@ class SweepRig:
 
     def ask_for_sweep(self) -> Any:
         """The future answer of the service."""
-        return self.peer.client(Trigger, "sweep_node/sweep").call_async(Trigger.Request())
+        return self.peer.client(Trigger, SWEEP).call_async(Trigger.Request())
 
     def restart_driver(self) -> None:
         """A new process of the same driver."""

@@ -174,6 +174,10 @@ def test_fault_is_named_and_the_next_sweep_answered(
             strict=True,
         )
     )
+    # /diagnostics may be heard later than the answer, but says the same in the end.
+    rig.peer.wait_for(
+        lambda: rig.diagnostics.count(reason) >= dropped[reason], "the count on /diagnostics"
+    )
     assert dropped[reason] == rig.diagnostics.count(reason)
 
 

@@ -16,13 +16,14 @@ import pytest
 pytest.importorskip("jinja2")
 
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from ros_harness import Diagnostics, Peer
+from ros_harness import Diagnostics, Peer, refusal
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.msg import FocusState, SweepInfo
 from focdepth_ros.ros.conversions import float_image_message, rgb_image_message, time_message
+from focdepth_ros.ros.evaluator_node import main
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
 from focdepth_ros.stack import FloatImage
 
@@ -106,7 +107,8 @@ def publishing(peer: Peer, **options: bool) -> Iterator[Publisher]:
 
 
 def evaluator(folder: Path, **parameters: ParameterValue) -> NodeProcess:
-    return NodeProcess(MODULE, {"output": str(folder / "out"), **parameters}, folder / "log")
+    every = {"output": str(folder / "out"), "diagnostics_period": 0.1, **parameters}
+    return NodeProcess(MODULE, every, folder / "log")
 
 
 def scores_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -220,14 +222,10 @@ def test_ends_with_the_camera(domain: int, peer: Peer, tmp_path: Path) -> None:
     ],
 )
 def test_parameters_of_no_use(
-    domain: int, peer: Peer, tmp_path: Path, parameters: dict[str, Any], words: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], parameters: dict[str, Any], words: str
 ) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "scores.jsonl").touch()
     (tmp_path / "file").touch()
     given = {**parameters, "output": str(tmp_path / parameters.get("output", "out"))}
-    with NodeProcess(MODULE, given, tmp_path / "log") as process:
-        log = wait_for_end(peer, process)
-    assert process.exit_code == 2
-    assert words in log
-    assert "Traceback" not in log
+    assert words in refusal(main, given, capfd)

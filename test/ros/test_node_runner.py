@@ -44,6 +44,15 @@ def test_a_signal_while_python_still_imports(
     assert process.log.read_text(encoding="utf-8") == ""
 
 
+@pytest.mark.parametrize("node", [*NODES, "sweep_node", "uvc_camera_node"])
+def test_a_node_that_cannot_start_ends_with_2(domain: int, tmp_path: Path, node: str) -> None:
+    with NodeProcess(f"focdepth_ros.ros.{node}", {"use_sim_time": 3}, tmp_path / "log") as process:
+        assert process._process.wait(30.0) == 2
+    log = process.log.read_text(encoding="utf-8")
+    assert "'use_sim_time' to '3' of type 'INTEGER', expecting type 'BOOL'" in log
+    assert "Traceback" not in log
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_the_block_is_done(number: signal.Signals) -> None:
     done = []

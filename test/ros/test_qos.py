@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from depth_results import DepthResults
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from ros_harness import CameraDriver, Diagnostics, Peer
@@ -17,10 +17,16 @@ from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
 OVERRIDE = "qos_overrides./image_raw.subscription.reliability"
 
 
-@contextmanager
-def depth_node(folder: Path, **parameters: ParameterValue) -> Iterator[NodeProcess]:
-    every: dict[str, ParameterValue] = {"diagnostics_period": 0.1, **parameters}
-    with NodeProcess("focdepth_ros.ros.depth_node", every, folder / "log") as process:
+@pytest.fixture(scope="module")
+def depth_node(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """Wants reliable images, and publishes an unreliable cloud."""
+    parameters: dict[str, ParameterValue] = {
+        "diagnostics_period": 0.1,
+        OVERRIDE: "reliable",
+        "qos_overrides./points.publisher.reliability": "best_effort",
+    }
+    log = tmp_path_factory.mktemp("depth_node") / "log"
+    with NodeProcess("focdepth_ros.ros.depth_node", parameters, log) as process:
         yield process
 
 
@@ -34,53 +40,50 @@ def reliability(peer: Peer, node: str, topic: str, end: str) -> QoSReliabilityPo
 
 
 def test_a_driver_that_does_not_fit_is_named_until_it_has_gone(
-    domain: int, peer: Peer, tmp_path: Path
+    depth_node: NodeProcess, peer: Peer
 ) -> None:
-    with depth_node(tmp_path, **{OVERRIDE: "reliable"}) as process:
-        diagnostics = Diagnostics(peer)
-        driver = CameraDriver(peer)  # best effort
-        words = "a publisher of /image_raw offers another reliability than is asked for"
-        peer.wait_for(lambda: words in diagnostics.message, "the misfit on /diagnostics")
-        peer.spin(3.0)
-        assert words in diagnostics.message
-        assert diagnostics.level == 1
+    diagnostics = Diagnostics(peer)
+    driver = CameraDriver(peer)  # best effort
+    words = "a publisher of /image_raw offers another reliability than is asked for"
+    peer.wait_for(lambda: words in diagnostics.message, "the misfit on /diagnostics")
+    assert f"set the parameter {OVERRIDE}" in diagnostics.message
+    peer.spin(2.5)
+    assert words in diagnostics.message
+    assert diagnostics.level == 1
 
-        peer.node.destroy_publisher(driver.images)
-        peer.wait_for(lambda: words not in diagnostics.message, "the warning to be taken back")
-        driver.images = peer.node.create_publisher(Image, "image_raw", QoSProfile(depth=10))
-        results = DepthResults(peer, ("depth/image",))
-        results.wait_until_served(diagnostics, driver)
-        driver.send_sweep(small_sweep().stack)
-        results.wait_for_one()
-        peer.wait_for(lambda: diagnostics.level == 0, "all to be well")
-        log = process.log.read_text(encoding="utf-8")
-        assert log.count(words) == 2  # when it came and when it went
-        assert f"no longer so: {words}" in log
+    peer.node.destroy_publisher(driver.images)
+    peer.wait_for(lambda: words not in diagnostics.message, "the warning to be taken back")
+    driver.images = peer.node.create_publisher(Image, "image_raw", QoSProfile(depth=10))
+    results = DepthResults(peer, ("depth/image",))
+    results.wait_until_served(diagnostics, driver)
+    driver.send_sweep(small_sweep().stack)
+    results.wait_for_one()
+    peer.wait_for(lambda: diagnostics.level == 0, "all to be well")
+    log = depth_node.log.read_text(encoding="utf-8")
+    assert log.count(words) == 2  # when it came and when it went
+    assert f"no longer so: {words}" in log
 
 
 def test_a_subscriber_that_does_not_fit_is_named_until_it_has_gone(
-    domain: int, peer: Peer, tmp_path: Path
+    depth_node: NodeProcess, peer: Peer
 ) -> None:
-    override = "qos_overrides./points.publisher.reliability"
-    with depth_node(tmp_path, **{override: "best_effort"}):
-        diagnostics = Diagnostics(peer)
-        subscription = peer.node.create_subscription(
-            PointCloud2, "points", lambda _: None, QoSProfile(depth=1)
-        )
-        words = "a subscriber to /points asks for another reliability than is offered"
-        peer.wait_for(lambda: words in diagnostics.message, "the misfit on /diagnostics")
-        peer.node.destroy_subscription(subscription)
-        peer.wait_for(lambda: words not in diagnostics.message, "the warning to be taken back")
+    diagnostics = Diagnostics(peer)
+    subscription = peer.node.create_subscription(
+        PointCloud2, "points", lambda _: None, QoSProfile(depth=1)
+    )
+    words = "a subscriber to /points asks for another reliability than is offered"
+    peer.wait_for(lambda: words in diagnostics.message, "the misfit on /diagnostics")
+    peer.node.destroy_subscription(subscription)
+    peer.wait_for(lambda: words not in diagnostics.message, "the warning to be taken back")
 
 
-def test_an_override_is_of_one_topic_only(domain: int, peer: Peer, tmp_path: Path) -> None:
-    with depth_node(tmp_path, **{OVERRIDE: "reliable"}):
-        for topic, wanted in (
-            ("/image_raw", QoSReliabilityPolicy.RELIABLE),
-            ("/focus_state", QoSReliabilityPolicy.BEST_EFFORT),
-            ("/camera_info", QoSReliabilityPolicy.BEST_EFFORT),
-        ):
-            assert reliability(peer, "depth_node", topic, "subscription") == wanted
+def test_an_override_is_of_one_topic_only(depth_node: NodeProcess, peer: Peer) -> None:
+    for topic, wanted in (
+        ("/image_raw", QoSReliabilityPolicy.RELIABLE),
+        ("/focus_state", QoSReliabilityPolicy.BEST_EFFORT),
+        ("/camera_info", QoSReliabilityPolicy.BEST_EFFORT),
+    ):
+        assert reliability(peer, "depth_node", topic, "subscription") == wanted
 
 
 def test_an_override_of_the_simulated_camera_is_of_one_topic_only(

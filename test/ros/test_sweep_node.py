@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from ros_harness import Peer
 from simulated_drivers import DRIVERS, dioptres_of_raw
 from sweep_rig import FAR, NEAR, STEPS, SweepRig, sweep_rig
+
+from focdepth_ros.message_reading import stamp_of
 
 # Settings as the simulated cameras have them at first.
 OWN_SETTINGS = {
@@ -135,15 +138,20 @@ def test_modes_change_while_it_runs(peer: Peer, tmp_path: Path) -> None:
         rig.wait(lambda: settings(rig) == OWN_SETTINGS["v4l2_camera"], "the settings to be back")
         rig.wait(lambda: rig.diagnostics.value("stage") == "idle", "the end of the sweep")
         made = rig.diagnostics.count("sweeps made")
-        rig.states.clear()
-        rig.wait(lambda: len(rig.states) > 20, "frames")
-        assert not any(state.settled for state in rig.states)
-        assert {state.sweep_id for state in rig.states} == {0}
+        now = time.time_ns()  # states that were sent earlier may come still
+
+        def since_then() -> list[Any]:
+            return [state for state in rig.states if stamp_of(state.header) > now]
+
+        rig.wait(lambda: len(since_then()) > 20, "frames")
+        assert not any(state.settled for state in since_then())
+        assert {state.sweep_id for state in since_then()} == {0}
         assert rig.diagnostics.count("sweeps made") == made
         assert rig.set("sweep_node", mode="ping_pong", steps=3)[0].successful
-        rig.wait_for_sweeps(2)
-        newest = max(state.sweep_id for state in rig.states if state.settled)
-        assert {s.sweep_size for s in rig.settled(newest)} == {3}
+        settled = rig.wait(
+            lambda: [s for s in since_then() if s.settled][3:], "frames of a second sweep"
+        )
+        assert {state.sweep_size for state in settled} == {3}
         refused = rig.set("sweep_node", mode="sometimes")[0]
         assert not refused.successful
         assert "must be one of ping_pong, saw_tooth, on_demand, paused" in refused.reason
@@ -161,7 +169,7 @@ def test_sweep_on_demand(peer: Peer, tmp_path: Path) -> None:
         rig.wait(lambda: first.done() and second.done(), "both answers")
         assert first.result().success
         assert first.result().message.startswith("sweep 1: 3 focus distances from 0.5 m to 3 m in")
-        sweep = rig.settled(1)
+        sweep = rig.wait(lambda: rig.settled(1)[5:] and rig.settled(1), "all its frames")
         assert [state.sweep_step for state in sweep] == list(range(6))
         assert {state.sweep_size for state in sweep} == {6}
         positions = [round(state.lens_position, 2) for state in sweep]
@@ -216,6 +224,5 @@ def test_frames_from_another_topic(peer: Peer, tmp_path: Path, frames: str) -> N
         settle_time=0.5,
         steps=3,
     ) as rig:
-        rig.wait_for_sweeps(2)
-        for state, truth in rig.settled_with_truth():
+        for state, truth in rig.wait(lambda: rig.settled_with_truth()[3:], "two sweeps"):
             assert state.focus_distance == pytest.approx(truth.focus_distance, rel=0.003)

@@ -7,14 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from ros_harness import Peer
+from ros_harness import Peer, Value, refusal
 from simulated_drivers import raw_lens_map
 from sweep_rig import sweep_rig
 
 from focdepth_ros.lens_map import write_lens_map
-from focdepth_ros.ros.node_process import NodeProcess
-
-MODULE = "focdepth_ros.ros.sweep_node"
+from focdepth_ros.ros.sweep_node import main
 
 
 @pytest.mark.parametrize(
@@ -33,17 +31,12 @@ MODULE = "focdepth_ros.ros.sweep_node"
     ],
 )
 def test_parameters_of_no_use(
-    domain: int, peer: Peer, tmp_path: Path, parameters: dict[str, object], words: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], parameters: dict[str, Value], words: str
 ) -> None:
     if parameters.get("lens_map") == "LENS":
         write_lens_map(tmp_path / "lens.yaml", raw_lens_map())
         parameters = {**parameters, "lens_map": str(tmp_path / "lens.yaml")}
-    with NodeProcess(MODULE, parameters, tmp_path / "log") as process:
-        peer.wait_for(lambda: process.exit_code is not None, "the node to end")
-    assert process.exit_code == 2
-    log = process.log.read_text(encoding="utf-8")
-    assert words in log
-    assert "Traceback" not in log
+    assert words in refusal(main, parameters, capfd)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def replay(
             "backend": "graph_cut",
             "min_confidence": 0.0,
             "max_waiting_sweeps": 20,
+            "diagnostics_period": 0.2,  # by which the evaluator knows that all is answered
             **_LOSSLESS,
             **(depth or {}),
         },

@@ -105,11 +105,16 @@ def test_an_interrupt_ends_both_nodes_cleanly(run: LiveRun) -> None:
 def test_ping_pong_without_sweep_ids(
     simulated: SimulatedStack, tmp_path: Path, domain: int
 ) -> None:
-    camera = {"pattern": "ping_pong", "provide_sweep_ids": False}
-    run = live_run(tmp_path, 4, camera=camera)
+    save_stack(tmp_path / "stack", simulated.stack)
+    camera = {
+        "stack": str(tmp_path / "stack"),
+        "pattern": "ping_pong",
+        "provide_sweep_ids": False,
+    }
+    run = live_run(tmp_path, 3, camera=camera)
     reasons = [sweep.info.end_reason for sweep in run.sweeps]
-    assert reasons == ["reversal", "reversal", "reversal", "timeout"]
-    assert [len(sweep.info.stamps) for sweep in run.sweeps] == [10] * 4
+    assert reasons == ["reversal", "reversal", "timeout"]
+    assert [len(sweep.info.stamps) for sweep in run.sweeps] == [10] * 3
     assert_depth_is_right(run, simulated)
 
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def imports_torch(path: Path) -> bool:
     return not tops.isdisjoint(TORCH_PACKAGES)
 
 
+@cache
 def loads_torch() -> set[str]:
     """Modules that load torch themselves or through other modules of the package."""
     names = {module_name(path): path for path in FILES}

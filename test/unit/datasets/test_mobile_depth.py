@@ -11,6 +11,7 @@ from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.datasets.mobile_depth import MobileDepth
 from focdepth_ros.errors import DatasetError
 from focdepth_ros.image_io import write_image
+from focdepth_ros.stack import Lens
 
 REAL = Path(__file__).parents[4] / "shared/data/stacks/mobiledepth"
 
@@ -67,8 +68,15 @@ def test_calibrations_are_in_no_unit_so_that_stacks_are_relative(root: Path) -> 
     assert not sample.stack.is_metric
     assert not sample.is_metric
     assert sample.depth is None
-    assert sample.stack.lens is None
     assert sample.stack.intrinsics is None
+
+
+def test_a_calibration_has_the_lens_in_the_unit_of_the_focal_depths(root: Path) -> None:
+    assert MobileDepth(root).load("keyboard").stack.lens == Lens(23.2, 23.2 / 3.5, 0.75)
+    assert MobileDepth(root).load("bucket").stack.lens is None
+    file = root / "calibration/keyboard/calibrated.txt"
+    file.write_text("157.25 3.5\n12.5 3.4\n48 3.5\n23.2\n")
+    assert MobileDepth(root).load("keyboard").stack.lens is None
 
 
 def test_the_calibration_of_metals_is_called_metal_and_goes_backwards(root: Path) -> None:

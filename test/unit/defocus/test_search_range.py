@@ -11,17 +11,17 @@ from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.errors import OptionError
 
 
-def test_one_step_beyond_the_sweep() -> None:
-    assert search_range((0.5, 1.0, math.inf)) == (0.0, 3.0)
-    assert search_range((2.0, 1.0)) == (0.0, 1.5)
-    assert search_range((1.0, 0.5, 1.0 / 3.0)) == pytest.approx((0.0, 4.0))
-    assert search_range((0.25, 0.2)) == pytest.approx((3.0, 6.0))
+def test_half_a_step_beyond_the_sweep() -> None:
+    assert search_range((0.5, 1.0, math.inf)) == (0.0, 2.5)
+    assert search_range((2.0, 1.0)) == (0.25, 1.25)
+    assert search_range((1.0, 0.5, 1.0 / 3.0)) == pytest.approx((0.5, 3.5))
+    assert search_range((0.25, 0.2)) == pytest.approx((3.5, 5.5))
 
 
 def test_a_range_that_is_given() -> None:
     assert search_range((1.0, 2.0), near=0.5, far=4.0) == (0.25, 2.0)
     assert search_range((1.0, 2.0), near=0.5, far=math.inf) == (0.0, 2.0)
-    assert search_range((1.0, 2.0), far=8.0) == (0.125, 1.5)
+    assert search_range((1.0, 2.0), far=8.0) == (0.125, 1.25)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def _reference(scene: Scene, lens: Lens, focus: float, samples: int = 100) -> Fl
     return mean.astype(np.float32)
 
 
-@pytest.mark.parametrize("focus", [0.6, 3.0])
+@pytest.mark.parametrize("focus", [0.6, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_agrees_with_tracing_rays_through_the_whole_aperture(
     room: Scene, camera: CameraIntrinsics, focus: float
 ) -> None:
