@@ -21,8 +21,9 @@ from focdepth_ros.classical.weighted_median import weighted_median
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
-from focdepth_ros.defocus.settings import with_settings
-from focdepth_ros.errors import BackendError, DeviceError
+from focdepth_ros.defocus.search_range import search_range
+from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
+from focdepth_ros.errors import BackendError, DeviceError, SliceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
@@ -46,7 +47,10 @@ class DefocusBackend(Backend):
     on_request = True
 
     def __init__(self, config: DefocusConfig | None = None) -> None:
-        self._config, self._lens = with_settings(config or DefocusConfig())
+        config = config or DefocusConfig()
+        settings = load_settings(config.settings)
+        self._config, self._lens = settings.applied_to(config), settings.lens
+        self._at_lens_positions = settings.focus_distances == LENS_POSITIONS
         self.steps = self._config.epochs
         self._interrupted = threading.Event()
 
@@ -66,7 +70,7 @@ class DefocusBackend(Backend):
                 "the lens (focal_length, f_number and pixel_pitch, in the lens: of a stack.yaml or "
                 "as the lens. parameters of depth_node)"
             )
-        if not spec.metric:
+        if not spec.metric and not self._at_lens_positions:
             missing.append("the focus distances of the slices in metres")
         if lens is None or missing:
             raise BackendError(f"it needs {' and '.join(missing)}, which are not known")
@@ -97,6 +101,10 @@ class DefocusAccumulator(Accumulator):
     def add(self, item: Slice) -> None:
         if self._spec.check(item, self._slices):
             self._slices.pop()
+        if not self._spec.metric:  # the lens is in the unit of the lens positions as well
+            if item.lens_position is None:
+                raise SliceError("the settings of defocus want a lens position of every slice")
+            item = replace(item, focus_distance=item.lens_position)
         self._slices.append(item)
 
     def finish(self) -> DepthEstimate:
@@ -113,13 +121,17 @@ class DefocusAccumulator(Accumulator):
             depth = np.float32(1.0) / dioptre
         # Where the depth is not known any more, what was found there is the best guess.
         answered = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
-        slice_index = np.interp(-answered, -dioptres, np.arange(len(dioptres)))
+        # A relative sweep counts its slices in the order in which they came.
+        numbers = np.arange(len(order)) if self._spec.metric else np.array(order)
+        slice_index = np.interp(-answered, -dioptres, numbers).astype(np.float32)
+        if not self._spec.metric:
+            depth = np.where(np.isfinite(dioptre), slice_index, np.float32(np.nan))
         return DepthEstimate(
             depth=np.asarray(depth, np.float32),
             confidence=confidence,
-            slice_index=slice_index.astype(np.float32),
+            slice_index=slice_index,
             backend=_NAME,
-            metric=True,
+            metric=self._spec.metric,
             all_in_focus=picture if self._spec.all_in_focus else None,
             timings={
                 "start": begun - started,
@@ -127,7 +139,10 @@ class DefocusAccumulator(Accumulator):
                 "solve": solved - begun,
                 "clean": time.perf_counter() - solved,
             },
-            warnings=self._warnings(solution.losses, solved - started),
+            warnings=(
+                *self._budget_warning(solution.losses, solved - started),
+                *self._range_warning(dioptres),
+            ),
         )
 
     def _solved(self, slices: list[Slice], start: ImageArray, seconds: float) -> DefocusSolution:
@@ -196,7 +211,7 @@ class DefocusAccumulator(Accumulator):
             dioptre = np.where(np.isfinite(dioptre), smooth, dioptre).astype(np.float32)
         return dioptre, confidence
 
-    def _warnings(self, losses: Sequence[EpochLoss], seconds: float) -> tuple[str, ...]:
+    def _budget_warning(self, losses: Sequence[EpochLoss], seconds: float) -> tuple[str, ...]:
         config = self._config
         done, limit = len(losses), config.max_seconds
         has_converged = done > 1 and losses[-1].after_image > losses[-2].after_image * (
@@ -206,6 +221,20 @@ class DefocusAccumulator(Accumulator):
             return ()
         ended = f"ended it after {done} of {config.epochs} epochs, {seconds:.1f} s"
         return (f"max_seconds {limit:g} {ended}",)
+
+    def _range_warning(self, dioptres: NDArray[np.float64]) -> tuple[str, ...]:
+        """Where slices are focused at depths that are not looked for."""
+        with np.errstate(divide="ignore"):
+            distances = 1.0 / dioptres
+            far, near = search_range(distances.tolist(), self._config.near, self._config.far)
+            first, last = 1.0 / np.array((near, far))
+        outside = [f"{at:g}" for at in distances if not far <= 1.0 / at <= near]
+        if not outside:
+            return ()
+        return (
+            f"depth is looked for from {first:g} to {last:g} m, but slices are focused at "
+            f"{', '.join(outside)} m; set near and far around them",
+        )
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def estimate(
     folder = StackFolder.open(stack_dir, focus_distances=distances)
     if name == "defocus" and folder.focus_distances is None and lens_map is None:
         told = load_settings(options["settings"]) if options.get("settings") else None
-        if told is not None and told.focus_distances:
+        if told is not None and isinstance(told.focus_distances, tuple) and told.focus_distances:
             folder = StackFolder.open(stack_dir, focus_distances=told.focus_distances)
     if lens_map is not None:
         if distances is not None:

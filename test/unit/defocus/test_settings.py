@@ -8,7 +8,7 @@ import pytest
 
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.search_range import search_range
-from focdepth_ros.defocus.settings import load_settings, preset_names, with_settings
+from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings, preset_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.stack import Lens
 
@@ -24,7 +24,7 @@ def test_those_of_the_package_can_be_read() -> None:
     for name in preset_names():
         settings = load_settings(name)
         assert isinstance(settings.config, DefocusConfig)
-        if settings.focus_distances:
+        if settings.focus_distances and settings.focus_distances != LENS_POSITIONS:
             config = settings.config
             search_range(settings.focus_distances, config.near, config.far)
 
@@ -39,13 +39,14 @@ def test_those_of_nyu_depth_v2_are_the_paper_s() -> None:
 
 
 def test_what_is_set_goes_before_the_file() -> None:
-    config, lens = with_settings(DefocusConfig(settings="nyu_depth_v2", epochs=3))
+    config = load_settings("nyu_depth_v2").applied_to(DefocusConfig(epochs=3))
     assert (config.epochs, config.far) == (3, 10.0)
-    assert lens is not None
 
 
 def test_without_a_file_all_stays() -> None:
-    assert with_settings(DefocusConfig(epochs=3)) == (DefocusConfig(epochs=3), None)
+    settings = load_settings("")
+    assert settings.applied_to(DefocusConfig(epochs=3)) == DefocusConfig(epochs=3)
+    assert settings.lens is None
 
 
 @pytest.mark.parametrize(
