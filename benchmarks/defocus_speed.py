@@ -84,6 +84,8 @@ def this_project(stack: DefocusStack, image: Array, device: str) -> solver.Epoch
         near=NEAR,
         far=FAR,
         min_coc=MIN_COC,
+        psf="gaussian",
+        window=1,
         device=device,
     )
 
