@@ -36,6 +36,8 @@ from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 
+# With this, of simulated pixels as confident as p about p are within half a step of the sweep.
+_STRICTNESS = 4.0
 _LEAST_NOISE = 1e-8  # variance below which no camera comes
 
 
@@ -95,7 +97,8 @@ class DefocusSolution:
     image : (H, W, C) float32
         In [0, 1].
     confidence : (H, W) float32
-        In [0, 1], from how sharply the error rises to both sides of the depth.
+        In [0, 1], from how sharply the error rises to both sides of the depth: about the
+        probability that it is within half a step between slices of the truth.
     losses : tuple of EpochLoss
     """
 
@@ -297,7 +300,7 @@ class _Problem:
         noise = least / freedom
         noise = torch.maximum(noise, noise.median().clamp(min=_LEAST_NOISE))
         variance = 2.0 * noise / curvature.clamp(min=1e-12)
-        return self._gap**2 / (self._gap**2 + 16.0 * variance)
+        return self._gap**2 / (self._gap**2 + _STRICTNESS * variance)
 
     def _errors(self, rows: Tensor, top: int, bottom: int) -> PixelErrors:
         weight = None if self._weight is None else self._weight[top:bottom].flatten(0, 1)
