@@ -127,6 +127,8 @@ class Backend(ABC):
     steps: int = 1
     #: Called after each of them, where there are several, with a few words about it.
     on_step: Callable[[str], None] | None = None
+    #: Whether commands that measure all backends leave it out unless it is named.
+    only_by_name: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
@@ -150,6 +152,9 @@ class Backend(ABC):
     @abstractmethod
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
+
+    def abandon(self) -> None:  # noqa: B027, most have nothing to do
+        """Say that nobody waits for answers any more: what takes long may end in an error."""
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

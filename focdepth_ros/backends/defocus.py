@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +20,9 @@ from focdepth_ros.classical.weighted_median import weighted_median
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
-from focdepth_ros.defocus.settings import with_settings
-from focdepth_ros.errors import BackendError
+from focdepth_ros.defocus.search_range import search_range
+from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
+from focdepth_ros.errors import BackendError, DeviceError, LensUnknownError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
@@ -40,10 +43,15 @@ class DefocusBackend(Backend):
     name = _NAME
     summary = "depth from defocus by direct optimisation; the most precise where the lens is known"
     config_class = DefocusConfig
+    only_by_name = True
 
     def __init__(self, config: DefocusConfig | None = None) -> None:
-        self._config, self._lens = with_settings(config or DefocusConfig())
+        config = config or DefocusConfig()
+        settings = load_settings(config.settings)
+        self._config, self._lens = settings.applied_to(config), settings.lens
+        self._at_lens_positions = settings.focus_distances == LENS_POSITIONS
         self.steps = self._config.epochs
+        self.is_abandoned = False
 
     @classmethod
     def unusable_because(cls, config: DefocusConfig | None = None) -> str | None:
@@ -61,12 +69,15 @@ class DefocusBackend(Backend):
                 "the lens (focal_length, f_number and pixel_pitch, in the lens: of a stack.yaml or "
                 "as the lens. parameters of depth_node)"
             )
-        if not spec.metric:
+        if not spec.metric and not self._at_lens_positions:
             missing.append("the focus distances of the slices in metres")
         if lens is None or missing:
-            raise BackendError(f"it needs {' and '.join(missing)}, which are not known")
+            raise LensUnknownError(f"it needs {' and '.join(missing)}, which are not known")
         choose_device(self._config.device)  # whether there is one
         return DefocusAccumulator(self, spec, lens, self._config)
+
+    def abandon(self) -> None:
+        self.is_abandoned = True
 
 
 class DefocusAccumulator(Accumulator):
@@ -84,6 +95,10 @@ class DefocusAccumulator(Accumulator):
     def add(self, item: Slice) -> None:
         if self._spec.check(item, self._slices):
             self._slices.pop()
+        if not self._spec.metric:  # the lens is in the unit of the lens positions as well
+            if item.lens_position is None:
+                raise LensUnknownError("its settings want slices with a lens position each")
+            item = replace(item, focus_distance=item.lens_position)
         self._slices.append(item)
 
     def finish(self) -> DepthEstimate:
@@ -98,15 +113,19 @@ class DefocusAccumulator(Accumulator):
         dioptre, confidence = self._cleaned(solution, picture, dioptres)
         with np.errstate(divide="ignore"):
             depth = np.float32(1.0) / dioptre
-        falling = np.nan_to_num(solution.dioptre)
-        slice_index = np.interp(-falling, -dioptres, np.arange(len(dioptres)))
+        known = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
+        # A relative sweep counts its slices in the order in which they came.
+        numbers = np.arange(len(order)) if self._spec.metric else np.array(order)
+        slice_index = np.interp(-known, -dioptres, numbers).astype(np.float32)
+        if not self._spec.metric:
+            depth = np.where(np.isfinite(dioptre), slice_index, np.float32(np.nan))
         last = solution.losses[-1]
         return DepthEstimate(
             depth=np.asarray(depth, np.float32),
             confidence=confidence,
-            slice_index=slice_index.astype(np.float32),
+            slice_index=slice_index,
             backend=_NAME,
-            metric=True,
+            metric=self._spec.metric,
             all_in_focus=picture if self._spec.all_in_focus else None,
             timings={
                 "start": begun - started,
@@ -114,7 +133,10 @@ class DefocusAccumulator(Accumulator):
                 "solve": solved - begun,
                 "clean": time.perf_counter() - solved,
             },
-            warnings=self._warnings(last.epoch, solved - started),
+            warnings=(
+                *self._warnings(last.epoch, solved - started),
+                *self._beyond_range(dioptres),
+            ),
         )
 
     def _solved(self, slices: list[Slice], start: ImageArray, seconds: float) -> DefocusSolution:
@@ -124,6 +146,8 @@ class DefocusAccumulator(Accumulator):
         folder = Path(self._config.plots_dir) if self._config.plots_dir else None
 
         def on_epoch(state: EpochState) -> None:
+            if self._backend.is_abandoned:
+                raise BackendError("given up on the way, as nobody waits for it any more")
             if folder is not None:
                 save_epoch_plot(folder, state, linear_light=self._config.linear_light)
             if self._backend.on_step is not None:
@@ -133,15 +157,16 @@ class DefocusAccumulator(Accumulator):
         config = self._config
         if config.max_seconds:  # the start has had its share
             config = replace(config, max_seconds=max(config.max_seconds - seconds, 1e-3))
-        solution = solve(
-            np.stack([self._light(item.image) for item in slices]),
-            self._lens,
-            [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
-            config,
-            start_image=self._light(start),
-            weight=_weight(slices),
-            on_epoch=on_epoch,
-        )
+        with _gpu_failures_named():
+            solution = solve(
+                np.stack([self._light(item.image) for item in slices]),
+                self._lens,
+                [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
+                config,
+                start_image=self._light(start),
+                weight=_weight(slices),
+                on_epoch=on_epoch,
+            )
         if folder is not None:
             save_loss_curve(folder, solution.losses)
         return solution
@@ -186,6 +211,42 @@ class DefocusAccumulator(Accumulator):
         if not limit or epochs >= self._config.epochs or seconds < 0.5 * limit:
             return ()
         return (f"max_seconds {limit:g} ended it after {epochs} of {self._config.epochs} epochs",)
+
+    def _beyond_range(self, dioptres: NDArray[np.float64]) -> tuple[str, ...]:
+        """A warning where slices are focused at depths that are not looked for."""
+        with np.errstate(divide="ignore"):
+            distances = 1.0 / dioptres
+            far, near = search_range(distances.tolist(), self._config.near, self._config.far)
+            first, last = 1.0 / np.array((near, far))
+        outside = [f"{at:g}" for at in distances if not far <= 1.0 / at <= near]
+        if not outside:
+            return ()
+        return (
+            f"depth is looked for from {first:g} to {last:g} m, but slices are focused at "
+            f"{', '.join(outside)} m; set near and far around them",
+        )
+
+
+@contextmanager
+def _gpu_failures_named() -> Iterator[None]:
+    """Turn what torch raises of a GPU into a `DeviceError`."""
+    import torch
+
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise DeviceError(
+            f"the GPU has too little memory: {_first_line(error)}; use smaller images, or a "
+            "smaller memory_mb"
+        ) from error
+    except RuntimeError as error:
+        if "CUDA" not in str(error):
+            raise
+        raise DeviceError(f"device 'cuda' failed: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _codes(image: NDArray[np.float32]) -> ImageArray:

@@ -32,12 +32,20 @@ class BackendInfo:
         Why it cannot be used here, if so.
     passed_over_because : str or None
         Why ``auto`` does not take it all the same, if so; None where it cannot be used.
+    only_by_name : bool
+        Whether commands that measure all backends leave it out unless it is named.
     """
 
     name: str
     summary: str
     unusable_because: str | None
     passed_over_because: str | None = None
+    only_by_name: bool = False
+
+    @property
+    def is_measured_unasked(self) -> bool:
+        """Whether it is among those that are measured where none is named."""
+        return self.unusable_because is None and not self.only_by_name
 
 
 def backend_names() -> tuple[str, ...]:
@@ -51,7 +59,7 @@ def list_backends() -> Iterator[BackendInfo]:
         backend = _backend_class(name)
         unusable = backend.unusable_because()
         passed_over = backend.passed_over_because() if unusable is None else None
-        yield BackendInfo(name, backend.summary, unusable, passed_over)
+        yield BackendInfo(name, backend.summary, unusable, passed_over, backend.only_by_name)
 
 
 def backend_config(name: str) -> type:

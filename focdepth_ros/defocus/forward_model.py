@@ -87,8 +87,9 @@ class DefocusModel:
             / (lens.f_number * (1.0 - lens.focal_length * dioptre) * lens.pixel_pitch)
             for dioptre in focus
         ]
-        self._focus = torch.tensor(focus, device=self.device)
-        self._scale = torch.tensor(scale, device=self.device)
+        # Distances may be NumPy's, of which torch would make float64.
+        self._focus = torch.tensor(focus, dtype=torch.float32, device=self.device)
+        self._scale = torch.tensor(scale, dtype=torch.float32, device=self.device)
 
     def __len__(self) -> int:
         return len(self._focus)

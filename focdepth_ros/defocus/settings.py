@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.errors import FocdepthError, OptionError
 from focdepth_ros.stack import Lens
 from focdepth_ros.yaml_files import read_yaml
 
+LENS_POSITIONS: Literal["lens_positions"] = "lens_positions"
 PRESETS = Path(__file__).parent / "presets"
 
 _KEYS = ("options", "lens", "focus_distances")
@@ -28,18 +29,30 @@ class DefocusSettings:
         Fields of `DefocusConfig`.
     lens : Lens or None
         Of the camera, if it tells one.
-    focus_distances : tuple of float
+    focus_distances : tuple of float or "lens_positions"
         Of the slices that were, or are to be, taken or synthesised [m]; empty if it tells none.
+        ``lens_positions``: those of the slices of a relative sweep stand for them, in a unit that
+        the lens is in as well.
     """
 
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
     lens: Lens | None = None
-    focus_distances: tuple[float, ...] = ()
+    focus_distances: tuple[float, ...] | Literal["lens_positions"] = ()
 
     @property
     def config(self) -> DefocusConfig:
         """The settings with the defaults of those that are not told."""
         return DefocusConfig(**self.options)
+
+    def applied_to(self, config: DefocusConfig) -> DefocusConfig:
+        """A config completed by these; what differs from the default in it is left as it is."""
+        default = DefocusConfig()
+        untouched = {
+            name: value
+            for name, value in self.options.items()
+            if getattr(config, name) == getattr(default, name)
+        }
+        return replace(config, **untouched)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -48,7 +61,7 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_settings(name: str) -> DefocusSettings:
-    """Read a file of settings.
+    """Read a file of settings; there are none in that of an empty name.
 
     Parameters
     ----------
@@ -61,6 +74,8 @@ def load_settings(name: str) -> DefocusSettings:
     OptionError
         If there is no such file, or it says what cannot be.
     """
+    if not name:
+        return DefocusSettings()
     path = PRESETS / f"{name}.yaml" if name in preset_names() else Path(name)
     remedy = f"give a file, or one of {', '.join(preset_names())}"
     content = read_yaml(path, "settings of defocus", error=OptionError, remedy=remedy)
@@ -70,23 +85,6 @@ def load_settings(name: str) -> DefocusSettings:
         return _settings(content)
     except (FocdepthError, TypeError, ValueError) as error:
         raise OptionError(f"settings of defocus '{path}': {error}") from error
-
-
-def with_settings(config: DefocusConfig) -> tuple[DefocusConfig, Lens | None]:
-    """A config completed from the file that its `settings` name, and the lens of that file.
-
-    What differs from the default in the config is left as it is.
-    """
-    if not config.settings:
-        return config, None
-    settings = load_settings(config.settings)
-    default = DefocusConfig()
-    untouched = {
-        name: value
-        for name, value in settings.options.items()
-        if getattr(config, name) == getattr(default, name)
-    }
-    return replace(config, **untouched), settings.lens
 
 
 def _settings(content: Mapping[str, Any]) -> DefocusSettings:
@@ -100,5 +98,7 @@ def _settings(content: Mapping[str, Any]) -> DefocusSettings:
         if not isinstance(lens, Mapping) or set(lens) != set(_LENS_KEYS):
             raise OptionError(f"lens is {lens}; give {', '.join(_LENS_KEYS)}")
         lens = Lens(**{name: float(value) for name, value in lens.items()})
-    distances = tuple(float(distance) for distance in content.get("focus_distances") or ())
+    distances = content.get("focus_distances") or ()
+    if distances != LENS_POSITIONS:
+        distances = tuple(float(distance) for distance in distances)
     return DefocusSettings(options, lens, distances)
