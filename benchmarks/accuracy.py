@@ -93,10 +93,8 @@ def main() -> None:
     if arguments.scenes < 1:
         parser.error(f"--scenes is {arguments.scenes}; it must be at least 1")
 
-    unasked = [info.name for info in list_backends() if info.is_measured_unasked]
-    contenders = [
-        Contender(name, partial(make_pipeline, name, {}, align="none")) for name in unasked
-    ]
+    usual = [info.name for info in list_backends() if info.is_usual]
+    contenders = [Contender(name, partial(make_pipeline, name, {}, align="none")) for name in usual]
     contenders.append(Contender(_CLASSIC, classic_pipeline))
     sources: dict[str, StackSource] = {"simulated": SimulatedStacks(arguments.scenes)}
     if arguments.middlebury:

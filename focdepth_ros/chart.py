@@ -84,7 +84,7 @@ def chart(
         place = _place(value, y_range, (_HEIGHT - _BOTTOM, _TOP))
         is_zero = value == 0 and not log_y
         _line(picture, (_LEFT, place), (_WIDTH - _RIGHT, place), _INK if is_zero else _GRID)
-        _text(picture, label, (_LEFT - 62, place + 5))
+        _text(picture, label, (_LEFT - 8, place + 5), right=True)
     for one in series:
         _draw(picture, one, x_range, y_range)
     cv2.rectangle(picture, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)

@@ -57,10 +57,6 @@ class BackendError(FocdepthError):
     """A backend that failed on a sweep."""
 
 
-class LensUnknownError(BackendError):
-    """A lens or focus distances that a backend needs, and that nobody has told."""
-
-
 class DeviceError(BackendError):
     """A device, such as a GPU, that failed a backend or answered what is no number.
 

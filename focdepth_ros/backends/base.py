@@ -123,12 +123,12 @@ class Backend(ABC):
     config_class: ClassVar[type]
     name: str
     summary: ClassVar[str]
+    #: Whether only those get it who ask for it by name: not ``auto``, nor who compares backends.
+    on_request: ClassVar[bool] = False
     #: How many steps `Accumulator.finish` may take that are worth telling.
     steps: int = 1
     #: Called after each of them, where there are several, with a few words about it.
     on_step: Callable[[str], None] | None = None
-    #: Whether commands that measure all backends leave it out unless it is named.
-    only_by_name: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...
@@ -153,8 +153,12 @@ class Backend(ABC):
     def start(self, spec: SweepSpec) -> Accumulator:
         """Begin the work on one sweep."""
 
-    def abandon(self) -> None:  # noqa: B027, most have nothing to do
-        """Say that nobody waits for answers any more: what takes long may end in an error."""
+    def interrupt(self) -> None:
+        """Let a long `Accumulator.finish` in another thread fail soon: nobody wants it any more.
+
+        From now on no sweep is answered.
+        """
+        return
 
     def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
         """Depth of a whole focal stack at once.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,14 @@ from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
-from focdepth_ros.errors import BackendError, DeviceError, LensUnknownError
+from focdepth_ros.errors import BackendError, DeviceError, SliceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.stack import FloatImage, ImageArray, Lens, Slice
 
 if TYPE_CHECKING:
-    from focdepth_ros.defocus.solver import DefocusSolution, EpochState
+    from focdepth_ros.defocus.solver import DefocusSolution, EpochLoss, EpochState
 
 _NAME = "defocus"
 _LIBRARIES = ("torch",)
@@ -43,7 +44,7 @@ class DefocusBackend(Backend):
     name = _NAME
     summary = "depth from defocus by direct optimisation; the most precise where the lens is known"
     config_class = DefocusConfig
-    only_by_name = True
+    on_request = True
 
     def __init__(self, config: DefocusConfig | None = None) -> None:
         config = config or DefocusConfig()
@@ -51,7 +52,7 @@ class DefocusBackend(Backend):
         self._config, self._lens = settings.applied_to(config), settings.lens
         self._at_lens_positions = settings.focus_distances == LENS_POSITIONS
         self.steps = self._config.epochs
-        self.is_abandoned = False
+        self._interrupted = threading.Event()
 
     @classmethod
     def unusable_because(cls, config: DefocusConfig | None = None) -> str | None:
@@ -72,12 +73,17 @@ class DefocusBackend(Backend):
         if not spec.metric and not self._at_lens_positions:
             missing.append("the focus distances of the slices in metres")
         if lens is None or missing:
-            raise LensUnknownError(f"it needs {' and '.join(missing)}, which are not known")
+            raise BackendError(f"it needs {' and '.join(missing)}, which are not known")
         choose_device(self._config.device)  # whether there is one
         return DefocusAccumulator(self, spec, lens, self._config)
 
-    def abandon(self) -> None:
-        self.is_abandoned = True
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def check_wanted(self) -> None:
+        """Raise a `BackendError` once the work is interrupted."""
+        if self._interrupted.is_set():
+            raise BackendError("it was interrupted before it had an answer")
 
 
 class DefocusAccumulator(Accumulator):
@@ -97,7 +103,7 @@ class DefocusAccumulator(Accumulator):
             self._slices.pop()
         if not self._spec.metric:  # the lens is in the unit of the lens positions as well
             if item.lens_position is None:
-                raise LensUnknownError("its settings want slices with a lens position each")
+                raise SliceError("the settings of defocus want a lens position of every slice")
             item = replace(item, focus_distance=item.lens_position)
         self._slices.append(item)
 
@@ -113,13 +119,13 @@ class DefocusAccumulator(Accumulator):
         dioptre, confidence = self._cleaned(solution, picture, dioptres)
         with np.errstate(divide="ignore"):
             depth = np.float32(1.0) / dioptre
-        known = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
+        # Where the depth is not known any more, what was found there is the best guess.
+        answered = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
         # A relative sweep counts its slices in the order in which they came.
         numbers = np.arange(len(order)) if self._spec.metric else np.array(order)
-        slice_index = np.interp(-known, -dioptres, numbers).astype(np.float32)
+        slice_index = np.interp(-answered, -dioptres, numbers).astype(np.float32)
         if not self._spec.metric:
             depth = np.where(np.isfinite(dioptre), slice_index, np.float32(np.nan))
-        last = solution.losses[-1]
         return DepthEstimate(
             depth=np.asarray(depth, np.float32),
             confidence=confidence,
@@ -134,8 +140,8 @@ class DefocusAccumulator(Accumulator):
                 "clean": time.perf_counter() - solved,
             },
             warnings=(
-                *self._warnings(last.epoch, solved - started),
-                *self._beyond_range(dioptres),
+                *self._budget_warning(solution.losses, solved - started),
+                *self._range_warning(dioptres),
             ),
         )
 
@@ -146,8 +152,6 @@ class DefocusAccumulator(Accumulator):
         folder = Path(self._config.plots_dir) if self._config.plots_dir else None
 
         def on_epoch(state: EpochState) -> None:
-            if self._backend.is_abandoned:
-                raise BackendError("given up on the way, as nobody waits for it any more")
             if folder is not None:
                 save_epoch_plot(folder, state, linear_light=self._config.linear_light)
             if self._backend.on_step is not None:
@@ -157,7 +161,7 @@ class DefocusAccumulator(Accumulator):
         config = self._config
         if config.max_seconds:  # the start has had its share
             config = replace(config, max_seconds=max(config.max_seconds - seconds, 1e-3))
-        with _gpu_failures_named():
+        with _failures_named():
             solution = solve(
                 np.stack([self._light(item.image) for item in slices]),
                 self._lens,
@@ -166,6 +170,7 @@ class DefocusAccumulator(Accumulator):
                 start_image=self._light(start),
                 weight=_weight(slices),
                 on_epoch=on_epoch,
+                check=self._backend.check_wanted,
             )
         if folder is not None:
             save_loss_curve(folder, solution.losses)
@@ -206,14 +211,19 @@ class DefocusAccumulator(Accumulator):
             dioptre = np.where(np.isfinite(dioptre), smooth, dioptre).astype(np.float32)
         return dioptre, confidence
 
-    def _warnings(self, epochs: int, seconds: float) -> tuple[str, ...]:
-        limit = self._config.max_seconds
-        if not limit or epochs >= self._config.epochs or seconds < 0.5 * limit:
+    def _budget_warning(self, losses: Sequence[EpochLoss], seconds: float) -> tuple[str, ...]:
+        config = self._config
+        done, limit = len(losses), config.max_seconds
+        has_converged = done > 1 and losses[-1].after_image > losses[-2].after_image * (
+            1.0 - config.tolerance
+        )
+        if not limit or done >= config.epochs or has_converged:
             return ()
-        return (f"max_seconds {limit:g} ended it after {epochs} of {self._config.epochs} epochs",)
+        ended = f"ended it after {done} of {config.epochs} epochs, {seconds:.1f} s"
+        return (f"max_seconds {limit:g} {ended}",)
 
-    def _beyond_range(self, dioptres: NDArray[np.float64]) -> tuple[str, ...]:
-        """A warning where slices are focused at depths that are not looked for."""
+    def _range_warning(self, dioptres: NDArray[np.float64]) -> tuple[str, ...]:
+        """Where slices are focused at depths that are not looked for."""
         with np.errstate(divide="ignore"):
             distances = 1.0 / dioptres
             far, near = search_range(distances.tolist(), self._config.near, self._config.far)
@@ -228,25 +238,24 @@ class DefocusAccumulator(Accumulator):
 
 
 @contextmanager
-def _gpu_failures_named() -> Iterator[None]:
-    """Turn what torch raises of a GPU into a `DeviceError`."""
+def _failures_named() -> Iterator[None]:
+    """Turn what torch raises into a `DeviceError`, with the memory of the device given back."""
     import torch
 
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
         raise DeviceError(
-            f"the GPU has too little memory: {_first_line(error)}; use smaller images, or a "
-            "smaller memory_mb"
+            f"the GPU has too little memory: {_first_line(error)}; use smaller images, shorter "
+            "sweeps or a smaller memory_mb"
         ) from error
     except RuntimeError as error:
-        if "CUDA" not in str(error):
-            raise
-        raise DeviceError(f"device 'cuda' failed: {_first_line(error)}") from error
+        raise DeviceError(f"the device failed: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _codes(image: NDArray[np.float32]) -> ImageArray:

@@ -12,7 +12,8 @@ from focdepth_ros.errors import BackendUnavailableError, OptionError, UnknownBac
 
 AUTO = "auto"
 
-# Best first: "auto" takes the first that is usable and does not step back.
+# Best first: "auto" takes the first that is usable and does not step back. Last are those that one
+# has to ask for.
 _BACKENDS = {
     "focdepthformer": "focdepth_ros.backends.focdepthformer:FocDepthFormerBackend",
     "graph_cut": "focdepth_ros.backends.graph_cut:GraphCutBackend",
@@ -32,20 +33,20 @@ class BackendInfo:
         Why it cannot be used here, if so.
     passed_over_because : str or None
         Why ``auto`` does not take it all the same, if so; None where it cannot be used.
-    only_by_name : bool
-        Whether commands that measure all backends leave it out unless it is named.
+    on_request : bool
+        Whether only those get it who ask for it by name.
     """
 
     name: str
     summary: str
     unusable_because: str | None
     passed_over_because: str | None = None
-    only_by_name: bool = False
+    on_request: bool = False
 
     @property
-    def is_measured_unasked(self) -> bool:
-        """Whether it is among those that are measured where none is named."""
-        return self.unusable_because is None and not self.only_by_name
+    def is_usual(self) -> bool:
+        """Whether it is among the backends that are compared where none are named."""
+        return self.unusable_because is None and not self.on_request
 
 
 def backend_names() -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def list_backends() -> Iterator[BackendInfo]:
         backend = _backend_class(name)
         unusable = backend.unusable_because()
         passed_over = backend.passed_over_because() if unusable is None else None
-        yield BackendInfo(name, backend.summary, unusable, passed_over, backend.only_by_name)
+        yield BackendInfo(name, backend.summary, unusable, passed_over, backend.on_request)
 
 
 def backend_config(name: str) -> type:

@@ -89,8 +89,8 @@ def benchmark(
         raise OptionError(f"{output} has a benchmark; choose another folder, or give --force")
     AlignmentConfig(method=align)  # what is wrong with a setting is said before the work begins
     infos = list(list_backends())
-    unasked = [info.name for info in infos if info.is_measured_unasked]
-    backends = backend_settings(backend or unasked, option)
+    usual = [info.name for info in infos if info.is_usual]
+    backends = backend_settings(backend or usual, option)
     for name, options in backends.items():
         check_options(name, **options)
     source = _stack_source(scenes, slices, stack, dataset, path, split)

@@ -98,6 +98,7 @@ def estimate(
     from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
+    from focdepth_ros.defocus.settings import load_settings
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
     from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -129,6 +130,10 @@ def estimate(
     )
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
+    if name == "defocus" and folder.focus_distances is None and lens_map is None:
+        told = load_settings(options["settings"]) if options.get("settings") else None
+        if told is not None and isinstance(told.focus_distances, tuple) and told.focus_distances:
+            folder = StackFolder.open(stack_dir, focus_distances=told.focus_distances)
     if lens_map is not None:
         if distances is not None:
             raise OptionError("--lens-map and --focus-distances both tell distances; give one")

@@ -147,10 +147,10 @@ def run_evaluation(
     from focdepth_ros.evaluation.score_file import ScoreFile
     from focdepth_ros.evaluation.summary import overview
 
-    unasked = [info.name for info in list_backends() if info.is_measured_unasked]
+    usual = [info.name for info in list_backends() if info.is_usual]
     job = EvaluationJob(
         datasets=tuple(datasets),
-        backends=backend_settings(backend or unasked, option),
+        backends=backend_settings(backend or usual, option),
         align=align,
         min_confidence=min_confidence,
     )

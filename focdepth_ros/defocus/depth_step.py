@@ -14,6 +14,7 @@ Kiefer, "Sequential Minimax Search for a Maximum", Proceedings of the AMS 4(3), 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -114,7 +115,12 @@ class PixelErrors:
 
 
 def grid_search(
-    errors: PixelErrors, candidates: list[float], *, window: int = 1, width: int = 1
+    errors: PixelErrors,
+    candidates: list[float],
+    *,
+    window: int = 1,
+    width: int = 1,
+    check: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """The best of some dioptres for every pixel: indices (P,) into the candidates.
 
@@ -127,10 +133,13 @@ def grid_search(
         Side in pixels of the square over which the error is averaged, odd; 1: each pixel alone.
     width : int
         Of the image whose P pixels these are, row by row; needed for a window.
+    check : callable, optional
+        Called before every candidate; what it raises ends the search.
     """
     best = torch.full_like(errors.curve[0], math.inf)
     index = torch.zeros_like(best, dtype=torch.int64)
     for number, dioptre in enumerate(candidates):
+        check()
         error = _window_mean(errors.at_one(dioptre), window, width)
         better = error < best
         best = torch.where(better, error, best)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -63,6 +64,7 @@ def fista(
     weight: Tensor | None = None,
     tolerance: float = 0.0,
     deadline: float = math.inf,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, int]:
     """Minimise ``|A x - b|²`` over images x with values in [0, 1].
 
@@ -82,6 +84,8 @@ def fista(
         Ends when ten iterations lower the error by less than this share of it; 0: never.
     deadline : float
         Value of ``time.monotonic()`` after which no further iteration is begun.
+    check : callable, optional
+        Called before every iteration; what it raises ends them.
 
     Returns
     -------
@@ -95,6 +99,7 @@ def fista(
     before = math.inf
     done = 0
     while done < iterations and time.monotonic() < deadline:
+        check()
         residual = operator.forward(ahead).sub_(observed)
         if weight is not None:
             residual.mul_(weight)

@@ -13,12 +13,13 @@ from focdepth_ros.classical.energy_terms import log_unary, sweep_density
 from focdepth_ros.classical.focus_operators import Tenengrad
 from focdepth_ros.classical.focus_volume import fill_unknown, sharpest_slice
 from focdepth_ros.classical.graph_cut import MAX_LABELS, cut_fast, library_missing_because
-from focdepth_ros.errors import StackError
+from focdepth_ros.errors import OptionError, StackError
 from focdepth_ros.stack import FloatImage, Slice
 
 _WINDOW_SIGMA = 4.0  # px over which sharpness is averaged
 _PAIR_SCALE = 1.0  # cost of a step of one slice between neighbouring pixels, in a sweep of 10
 _TRUNCATION = 6  # slices beyond which a step costs no more, in a sweep of 10
+_STARTS = ("graph_cut", "sharpest")
 
 
 def start_from_slices(
@@ -44,18 +45,23 @@ def start_from_slices(
     image : (H, W, C) float32
         In [0, 1], sRGB or whatever the slices are; C is 1 or 3 as theirs.
     slice_index : (H, W) float32
-        Whole numbers in [0, N - 1]: the slice of every pixel in the order given.
+        Whole numbers in [0, N - 1]: the slice of every pixel in the order given. Where that one
+        shows nothing, the pixel is from the nearest one that does.
 
     Raises
     ------
     StackError
         If there are fewer than 2 slices, or they are not of one size.
+    OptionError
+        If the start is not known.
 
     References
     ----------
     Suwajanakorn, Hernandez, Seitz, "Depth from Focus with Your Mobile Phone", CVPR 2015,
     section 4.
     """
+    if start not in _STARTS:
+        raise OptionError(f"start '{start}' is not known; use {' or '.join(_STARTS)}")
     if len(slices) < 2:
         raise StackError(f"{len(slices)} slice; depth from defocus compares at least 2")
     if len(sizes := {item.image.shape for item in slices}) > 1:

@@ -13,12 +13,19 @@ from focdepth_ros.image_io import write_image
 from focdepth_ros.picture_sheet import panel_grid
 from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.visualization import as_colour, colour_depth, depth_range, with_depth_bar
+from focdepth_ros.visualization import (
+    as_colour,
+    colour_depth,
+    colour_values,
+    depth_range,
+    with_depth_bar,
+)
 
 if TYPE_CHECKING:
     from focdepth_ros.defocus.solver import EpochLoss, EpochState
 
 _PANEL_WIDTH = 480  # px
+_SHARE_IN_COLOURS = 99.0  # percent of the residuals; larger ones take the last colour
 
 
 def save_epoch_plot(
@@ -28,7 +35,7 @@ def save_epoch_plot(
     linear_light: bool,
     limits: tuple[float, float] | None = None,
 ) -> Path:
-    """Write depth and all-in-focus image after an epoch side by side, as ``epoch_NNN.png``.
+    """Write all-in-focus image, depth and residual after an epoch, as ``epoch_NNN.png``.
 
     Parameters
     ----------
@@ -49,16 +56,22 @@ def save_epoch_plot(
     depth = _metres(state.dioptre.cpu().numpy())
     limits = depth_range(depth) if limits is None else limits
     picture = with_depth_bar(colour_depth(depth, metric=True, limits=limits), limits, metric=True)
+    residual = state.residual.cpu().numpy()
+    largest = float(np.percentile(residual, _SHARE_IN_COLOURS))
     loss = state.loss
     sheet = panel_grid(
         [
             ("all-in-focus image", _as_picture(state.image.cpu().numpy(), linear_light)),
             ("depth", picture),
+            (
+                f"residual, 0 to {100.0 * largest:.2g} % of white",
+                colour_values(residual, 0.0, largest),
+            ),
         ],
         title=f"epoch {loss.epoch} of {state.epochs}, mean squared error {loss.after_image:.3g}, "
         f"{loss.seconds:.1f} s",
         panel_width=_PANEL_WIDTH,
-        columns=2,
+        columns=3,
     )
     return _written(folder / f"epoch_{loss.epoch:03d}.png", sheet)
 

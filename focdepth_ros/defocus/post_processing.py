@@ -10,6 +10,7 @@ from focdepth_ros.errors import OptionError
 from focdepth_ros.stack import FloatImage
 
 _WINDOW = 7  # px, side of the squares over which variation is averaged, as in the paper
+_RIMS = 4  # closed one after the other before what is left is closed on a coarser grid
 _MODES = ("keep", "mean", "nan")
 
 
@@ -19,7 +20,8 @@ def remove_outliers(
     """Replace depth where it varies too much from pixel to pixel.
 
     Without texture every depth explains a pixel about as well, and what is found there is noise.
-    A single edge between surfaces counts a seventh of its height at most.
+    A single edge between surfaces counts a seventh of its height, or two if it runs diagonally;
+    more at the border of the map, where the window is smaller.
 
     Parameters
     ----------
@@ -82,19 +84,40 @@ def total_variation(dioptre: FloatImage) -> FloatImage:
 
 
 def _filled(values: FloatImage, holes: NDArray[np.bool_]) -> FloatImage:
-    """Holes closed from the rim inwards, each pixel by the mean of those known in its window."""
-    filled = values.copy()
-    holes = holes.copy()
-    while holes.any():
+    """Holes closed from the rim inwards, each pixel by the mean of those known in its window.
+
+    What is far from everything known is taken from a grid half as fine, closed the same way, so
+    that wide holes take no longer than many small ones.
+    """
+    filled, holes = values.copy(), holes.copy()
+    for _ in range(_RIMS):
         known = np.isfinite(filled)
         count = _window_sum(known.astype(np.float32))
         reached = holes & (count > 0.5)
-        if not reached.any():
-            break
         total = _window_sum(np.where(known, filled, np.float32(0.0)))
         filled[reached] = total[reached] / count[reached]
         holes &= ~reached
+        if not holes.any():
+            return filled
+    height, width = values.shape
+    if max(height, width) > _WINDOW:
+        coarse = _halved(filled)
+        coarse = _filled(coarse, np.isnan(coarse))
+        filled[holes] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)[holes]
     return filled
+
+
+def _halved(values: FloatImage) -> FloatImage:
+    """Means of what is known of every 2 x 2 pixels, NaN where nothing is."""
+    size = (-(-values.shape[1] // 2), -(-values.shape[0] // 2))
+    known = np.isfinite(values)
+    share, part = (
+        np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA), np.float32).reshape(
+            size[::-1]
+        )
+        for layer in (known.astype(np.float32), np.where(known, values, np.float32(0.0)))
+    )
+    return np.divide(part, share, out=np.full_like(share, np.nan), where=share > 0.0)
 
 
 def _window_sum(values: FloatImage) -> FloatImage:

@@ -73,12 +73,15 @@ class EpochState:
     dioptre : (H, W) tensor
     image : (H, W, C) tensor
         In [0, 1].
+    residual : (H, W) tensor
+        Root of the mean squared error of each pixel, over slices and channels.
     """
 
     loss: EpochLoss
     epochs: int
     dioptre: Tensor
     image: Tensor
+    residual: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,7 @@ def solve(
     start_image: NDArray[np.float32],
     weight: NDArray[np.float32] | None = None,
     on_epoch: Callable[[EpochState], None] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> DefocusSolution:
     """Find the depth and the all-in-focus image of a focal stack.
 
@@ -128,6 +132,8 @@ def solve(
         Of each pixel of the slices, 0 where it shows nothing; 1 by default.
     on_epoch : callable, optional
         Called after every epoch.
+    check : callable, optional
+        Called several times a second; what it raises ends the work.
 
     Raises
     ------
@@ -141,7 +147,7 @@ def solve(
     if len(stack) != len(focus_distances):
         raise StackError(f"{len(stack)} slices, but {len(focus_distances)} focus distances")
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        problem = _Problem(stack, lens, focus_distances, config, weight)
+        problem = _Problem(stack, lens, focus_distances, config, weight, check)
         return problem.solve(torch.from_numpy(start_image).to(problem.device), on_epoch)
 
 
@@ -155,7 +161,9 @@ class _Problem:
         focus_distances: Sequence[float],
         config: DefocusConfig,
         weight: NDArray[np.float32] | None,
+        check: Callable[[], None],
     ) -> None:
+        self._check = check
         self.device = torch.device(choose_device(config.device))
         self._config = config
         self._model = DefocusModel(
@@ -193,7 +201,8 @@ class _Problem:
             seconds = time.monotonic() - started
             losses.append(EpochLoss(epoch, after_depth, after_image, iterations, seconds))
             if on_epoch is not None:
-                on_epoch(EpochState(losses[-1], config.epochs, dioptre, image))
+                residual = self._residual(operator, image)
+                on_epoch(EpochState(losses[-1], config.epochs, dioptre, image, residual))
             converged = after_image > loss * (1.0 - config.tolerance)
             loss = after_image
             # Another epoch would take about as long.
@@ -215,7 +224,11 @@ class _Problem:
             outer = max(0, top - overlap), min(self._height, bottom + overlap)
             errors = self._errors(rows, *outer)
             index = grid_search(
-                errors, self._candidates, window=self._config.window, width=self._width
+                errors,
+                self._candidates,
+                window=self._config.window,
+                width=self._width,
+                check=self._check,
             )
             low = candidates[(index - 1).clamp_(min=0)]
             high = candidates[(index + 1).clamp_(max=len(candidates) - 1)]
@@ -244,6 +257,7 @@ class _Problem:
             weight=None if self._weight is None else self._weight[..., None],
             tolerance=config.image_tolerance,
             deadline=deadline,
+            check=self._check,
         )
         found_loss = self._loss(operator, found)
         if found_loss > loss:  # momentum does not always end where it was lowest
@@ -255,6 +269,13 @@ class _Problem:
         if self._weight is None:
             return float(error.mean())
         return float((error * self._weight[..., None]).sum() / self._weight.sum() / self._channels)
+
+    def _residual(self, operator: BlurOperator, image: Tensor) -> Tensor:
+        error = operator.forward(image).sub_(self._observed).square_().mean(3)
+        if self._weight is None:
+            return error.mean(2).sqrt_()
+        seen = self._weight.sum(2).clamp_(min=1e-12)
+        return (error * self._weight).sum(2).div_(seen).sqrt_()
 
     def _confidence(self, image: Tensor, dioptre: Tensor) -> Tensor:
         """From the curvature of every pixel's error: how well its depth is determined.

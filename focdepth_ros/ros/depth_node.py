@@ -167,7 +167,7 @@ class DepthNode:
     def close(self) -> None:
         """Stop the worker; the sweep in work is let go."""
         self._queue.close()
-        self._pipeline.backend.abandon()
+        self._pipeline.backend.interrupt()
         self._worker.join()
 
     def complain(self, error: Exception) -> None:

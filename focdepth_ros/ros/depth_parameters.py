@@ -110,8 +110,7 @@ class DepthNodeParameters:
 
     lens_focal_length: float = parameter(
         0.0,
-        "Focal length of the lens [m]; 0: not known. Only backends that model the blur need the "
-        "lens; graph_cut and argmax do not.",
+        "Focal length of the lens [m]; 0: not known. Of the backends only defocus needs the lens.",
         name="lens.focal_length",
         minimum=0.0,
     )

@@ -114,6 +114,8 @@ class DepthWorker:
         stack = sweep.stack(reference=self.parameters.reference_slice)
         wanted = stack.slices[stack.reference]
         estimate = self._within_range(run.finish(reference=wanted))
+        if self._queue.is_closed:  # a backend that was interrupted is no failure
+            return
         fallback = self._report_fallback(estimate)
         # Stamp and frame are those of the slice whose pixel grid the answer has.
         stack = replace(stack, reference=stack.slices.index(run.reference_taken(wanted)))

@@ -98,6 +98,12 @@ class SweepQueue:
         with self._changed:
             return len(self._waiting) + (not self._worker_is_idle)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no answer is wanted any more."""
+        with self._changed:
+            return self._is_closed
+
     def start(self, height: int, width: int, frame_id: str) -> None:
         """A sweep begins; the slices to come are its."""
         with self._changed:

@@ -15,11 +15,13 @@ from focdepth_ros.image_io import read_image
 def state(channels: int, value: float = 0.2) -> EpochState:
     dioptre = torch.linspace(0.0, 1.0, 320)[None].repeat(240, 1)  # as far as infinity
     image = torch.full((240, 320, channels), value)
-    return EpochState(EpochLoss(3, 2e-3, 1e-3, 50, 1.5), 10, dioptre, image)
+    residual = torch.zeros(240, 320)
+    residual[:, 160:] = 0.02
+    return EpochState(EpochLoss(3, 2e-3, 1e-3, 50, 1.5), 10, dioptre, image, residual)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_sheet_shows_image_and_depth_in_colours(tmp_path: Path, channels: int) -> None:
+def test_a_sheet_shows_image_depth_and_residual_in_colours(tmp_path: Path, channels: int) -> None:
     path = save_epoch_plot(
         tmp_path / "new", state(channels), linear_light=False, limits=(1.0, 10.0)
     )
@@ -30,6 +32,9 @@ def test_a_sheet_shows_image_and_depth_in_colours(tmp_path: Path, channels: int)
     far, near = right[100, 10].astype(int), right[100, -10].astype(int)
     assert far[2] > far[0]  # cold
     assert near[0] > near[2]  # warm
+    small, large = sheet[200, 1050].astype(int), sheet[200, 1400].astype(int)
+    assert small[2] > small[0]
+    assert large[0] > large[2]
 
 
 def test_linear_light_is_shown_as_srgb(tmp_path: Path) -> None:

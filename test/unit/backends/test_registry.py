@@ -43,7 +43,7 @@ def with_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_best_first() -> None:
-    assert backend_names() == ("focdepthformer", "graph_cut", "argmax")
+    assert backend_names() == ("focdepthformer", "graph_cut", "argmax", "defocus")
 
 
 @pytest.mark.usefixtures("without_library", "without_gpu")

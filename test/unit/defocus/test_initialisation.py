@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from focdepth_ros.classical.energy_terms import sweep_density
 from focdepth_ros.defocus import initialisation
 from focdepth_ros.defocus.initialisation import start_from_slices
-from focdepth_ros.errors import StackError
+from focdepth_ros.errors import OptionError, StackError
 from focdepth_ros.stack import Slice
 
 SIZE = 60, 80
@@ -95,6 +95,12 @@ def test_slices_that_do_not_fit_are_refused() -> None:
         start_from_slices(slices[:1])
     with pytest.raises(StackError, match=r"shapes \[\(5, 6\), \(60, 80\)\]"):
         start_from_slices([slices[0], Slice(np.zeros((5, 6), np.uint8), 2.0)])
+
+
+def test_a_start_that_does_not_exist_is_refused() -> None:
+    _, slices = two_surfaces(colour=False)
+    with pytest.raises(OptionError, match="start 'shapest' is not known; use graph_cut or sh"):
+        start_from_slices(slices, "shapest")
 
 
 def test_sweep_density_is_one_for_ten_slices_and_grows_with_the_root() -> None:

@@ -96,6 +96,27 @@ def test_an_edge_between_two_surfaces_counts_a_seventh_of_its_height() -> None:
     assert not remove_outliers(dioptre, 0.11)[1].any()
 
 
+def test_a_diagonal_edge_counts_at_most_two_sevenths_of_its_height() -> None:
+    rows, columns = np.mgrid[:30, :30]
+    dioptre = np.where(columns > rows, 1.2, 0.5).astype(np.float32)
+    inside = np.s_[4:-4, 4:-4]  # the window is smaller at the border
+    assert 0.1 < total_variation(dioptre)[inside].max() <= 0.2
+    assert not remove_outliers(dioptre, 0.2)[1][inside].any()
+
+
+def test_a_wide_hole_is_filled_smoothly_between_its_rims() -> None:
+    width = 400
+    expected = np.linspace(0.2, 1.0, width, dtype=np.float32)[None].repeat(60, 0)
+    dioptre = expected.copy()
+    dioptre[:, 50:350] = np.random.default_rng(0).uniform(0.0, 5.0, (60, 300))
+    cleaned, replaced = remove_outliers(dioptre, 0.5, "mean")
+    assert replaced[:, 60:340].all()
+    assert cleaned.min() >= 0.19
+    assert cleaned.max() <= 1.01
+    assert np.diff(cleaned.mean(axis=0)).min() > -0.02  # from the one level to the other
+    assert cleaned[:, 199:201].mean() == pytest.approx(0.6, abs=0.15)
+
+
 def test_where_everything_is_noise_nothing_is_known() -> None:
     noise = np.random.default_rng(2).uniform(0.0, 2.0, (30, 40)).astype(np.float32)
     for mode in ("mean", "nan"):
