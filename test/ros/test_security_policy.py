@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from camera_calibration import CALIBRATION
-from ros_harness import Peer
+from ros_harness import PATIENCE, Peer
 from sensor_msgs.msg import Image
 from small_sweep import small_sweep
 
@@ -97,11 +99,14 @@ def full_name(name: str | None, namespace: str, node: str) -> str:
     return name if name.startswith("/") else f"{namespace.rstrip('/')}/{name}"
 
 
-def graph_of(peer: Peer, node: str) -> dict[str, set[str]]:
-    """What a node that runs publishes, subscribes to, serves and calls."""
+def graph_of(peer: Peer, node: str, namespace: str) -> dict[str, set[str]]:
+    """What a node that runs publishes, subscribes to, serves and calls, as without namespace."""
     return {
         kind: {
-            name for name, _ in getattr(peer.node, f"get_{kind}_names_and_types_by_node")(node, "/")
+            f"/{name.removeprefix(f'{namespace}/').removeprefix('/')}"
+            for name, _ in getattr(peer.node, f"get_{kind}_names_and_types_by_node")(
+                node, namespace
+            )
         }
         for kind in KINDS.values()
     }
@@ -125,39 +130,53 @@ def test_what_a_node_does_is_allowed_and_nothing_more(
     allowed = {kind: set(names) for kind, names in profiles()[node].allowed.items()}
     if os.environ.get("ROS_DISTRO") == "humble":  # which has no such service
         allowed["service"].discard(f"/{node}/get_type_description")
-    # The evaluator subscribes to the truth once there is one.
-    peer.node.create_publisher(Image, "ground_truth/depth", 1)
-    seen: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
-    for number, parameters in enumerate(VARIANTS[node]):
-        parameters = dict(parameters)
-        for name in ("bag", "output", "lens_map", "camera_info_file"):
-            if name in parameters:
-                parameters[name] = str(tmp_path / str(parameters[name]))
-        if "bag" in parameters:
-            record(Path(str(parameters["bag"])))
-        if "lens_map" in parameters:
-            write_lens_map(str(parameters["lens_map"]), LensMap((0.0, 255.0), (0.0, 5.0)))
-        if "camera_info_file" in parameters:
-            Path(str(parameters["camera_info_file"])).write_text(CALIBRATION, encoding="utf-8")
-        module = f"focdepth_ros.ros.{node}"
-        with NodeProcess(module, parameters, tmp_path / f"log_{number}") as process:
-            peer.wait_for(lambda: node in peer.node.get_node_names(), f"{node} to start")
-            # Once it answers, all is there that it makes when it is set up.
-            peer.get_parameters(node, "use_sim_time")
-            peer.spin(0.5)
-            if number + 1 == len(VARIANTS[node]):  # and what it makes when it sees a publisher
-                peer.wait_for(
-                    lambda: all(
-                        allowed[kind] <= seen[kind] | names
-                        for kind, names in graph_of(peer, node).items()
-                    ),
-                    "all that is allowed",
-                )
+    seen: dict[str, set[str]] = {kind: set() for kind in allowed}
+    with ExitStack() as stack:
+        # All variants at a time, each in a namespace of its own.
+        variants = {f"/variant_{i}": items for i, items in enumerate(VARIANTS[node])}
+        processes = [
+            stack.enter_context(started(node, namespace, parameters, tmp_path / namespace[1:]))
+            for namespace, parameters in variants.items()
+        ]
+        # The evaluator subscribes to the truth once there is one.
+        for namespace in variants:
+            peer.node.create_publisher(Image, f"{namespace}/ground_truth/depth", 1)
+        nodes = {(node, namespace) for namespace in variants}
+        peer.wait_for(lambda: nodes <= set(peer.node.get_node_names_and_namespaces()), node)
+
+        def look() -> None:
+            for namespace in variants:
+                for kind, names in graph_of(peer, node, namespace).items():
+                    seen[kind] |= names
+
+        end = time.monotonic() + PATIENCE
+        while seen != allowed and time.monotonic() < end:
+            peer.spin(0.1)
+            look()
+        peer.spin(1.0)  # in which more would show
+        look()
+        for process in processes:
             assert process.exit_code is None, process.last_words()
-            for kind, names in graph_of(peer, node).items():
-                seen[kind] |= names
-        peer.wait_for(lambda: node not in peer.node.get_node_names(), f"{node} to end")
     assert seen == allowed
+
+
+def started(
+    node: str, namespace: str, parameters: Mapping[str, ParameterValue], folder: Path
+) -> NodeProcess:
+    """A node with its parameters and the files that they name."""
+    folder.mkdir()
+    named = dict(parameters)
+    for name in ("bag", "output", "lens_map", "camera_info_file"):
+        if name in named and not Path(str(named[name])).is_absolute():
+            named[name] = str(folder / str(named[name]))
+    if "bag" in named:
+        record(Path(str(named["bag"])))
+    if "lens_map" in named:
+        write_lens_map(str(named["lens_map"]), LensMap((0.0, 255.0), (0.0, 5.0)))
+    if "camera_info_file" in named:
+        Path(str(named["camera_info_file"])).write_text(CALIBRATION, encoding="utf-8")
+    remappings = {"__ns": namespace}
+    return NodeProcess(f"focdepth_ros.ros.{node}", named, folder / "log", remappings=remappings)
 
 
 def record(bag: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("focdepth_ros.msg")
 
-from live_run import SEED
+from live_run import SEED, SIZE
 from ros_harness import own_domain
 
 from focdepth_ros.simulation import SimulatedStack, render_random_sweep
@@ -25,4 +25,4 @@ def domain() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def simulated() -> SimulatedStack:
     """What sim_camera_node renders of the seed, with the truth."""
-    return render_random_sweep(SEED)
+    return render_random_sweep(SEED, **SIZE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -27,6 +28,13 @@ def similarity(
 
 def seen(matrix: Matrix, *, blur: float = 0.0, seed: int = 0, noise: float = 1.0) -> ImageArray:
     """Picture in which pixel x of the scene is at ``matrix · x``, (192, 256, 3)."""
+    entries = tuple(np.asarray(matrix, np.float64).ravel().tolist())
+    return _seen(entries, blur, seed, noise).copy()
+
+
+@lru_cache(maxsize=128)
+def _seen(entries: tuple[float, ...], blur: float, seed: int, noise: float) -> ImageArray:
+    matrix = np.array(entries).reshape(3, 3)
     wide = (SIZE[0] + 2 * _MARGIN, SIZE[1] + 2 * _MARGIN)
     scene = texture(wide, seed=seed)
     # Light is blurred, which goes about with the square of what a camera makes of it.

@@ -190,7 +190,9 @@ class TestBadInput:
         blocked.write_text("in the way")
         output = blocked / "out"
         arguments = (
-            ("simulate", output) if command == "simulate" else (command, simulated, "-o", output)
+            ("simulate", output, "--slices", 2, "--size", "96x72")
+            if command == "simulate"
+            else (command, simulated, "-o", output)
         )
         self.check(arguments, f"{output}: Not a directory; check the path", capfd)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,11 @@ from focdepth_ros.backends.registry import create_backend, list_backends
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation import SimulatedStack, random_scene, render_stack
+from focdepth_ros.simulation import (
+    SimulatedStack,
+    random_scene,
+    render_stack,
+)
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 
 UNUSABLE = {info.name: info.unusable_because for info in list_backends()}
@@ -18,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
+@lru_cache(maxsize=1)
 def scenes() -> list[SimulatedStack]:
     # Without photographs the scenes are the same whatever is installed.
     return [
@@ -27,47 +33,35 @@ def scenes() -> list[SimulatedStack]:
     ]
 
 
-def mean_scores(
-    scenes: list[SimulatedStack], backend: str, min_confidence: float
-) -> dict[str, float]:
+@cache
+def mean_scores(backend: str, min_confidence: float) -> dict[str, float]:
     pipeline = DepthPipeline(create_backend(backend), min_confidence=min_confidence)
     rows = [
         depth_metrics(pipeline.estimate(scene.stack, all_in_focus=False).depth, scene.depth)
-        for scene in scenes
+        for scene in scenes()
     ]
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def test_graph_cut_beats_the_baseline_over_all_pixels(scenes: list[SimulatedStack]) -> None:
-    graph_cut = mean_scores(scenes, "graph_cut", 0.0)
-    argmax = mean_scores(scenes, "argmax", 0.0)
+def test_graph_cut_beats_the_baseline_over_all_pixels() -> None:
+    graph_cut = mean_scores("graph_cut", 0.0)
+    argmax = mean_scores("argmax", 0.0)
     assert graph_cut["coverage"] == argmax["coverage"] == 1.0
     for measure in ("abs_rel", "rmse", "mae", "rmse_log"):
         assert graph_cut[measure] < argmax[measure]
     assert graph_cut["delta1"] > argmax["delta1"]
 
 
-def test_confidence_leaves_out_the_errors_and_little_else(scenes: list[SimulatedStack]) -> None:
-    every = mean_scores(scenes, "graph_cut", 0.0)
-    sure = mean_scores(scenes, "graph_cut", DEFAULT_MIN_CONFIDENCE)
+def test_confidence_leaves_out_the_errors_and_little_else() -> None:
+    every = mean_scores("graph_cut", 0.0)
+    sure = mean_scores("graph_cut", DEFAULT_MIN_CONFIDENCE)
     assert sure["coverage"] >= 0.7
     assert sure["abs_rel"] <= 0.5 * every["abs_rel"]
     assert sure["rmse"] < every["rmse"]
 
 
 @pytest.mark.parametrize("backend", ["graph_cut", "argmax"])
-def test_the_more_confident_the_more_often_right(
-    scenes: list[SimulatedStack], backend: str
-) -> None:
-    pipeline = DepthPipeline(create_backend(backend), min_confidence=0.0)
-    answers = [pipeline.estimate(scene.stack, all_in_focus=False) for scene in scenes]
-
-    def mean_error(limit: float) -> float:
-        errors = [
-            depth_metrics(np.where(answer.confidence < limit, np.nan, answer.depth), scene.depth)
-            for answer, scene in zip(answers, scenes, strict=True)
-        ]
-        return float(np.mean([error["abs_rel"] for error in errors]))
-
-    errors = [mean_error(limit) for limit in (0.0, 0.25, 0.5, 0.75, 0.9)]
+def test_the_more_confident_the_more_often_right(backend: str) -> None:
+    limits = (0.0, 0.25, 0.5, 0.75, 0.9)
+    errors = [mean_scores(backend, limit)["abs_rel"] for limit in limits]
     assert errors == sorted(errors, reverse=True)

@@ -38,7 +38,9 @@ def random_problem(
     return unary, right / np.float32(2), down / np.float32(2)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))]
+)
 def test_two_labels_reach_the_minimum(seed: int) -> None:
     unary, right, down = random_problem(seed, (2, 3, 4))
     labels, energy = alpha_expansion(unary, right, down, truncation=1)

@@ -7,6 +7,7 @@ from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 from focdepth_ros.stack import CameraIntrinsics
 
 SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 12)
+QUICK = 4  # of them in `make test`
 
 
 def test_the_same_seed_makes_the_same_scene(camera: CameraIntrinsics) -> None:
@@ -19,7 +20,10 @@ def test_the_same_seed_makes_the_same_scene(camera: CameraIntrinsics) -> None:
     assert not np.array_equal(one.front_dioptre, other.front_dioptre)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed",
+    [*SEEDS[:QUICK], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[QUICK:])],
+)
 def test_everything_is_within_range_and_some_is_plain(seed: int, camera: CameraIntrinsics) -> None:
     view = random_scene(seed, intrinsics=camera, near=0.5, far=5.0, photographs=()).view()
     assert view.depth.min() >= 0.5
