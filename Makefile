@@ -62,7 +62,7 @@ TORCH_PACKAGES := torch, torchvision, timm, safetensors, lightning_fabric, tenso
 test-torch: setup ## the tests of what runs on torch; installs what they need where it is missing
 	@$(ENTER) && { python3 -c 'import $(TORCH_PACKAGES)' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
-	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py $(ARGS)
+	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
 
 clean: ## delete what was built and written; keeps .venv
 	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import rclpy
 import yaml
-from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -227,17 +227,17 @@ DEPTH_NODE_TABLES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("file", "tables"),
-    [
-        ("depth_node.yaml", DEPTH_NODE_TABLES),
-        ("sim_camera_node.yaml", {"": SimCameraParameters}),
-        ("sweep_node.yaml", {"": SweepNodeParameters}),
-        ("uvc_camera_node.yaml", {"": UvcCameraParameters}),
-        ("bag_player_node.yaml", {"": BagPlayerParameters}),
-        ("evaluator_node.yaml", {"": EvaluatorParameters}),
-    ],
-)
+FILES = [
+    ("depth_node.yaml", DEPTH_NODE_TABLES),
+    ("sim_camera_node.yaml", {"": SimCameraParameters}),
+    ("sweep_node.yaml", {"": SweepNodeParameters}),
+    ("uvc_camera_node.yaml", {"": UvcCameraParameters}),
+    ("bag_player_node.yaml", {"": BagPlayerParameters}),
+    ("evaluator_node.yaml", {"": EvaluatorParameters}),
+]
+
+
+@pytest.mark.parametrize(("file", "tables"), FILES)
 def test_configuration_file_says_what_the_code_says(file: str, tables: dict[str, type]) -> None:
     text = (CONFIG / file).read_text(encoding="utf-8")
     infos = [info for prefix in tables for info in parameter_infos(tables[prefix], prefix)]
@@ -252,3 +252,22 @@ def test_configuration_file_says_what_the_code_says(file: str, tables: dict[str,
         live = " (live)" if info.live else ""
         expected[info.name] = f"{info.option.description}{choices}{live}"
     assert documented(text) == expected
+
+
+@pytest.mark.parametrize(("file", "tables"), FILES)
+def test_configuration_file_is_read_by_ros_as_it_is_meant(
+    file: str, tables: dict[str, type]
+) -> None:
+    """Its reader is not that of Python: a text that looks like a number has to be quoted there."""
+    context = Context()
+    rclpy.init(context=context)
+    try:
+        arguments = ["--ros-args", "--params-file", str(CONFIG / file)]
+        node = Node("params", context=context, cli_args=arguments)
+        for info in (info for at in tables for info in parameter_infos(tables[at], at)):
+            anything = ParameterDescriptor(dynamic_typing=True)
+            read = node.declare_parameter(info.name, descriptor=anything)
+            assert info.checked(read.value) == info.option.default
+        node.destroy_node()
+    finally:
+        context.try_shutdown()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from focdepth_ros.backends import focdepthformer
+from focdepth_ros.backends import defocus, focdepthformer
 from focdepth_ros.backends.registry import (
     AUTO,
     backend_names,
@@ -62,6 +62,28 @@ def test_auto_takes_the_network_only_where_there_is_a_gpu(monkeypatch: pytest.Mo
     assert choose_backend("focdepthformer") == "focdepthformer"
     monkeypatch.setattr(focdepthformer, "cuda_missing_because", lambda: None)
     assert choose_backend() == "focdepthformer"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_defocus_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defocus, "missing_because", lambda *libraries: None)
+    info = {info.name: info for info in list_backends()}["defocus"]
+    assert info.unusable_because is None
+    assert "needs to know the lens; ask for it" in str(info.passed_over_because)
+    assert not info.is_usual
+    for name in ("graph_cut", "argmax"):
+        usable = classmethod(lambda cls, config=None: "not here")
+        monkeypatch.setattr(type(create_backend(name)), "unusable_because", usable)
+    with pytest.raises(BackendUnavailableError, match="no backend can be used here"):
+        choose_backend()
+    assert create_backend("defocus").name == choose_backend("defocus") == "defocus"
+
+
+def test_defocus_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defocus, "_LIBRARIES", ("torch_of_no_kind",))
+    words = "torch_of_no_kind is not installed; install focdepth_ros\\[torch\\]"
+    with pytest.raises(BackendUnavailableError, match=words):
+        create_backend("defocus")
 
 
 @pytest.mark.usefixtures("without_gpu")
