@@ -67,8 +67,8 @@ class DefocusBackend(Backend):
         lens = spec.lens or self._lens
         if lens is None:
             missing.append(
-                "the lens (focal_length, f_number and pixel_pitch, in the lens: of a stack.yaml or a "
-                "file of settings, or as the lens. parameters of depth_node)"
+                "the lens (focal_length, f_number and pixel_pitch, in the lens: of a stack.yaml or "
+                "of a file of settings, or as the lens. parameters of depth_node)"
             )
         if not spec.metric and not self._at_lens_positions:
             missing.append("the focus distances of the slices in metres")

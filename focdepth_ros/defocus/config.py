@@ -100,10 +100,10 @@ class DefocusConfig:
         maximum=200,
     )
     outliers: str = option(
-        "nan",
+        "unknown",
         "What becomes of depth that stands out from its neighbours: keep, the mean of the "
-        "neighbours, or not known (NaN, confidence 0).",
-        choices=("keep", "mean", "nan"),
+        "neighbours, or unknown: NaN, confidence 0.",
+        choices=("keep", "mean", "unknown"),
     )
     outlier_threshold: float = option(
         0.5,

@@ -11,11 +11,11 @@ from focdepth_ros.stack import FloatImage
 
 _WINDOW = 7  # px, side of the squares over which variation is averaged, as in the paper
 _RIMS = 4  # closed one after the other before what is left is closed on a coarser grid
-_MODES = ("keep", "mean", "nan")
+_MODES = ("keep", "mean", "unknown")
 
 
 def remove_outliers(
-    dioptre: FloatImage, threshold: float, mode: str = "nan"
+    dioptre: FloatImage, threshold: float, mode: str = "unknown"
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
     """Replace depth where it varies too much from pixel to pixel.
 
@@ -29,7 +29,7 @@ def remove_outliers(
         Inverse depth in 1/m; NaN where not known.
     threshold : float
         Of `total_variation` in 1/m, >= 0; what is above is an outlier.
-    mode : {"nan", "mean", "keep"}
+    mode : {"unknown", "mean", "keep"}
         NaN; the mean of the neighbours that are known and no outliers, from the rim inwards (NaN
         where there are none at all); or leave everything as it is.
 

@@ -29,9 +29,10 @@ ENDLESS = {
 def test_a_signal_in_the_middle_of_long_work_is_heeded(
     domain: int, peer: Peer, tmp_path: Path
 ) -> None:
-    with NodeProcess("focdepth_ros.ros.depth_node", ENDLESS, tmp_path / "log") as process:
+    parameters = {**ENDLESS, "defocus.plots_dir": str(tmp_path)}
+    with NodeProcess("focdepth_ros.ros.depth_node", parameters, tmp_path / "log") as process:
         diagnostics = Diagnostics(peer)
         peer.wait_for(lambda: diagnostics.level >= 0, "the node, which warms up for minutes")
-        peer.spin(1.0)
+        peer.wait_for((tmp_path / "epoch_003.png").exists, "the third of a thousand epochs")
         assert diagnostics.count("fell back") == 0
         assert process.stop() == 0, process.last_words()

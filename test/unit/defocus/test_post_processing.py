@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from focdepth_ros.defocus.post_processing import remove_outliers, total_variation
 from focdepth_ros.errors import OptionError
 
-MODES = ["keep", "mean", "nan"]
+MODES = ["keep", "mean", "unknown"]
 
 
 def plane() -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ def test_a_wide_hole_is_filled_smoothly_between_its_rims() -> None:
 
 def test_where_everything_is_noise_nothing_is_known() -> None:
     noise = np.random.default_rng(2).uniform(0.0, 2.0, (30, 40)).astype(np.float32)
-    for mode in ("mean", "nan"):
+    for mode in ("mean", "unknown"):
         cleaned, replaced = remove_outliers(noise, 0.01, mode)
         assert replaced.all()
         assert np.isnan(cleaned).all()
