@@ -3,7 +3,8 @@
 Run ``python benchmarks/defocus_speed.py``; with ``--authors DIR`` beside the Python code of the
 paper's authors, whose checkout (https://github.com/hollyjackson/dfd) DIR is; it needs scipy, tqdm,
 matplotlib and scikit-image. Otherwise beside the straightforward formulation, in which every pixel
-has a kernel of its own: one of each of its parts is timed, and multiplied by how often it is done.
+has a kernel of its own: a few rows of each of its parts are timed, and what all rows would take,
+as often as it is done, is told.
 
 All get the same stack, made by this project's forward model with the lens that the paper uses for
 NYU Depth v2, and the same first image. The authors' kernels are as wide as their own heuristic
@@ -19,25 +20,25 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from defocus_stacks import FAR, FOCUS_DISTANCES, LENS, MIN_COC, NEAR, DefocusStack, defocused
+from defocus_stacks import CONFIG, FOCUS_DISTANCES, LENS, DefocusStack, defocused, forward_model
 from torch import Tensor
 from torch.nn import functional
 
 from focdepth_ros.defocus import solver
-from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.forward_model import DefocusModel
 from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.simulation.random_sweeps import render_random_sweep
 
 _SEED = 1000
-_DEPTHS, _ITERATIONS = 100, 200
+_DEPTHS, _ITERATIONS = CONFIG.depths, CONFIG.iterations
 _GOLDEN_STEPS = 17  # evaluations of the error: 14 iterations, their start and the comparison
-_STRIP = 1 << 12  # pixels whose kernels are in memory at once
+_ROWS = 4  # of the image that are timed
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -77,17 +78,7 @@ def this_project(stack: DefocusStack, image: Array, device: str) -> solver.Epoch
     is_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     for name in ("grid_search", "golden_section", "fista"):
         _time(solver, name, stages, is_cuda)
-    config = DefocusConfig(
-        epochs=2,
-        depths=_DEPTHS,
-        iterations=_ITERATIONS,
-        near=NEAR,
-        far=FAR,
-        min_coc=MIN_COC,
-        psf="gaussian",
-        window=1,
-        device=device,
-    )
+    config = replace(CONFIG, epochs=2, device=device)
 
     def told(state: solver.EpochState) -> None:
         loss = state.loss
@@ -134,13 +125,13 @@ def authors(stack: DefocusStack, image: Array, checkout: Path) -> float:
     sys.path.insert(0, str(checkout / "src"))
     # Of the graph cut for a first image, which is given here.
     sys.modules.setdefault("gco", types.ModuleType("gco"))
-    import matplotlib as mpl
+    import matplotlib as mpl  # type: ignore[import-not-found, unused-ignore]
 
     mpl.use("Agg")
-    import alternating_minimization
-    import forward_model
-    import utils
-    from dataset_params import DatasetParams
+    import alternating_minimization  # type: ignore[import-not-found]
+    import forward_model  # type: ignore[import-not-found]
+    import utils  # type: ignore[import-not-found]
+    from dataset_params import DatasetParams  # type: ignore[import-not-found]
 
     parameters = DatasetParams.for_NYUv2()
     codes = 255.0 * stack.slices
@@ -171,14 +162,17 @@ def authors(stack: DefocusStack, image: Array, checkout: Path) -> float:
 
 def per_pixel(stack: DefocusStack, *, iterations: int) -> float:
     """Print what an epoch takes in which every pixel has its own kernel, and give it back."""
-    model = DefocusModel(LENS, FOCUS_DISTANCES, min_coc=MIN_COC)
+    model = forward_model()
     image, dioptre = torch.from_numpy(stack.image), torch.from_numpy(stack.dioptre)
-    # As far as three sigma of what is in the picture.
-    radius = int(3.0 * float(model.variance(dioptre).max()) ** 0.5) + 1
+    # As far as two sigma of what is in the picture.
+    radius = int(2.0 * float(model.variance(dioptre).max()) ** 0.5) + 1
+    share = len(image) / _ROWS
     with torch.inference_mode():
         grid = _seconds(lambda: _one_depth(model, image, 1.0 / 2.0, radius))
-        forward = _seconds(lambda: _own_kernels(model, image, dioptre, radius))
-        adjoint = _seconds(lambda: _own_kernels(model, image, dioptre, radius, adjoint=True))
+        forward = share * _seconds(lambda: _own_kernels(model, image, dioptre, radius))
+        adjoint = share * _seconds(
+            lambda: _own_kernels(model, image, dioptre, radius, adjoint=True)
+        )
     total = _DEPTHS * grid + _GOLDEN_STEPS * forward + iterations * (forward + adjoint)
     print(
         f"  a kernel of {2 * radius + 1} px for every pixel, epoch 1: {total:.0f} s (one depth of "
@@ -201,22 +195,24 @@ def _one_depth(model: DefocusModel, image: Tensor, dioptre: float, radius: int) 
 def _own_kernels(
     model: DefocusModel, image: Tensor, dioptre: Tensor, radius: int, *, adjoint: bool = False
 ) -> None:
-    """Blur with the kernel of every pixel, or its adjoint: made anew, as they are gigabytes."""
-    height, width, channels = image.shape
-    side = 2 * radius + 1
-    padded = functional.pad(image.permute(2, 0, 1), (radius,) * 4)
-    rows = max(1, _STRIP // width)
-    for top in range(0, height, rows):
-        part = padded[:, top : top + rows + 2 * radius]
-        depths = dioptre[top : top + rows]
-        patches = functional.unfold(part[None], side).view(channels, side * side, -1)
-        for variance in model.variance(depths).view(-1, len(model)).unbind(1):
-            kernels = _kernels(variance, radius)  # (P, side²)
-            if adjoint:
-                spread = kernels.T * image[top : top + rows].reshape(-1, channels).T[:, None]
-                functional.fold(spread.reshape(1, channels * side * side, -1), part.shape[1:], side)
-            else:
-                torch.einsum("csp,ps->pc", patches, kernels)
+    """Blur some rows with the kernel of every pixel, or its adjoint.
+
+    The kernels are made anew every time: those of the whole image are gigabytes.
+    """
+    channels, side = image.shape[2], 2 * radius + 1
+    top = (len(image) - _ROWS) // 2
+    rows = image[top : top + _ROWS]
+    planes = functional.pad(image.permute(2, 0, 1), (radius,) * 4)
+    planes = planes[:, top : top + _ROWS + 2 * radius]
+    patches = functional.unfold(planes[None], side).view(channels, side * side, -1)
+    for variance in model.variance(dioptre[top : top + _ROWS]).view(-1, len(model)).unbind(1):
+        kernels = _kernels(variance, radius)  # (P, side²)
+        if adjoint:
+            spread = kernels.T * rows.reshape(-1, channels).T[:, None]
+            spread = spread.reshape(1, channels * side * side, -1)
+            functional.fold(spread, (planes.shape[1], planes.shape[2]), side)
+        else:
+            torch.einsum("csp,ps->pc", patches, kernels)
 
 
 def _kernels(variance: Tensor, radius: int) -> Tensor:

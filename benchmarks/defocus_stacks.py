@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,13 +16,15 @@ from focdepth_ros.datasets.icl_nuim import IclNuim
 from focdepth_ros.datasets.rgbd import Photograph, RgbdDataset
 from focdepth_ros.datasets.seven_scenes import SevenScenes
 from focdepth_ros.defocus.forward_model import DefocusModel
+from focdepth_ros.defocus.settings import load_settings
 from focdepth_ros.stack import FloatImage, Lens, Slice
 
-#: The lens with which the paper makes focal stacks from NYU Depth v2, and how it is searched.
-LENS = Lens(focal_length=0.05, f_number=8.0, pixel_pitch=12e-6)
-FOCUS_DISTANCES = (1.0, 1.5, 2.5, 4.0, 6.0)  # m
-NEAR, FAR = 0.1, 10.0  # m
-MIN_COC = 2.0  # px
+_NYU = load_settings("nyu_depth_v2")
+#: How the paper solves stacks that it makes from NYU Depth v2: 40 epochs, 100 depths.
+CONFIG = _NYU.config
+#: The lens and the focus distances [m] with which it makes them.
+LENS: Lens = cast("Lens", _NYU.lens)
+FOCUS_DISTANCES = cast("tuple[float, ...]", _NYU.focus_distances)
 
 FRAMES = 8  # of each video, evenly spaced: neighbours show the same
 _FOLDERS: dict[str, type[RgbdDataset]] = {"icl_livingroom1": IclNuim, "7scenes": SevenScenes}
@@ -54,6 +57,11 @@ class DefocusStack:
         return [Slice(code, at) for code, at in zip(codes, FOCUS_DISTANCES, strict=True)]
 
 
+def forward_model() -> DefocusModel:
+    """The lens as the solver sees it."""
+    return DefocusModel(LENS, FOCUS_DISTANCES, psf=CONFIG.psf, min_coc=CONFIG.min_coc)
+
+
 def photographs(folder: Path) -> Iterator[tuple[str, str, Photograph]]:
     """Set, name and picture with depth of some frames of the sets that the folder holds."""
     for name, dataset in _FOLDERS.items():
@@ -69,11 +77,11 @@ def defocused(image: NDArray[np.uint8], depth: FloatImage) -> DefocusStack:
 
     Values of the picture are taken for light as they are, as the paper does.
     """
-    known = np.isfinite(depth) & (depth > NEAR) & (depth < FAR)
+    known = np.isfinite(depth) & (depth > CONFIG.near) & (depth < CONFIG.far)
     with np.errstate(divide="ignore", invalid="ignore"):
         dioptre = fill_holes((1.0 / depth).astype(np.float32), known, image)
     sharp = image.astype(np.float32) / np.float32(255.0)
-    model = DefocusModel(LENS, FOCUS_DISTANCES, min_coc=MIN_COC)
+    model = forward_model()
     with torch.inference_mode():
         stack = model.operator(torch.from_numpy(dioptre)).forward(torch.from_numpy(sharp))
     slices = np.ascontiguousarray(stack.permute(2, 0, 1, 3).numpy())

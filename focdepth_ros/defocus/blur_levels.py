@@ -206,7 +206,8 @@ class DiscLevels(BlurLevels):
         self.variances = torch.tensor(variances, device=device)
         reach = disc_kernel(radii[-1]).shape[0] // 2
         self._size = size
-        self._grid = tuple(_fourier_length(length + reach) for length in size)
+        # So large that nothing comes round to the other side, and the widest disc fits.
+        self._grid = tuple(_fourier_length(max(length, reach + 1) + reach) for length in size)
         spectra = []
         for radius in (0.0, *radii):
             kernel = torch.from_numpy(np.array(disc_kernel(radius))).to(device)

@@ -144,3 +144,15 @@ def test_what_cannot_be(
         DefocusModel(LENS, *arguments)
     with pytest.raises(OptionError, match="'square' is not known"):
         DefocusModel(LENS, FOCUS_DISTANCES, psf="square")
+
+
+def test_a_disc_may_be_wider_than_the_image() -> None:
+    height, width = 12, 17
+    levels = DiscLevels((height, width), largest_variance=20.0**2 / 4.0)
+    image = textured_image(height, width)
+    rows = (levels.blur(image) / levels.mass[:, None]).view(height, width, len(levels), -1)
+    kernel = torch.from_numpy(np.array(disc_kernel(2.0 * float(levels.variances[-1]) ** 0.5)))
+    reach = len(kernel) // 2
+    planes = torch.stack([image[..., 0], torch.ones(height, width)])[:, None]
+    blurred, mass = torch.nn.functional.conv2d(planes, kernel[None, None], padding=reach)[:, 0]
+    torch.testing.assert_close(rows[:, :, -1, 0], blurred / mass, rtol=0.0, atol=1e-5)
