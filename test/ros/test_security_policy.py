@@ -6,11 +6,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-<<<<<<< HEAD
 from contextlib import ExitStack
-=======
-from contextlib import closing
->>>>>>> w_ci2
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -125,7 +121,7 @@ def test_every_node_has_a_profile_in_an_enclave_of_its_own() -> None:
 
 @pytest.mark.parametrize("node", profiles())
 def test_what_a_node_does_is_allowed_and_nothing_more(
-    domain: int, tmp_path: Path, node: str
+    domain: int, peer: Peer, tmp_path: Path, node: str
 ) -> None:
     if node == "evaluator_node":
         pytest.importorskip("jinja2")
@@ -134,7 +130,6 @@ def test_what_a_node_does_is_allowed_and_nothing_more(
     allowed = {kind: set(names) for kind, names in profiles()[node].allowed.items()}
     if os.environ.get("ROS_DISTRO") == "humble":  # which has no such service
         allowed["service"].discard(f"/{node}/get_type_description")
-<<<<<<< HEAD
     seen: dict[str, set[str]] = {kind: set() for kind in allowed}
     with ExitStack() as stack:
         # All variants at a time, each in a namespace of its own.
@@ -162,43 +157,6 @@ def test_what_a_node_does_is_allowed_and_nothing_more(
         look()
         for process in processes:
             assert process.exit_code is None, process.last_words()
-=======
-    seen: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
-    for number, parameters in enumerate(VARIANTS[node]):
-        parameters = dict(parameters)
-        for name in ("bag", "output", "lens_map", "camera_info_file"):
-            if name in parameters:
-                parameters[name] = str(tmp_path / str(parameters[name]))
-        if "bag" in parameters:
-            record(Path(str(parameters["bag"])))
-        if "lens_map" in parameters:
-            write_lens_map(str(parameters["lens_map"]), LensMap((0.0, 255.0), (0.0, 5.0)))
-        if "camera_info_file" in parameters:
-            Path(str(parameters["camera_info_file"])).write_text(CALIBRATION, encoding="utf-8")
-        log = tmp_path / f"log_{number}"
-        with (
-            # One that knows nothing of earlier nodes of this name: they may haunt a graph.
-            closing(Peer("observer")) as peer,
-            NodeProcess(f"focdepth_ros.ros.{node}", parameters, log) as process,
-        ):
-            # The evaluator subscribes to the truth once there is one.
-            peer.node.create_publisher(Image, "ground_truth/depth", 1)
-            peer.wait_for(lambda peer=peer: node in peer.node.get_node_names(), f"{node} to start")
-            # Once it answers, all is there that it makes when it is set up.
-            peer.get_parameters(node, "use_sim_time")
-            peer.spin(0.5)
-            if number + 1 == len(VARIANTS[node]):  # and what it makes when it sees a publisher
-                peer.wait_for(
-                    lambda peer=peer: all(
-                        allowed[kind] <= seen[kind] | names
-                        for kind, names in graph_of(peer, node).items()
-                    ),
-                    "all that is allowed",
-                )
-            assert process.exit_code is None, process.last_words()
-            for kind, names in graph_of(peer, node).items():
-                seen[kind] |= names
->>>>>>> w_ci2
     assert seen == allowed
 
 
