@@ -102,6 +102,7 @@ def test_resolution_changes_in_mid_run(rig: DepthRig) -> None:
         rig.driver.send_sweep(stack, stack.slices[:4])
 
 
+@pytest.mark.faults
 def test_a_hundred_subscribers_come_and_go(rig: DepthRig) -> None:
     rig.assert_good_sweep()
     before = rig.process.usage()
@@ -117,6 +118,13 @@ def test_a_hundred_subscribers_come_and_go(rig: DepthRig) -> None:
         for subscription in subscriptions:
             node.destroy_subscription(subscription)
     rig.assert_good_sweep()
+    rig.peer.wait_for(
+        lambda: (
+            set(rig.diagnostics.value("results subscribed to").split(", "))
+            == set(rig.results.topics)
+        ),
+        "the node to know that they have gone",
+    )
 
     def is_as_before() -> bool:
         now = rig.process.usage()
