@@ -107,9 +107,14 @@ class Peer:
 
     def client(self, kind: type, service: str) -> Any:
         """The client of a service that is there; always the same one."""
+        client = self.early_client(kind, service)
+        self.wait_for(client.service_is_ready, service)
+        return client
+
+    def early_client(self, kind: type, service: str) -> Any:
+        """The client of a service that may come later."""
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
-        self.wait_for(self._clients[service].service_is_ready, service)
         return self._clients[service]
 
     def call(self, kind: type, service: str, request: Any) -> Any:

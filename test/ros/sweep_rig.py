@@ -49,6 +49,7 @@ class SweepRig:
     def __post_init__(self) -> None:
         self._subscriptions: list[Any] = []
         self.diagnostics = Diagnostics(self.peer, "sweep_node")
+        self.peer.early_client(Trigger, "sweep_node/sweep")
         for topic, messages in (("focus_state", self.states), ("sim/truth", self.truths)):
             self._subscriptions.append(
                 self.peer.node.create_subscription(
@@ -106,7 +107,9 @@ class SweepRig:
         return self.peer.set_parameters(node or NODES[self.driver], named)
 
     def ask_for_sweep(self) -> Any:
-        """The future answer of the service."""
+        """The future answer of the service, which is asked once: each time makes a sweep."""
+        # Answered through a later client: the node knows where to send the answer of this one.
+        self.peer.get_parameters("sweep_node", "mode")
         return self.peer.client(Trigger, "sweep_node/sweep").call_async(Trigger.Request())
 
     def restart_driver(self) -> None:

@@ -92,9 +92,9 @@ def test_a_network_without_weights_is_answered_for(
         assert "backend 'focdepthformer' failed: " in messages["sweep_info"].fallback_reason
         assert reason in messages["sweep_info"].fallback_reason
         assert np.isfinite(pixels(messages["depth/image"])).all()
-        assert diagnostics.level == 2
         words = "a simpler backend answers instead of 'focdepthformer': "
-        assert words in diagnostics.message
+        peer.wait_for(lambda: words in diagnostics.message, "the reason on /diagnostics")
+        assert diagnostics.level == 2
         assert reason in diagnostics.message
         log = process.log.read_text(encoding="utf-8")
         assert log.count(words) == 1

@@ -83,7 +83,10 @@ def test_without_camera_info_there_is_depth_but_no_cloud(started: NodeStarter, p
 
         info = peer.node.create_publisher(CameraInfo, "camera_info", 1)
         publishers = "publishers of /camera_info"
-        peer.wait_for(lambda: diagnostics.count(publishers), "the node to know of camera_info")
+        peer.wait_for(
+            lambda: diagnostics.count(publishers) and info.get_subscription_count(),
+            "the node to know of camera_info",
+        )
         info.publish(CameraInfo(width=WIDTH, height=120))
         peer.spin(0.1)
         driver.send_sweep(STACK)

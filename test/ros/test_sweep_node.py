@@ -135,6 +135,7 @@ def test_modes_change_while_it_runs(peer: Peer, tmp_path: Path) -> None:
         rig.wait(lambda: settings(rig) == OWN_SETTINGS["v4l2_camera"], "the settings to be back")
         rig.wait(lambda: rig.diagnostics.value("stage") == "idle", "the end of the sweep")
         made = rig.diagnostics.count("sweeps made")
+        rig.wait(lambda: rig.states[-1].sweep_id == 0, "the last frame of the sweep to be heard")
         rig.states.clear()
         rig.wait(lambda: len(rig.states) > 20, "frames")
         assert not any(state.settled for state in rig.states)
@@ -142,6 +143,7 @@ def test_modes_change_while_it_runs(peer: Peer, tmp_path: Path) -> None:
         assert rig.diagnostics.count("sweeps made") == made
         assert rig.set("sweep_node", mode="ping_pong", steps=3)[0].successful
         rig.wait_for_sweeps(2)
+        rig.wait(lambda: any(state.settled for state in rig.states), "frames that count")
         newest = max(state.sweep_id for state in rig.states if state.settled)
         assert {s.sweep_size for s in rig.settled(newest)} == {3}
         refused = rig.set("sweep_node", mode="sometimes")[0]
@@ -161,6 +163,7 @@ def test_sweep_on_demand(peer: Peer, tmp_path: Path) -> None:
         rig.wait(lambda: first.done() and second.done(), "both answers")
         assert first.result().success
         assert first.result().message.startswith("sweep 1: 3 focus distances from 0.5 m to 3 m in")
+        rig.wait(lambda: len(rig.settled(1)) >= 6, "its frames")
         sweep = rig.settled(1)
         assert [state.sweep_step for state in sweep] == list(range(6))
         assert {state.sweep_size for state in sweep} == {6}
@@ -217,5 +220,6 @@ def test_frames_from_another_topic(peer: Peer, tmp_path: Path, frames: str) -> N
         steps=3,
     ) as rig:
         rig.wait_for_sweeps(2)
+        rig.wait(lambda: len(rig.settled_with_truth()) >= 4, "frames that count")
         for state, truth in rig.settled_with_truth():
             assert state.focus_distance == pytest.approx(truth.focus_distance, rel=0.003)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_sweep import small_sweep
 
-from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
 from focdepth_ros.stack_io import save_stack
 
@@ -19,10 +19,8 @@ COMMAND = [sys.executable, "-m", "focdepth_ros.ros.demo"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_nodes_too(
-    simulated: SimulatedStack, tmp_path: Path, number: signal.Signals
-) -> None:
-    save_stack(tmp_path / "stack", simulated.stack)
+def test_signal_ends_the_nodes_too(tmp_path: Path, number: signal.Signals) -> None:
+    save_stack(tmp_path / "stack", small_sweep().stack)
     options = ["--sweeps", "1000", "--stack", tmp_path / "stack", "--output", tmp_path]
     with subprocess.Popen(
         [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

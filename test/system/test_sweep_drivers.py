@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sweep_rig import FAR, IMAGES, NEAR, sweep_rig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.message_reading import stamp_of
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess
@@ -64,24 +66,20 @@ def test_depth_is_as_good_as_that_of_an_ideal_camera(
     ):
         depths, infos = results.received["depth/image"], results.received["sweep_info"]
 
-        def whole() -> list[int]:
-            """Stamps of the answers to all slices: of the first sweep some may be missed."""
-            return [
-                info.header.stamp.sec * 10**9 + info.header.stamp.nanosec
-                for info in infos
-                if len(info.stamps) == STEPS
-            ]
+        def whole() -> list[Any]:
+            """Depth of all slices: of the first sweep some may be missed."""
+            stamps = [stamp_of(info.header) for info in infos if len(info.stamps) == STEPS]
+            return [message for message in depths if stamp_of(message.header) in stamps]
 
         rig.wait(
-            lambda: len(whole()) >= SWEEPS and len(depths) >= len(infos),
+            lambda: len(whole()) >= SWEEPS and rig.settled_with_truth(),
             f"{SWEEPS} answers\n{node.last_words()}",
         )
     peer.close()
     assert all(info.end_reason == "complete" for info in infos[1:])
     assert infos[-1].fallback_reason == ""
     _, truth = slope()
-    by_stamp = {m.header.stamp.sec * 10**9 + m.header.stamp.nanosec: m for m in depths}
-    found = [depth_metrics(pixels(by_stamp[stamp]), truth) for stamp in whole()]
+    found = [depth_metrics(pixels(message), truth) for message in whole()]
     gain = rig.settled_with_truth()[-1][1].lens_position
     ideal = ideal_abs_rel(gain)
     live = float(np.mean([measures["abs_rel"] for measures in found]))
