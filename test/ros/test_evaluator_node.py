@@ -40,16 +40,17 @@ class Publisher:
         self._peer = peer
         create = peer.node.create_publisher
         self.results = {
-            "depth/image": create(Image, "depth/image", 2),
-            "confidence/image": create(Image, "confidence/image", 2),
-            "all_in_focus/image": create(Image, "all_in_focus/image", 2),
-            "sweep_info": create(SweepInfo, "sweep_info", 2),
+            # More than of depth_node, for sweeps that come without a pause.
+            "depth/image": create(Image, "depth/image", 50),
+            "confidence/image": create(Image, "confidence/image", 50),
+            "all_in_focus/image": create(Image, "all_in_focus/image", 50),
+            "sweep_info": create(SweepInfo, "sweep_info", 50),
         }
         self.focus = create(FocusState, "focus_state", 2)
         durability = (
             QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE
         )
-        qos = QoSProfile(depth=5, durability=durability)
+        qos = QoSProfile(depth=50, durability=durability)
         self.truths = create(Image, "ground_truth/depth", qos) if truths else None
 
     def close(self) -> None:

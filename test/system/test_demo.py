@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_sweep import small_sweep
 
-from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
 from focdepth_ros.stack_io import save_stack
 

@@ -129,9 +129,11 @@ def test_a_stack_folder_is_played(simulated: SimulatedStack, tmp_path: Path, dom
     assert_depth_is_right(run, simulated)
 
 
-def test_demo_leaves_its_pictures(tmp_path: Path) -> None:
+def test_demo_leaves_its_pictures(simulated: SimulatedStack, tmp_path: Path) -> None:
+    save_stack(tmp_path / "stack", simulated.stack, depth=simulated.depth)
+    options = ["--sweeps", "2", "--stack", tmp_path / "stack", "--output", tmp_path]
     done = subprocess.run(
-        [sys.executable, "-m", "focdepth_ros.ros.demo", "--sweeps", "2", "--output", tmp_path],
+        [sys.executable, "-m", "focdepth_ros.ros.demo", *options],
         capture_output=True,
         text=True,
         timeout=90,
