@@ -21,10 +21,8 @@ COMMAND = [sys.executable, "-m", "focdepth_ros.ros.demo"]
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_signal_ends_the_nodes_too(
-    simulated: SimulatedStack, tmp_path: Path, number: signal.Signals
-) -> None:
-    save_stack(tmp_path / "stack", simulated.stack)
+def test_signal_ends_the_nodes_too(tmp_path: Path, number: signal.Signals) -> None:
+    save_stack(tmp_path / "stack", small_sweep().stack)
     options = ["--sweeps", "1000", "--stack", tmp_path / "stack", "--output", tmp_path]
     with subprocess.Popen(
         [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
