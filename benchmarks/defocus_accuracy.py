@@ -98,7 +98,7 @@ def simulated(count: int, size: tuple[int, int], slices: int) -> None:
     methods = {
         "graph_cut": create_backend("graph_cut"),
         "defocus": create_backend("defocus", outliers="keep"),
-        "defocus, outliers nan": create_backend("defocus", outliers="nan"),
+        "defocus, outliers unknown": create_backend("defocus", outliers="unknown"),
     }
     rows: dict[str, list[Row]] = {name: [] for name in methods}
     print(f"\nsimulated, {size[0]}x{size[1]}, {slices} slices")
