@@ -38,7 +38,8 @@ class DefocusConfig:
     )
     far: float = option(
         0.0,
-        "Largest depth looked for [m]; 0: half a step of the sweep beyond its farthest focus.",
+        "Largest depth looked for [m]; 0: half a step of the sweep beyond its farthest focus, but "
+        "not more than twice as far.",
         minimum=0.0,
         maximum=math.inf,
     )

@@ -17,8 +17,8 @@ def search_range(
     focus_distances : sequence of float
         Metres, of at least 2 slices; +inf allowed.
     near, far : float
-        Metres; 0: as far as the sweep reaches, and half a mean step between slices beyond it.
-        `far` may be +inf.
+        Metres; 0: as far as the sweep reaches, and half a mean step between slices beyond it, but
+        not more than twice as far. `far` may be +inf.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def search_range(
     """
     focus = sorted(1.0 / distance for distance in focus_distances)
     beyond = 0.5 * (focus[-1] - focus[0]) / (len(focus) - 1)
-    least = 1.0 / far if far > 0.0 else max(0.0, focus[0] - beyond)
+    least = 1.0 / far if far > 0.0 else max(0.5 * focus[0], focus[0] - beyond)
     largest = 1.0 / near if near > 0.0 else focus[-1] + beyond
     if not least < largest:
         raise OptionError(

@@ -15,6 +15,7 @@ def test_half_a_step_beyond_the_sweep() -> None:
     assert search_range((0.5, 1.0, math.inf)) == (0.0, 2.5)
     assert search_range((2.0, 1.0)) == (0.25, 1.25)
     assert search_range((1.0, 0.5, 1.0 / 3.0)) == pytest.approx((0.5, 3.5))
+    assert search_range((0.5, 2.0)) == (0.25, 2.75)  # not more than twice as far
     assert search_range((0.25, 0.2)) == pytest.approx((3.5, 5.5))
 
 
