@@ -146,7 +146,9 @@ def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
         ]
         if len(ticks) >= 3:
             return ticks
-    return [(value, f"{10.0**value:.3g}") for value in _ticks(low, high)]  # a narrow range
+    # In a narrow range a logarithm is nearly straight.
+    values = _ticks(10.0**low, 10.0**high)
+    return [(math.log10(value), f"{value:g}") for value in values if value > 0.0]
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

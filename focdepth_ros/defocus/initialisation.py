@@ -16,8 +16,8 @@ from focdepth_ros.classical.graph_cut import MAX_LABELS, cut_fast, library_missi
 from focdepth_ros.errors import OptionError, StackError
 from focdepth_ros.stack import FloatImage, Slice
 
-_WINDOW_SIGMA = 4.0  # px over which sharpness is averaged
-_PAIR_SCALE = 1.0  # cost of a step of one slice between neighbouring pixels, in a sweep of 10
+_WINDOW_SIGMA = 2.5  # px over which sharpness is averaged
+_PAIR_SCALE = 0.1  # cost of a step of one slice between neighbouring pixels, in a sweep of 10
 _TRUNCATION = 6  # slices beyond which a step costs no more, in a sweep of 10
 _STARTS = ("graph_cut", "sharpest")
 

