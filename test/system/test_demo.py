@@ -18,7 +18,9 @@ from focdepth_ros.stack_io import save_stack
 COMMAND = [sys.executable, "-m", "focdepth_ros.ros.demo"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_signal_ends_the_nodes_too(tmp_path: Path, number: signal.Signals) -> None:
     save_stack(tmp_path / "stack", small_sweep().stack)
     options = ["--sweeps", "1000", "--stack", tmp_path / "stack", "--output", tmp_path]
