@@ -70,6 +70,9 @@ def live_run(
             "focdepth_ros.ros.sim_camera_node", camera_parameters, logs / "camera.log"
         ) as camera_node,
     ):
+        # How long it renders is no matter of its silence.
+        while camera_node.exit_code is None and "sending sweeps" not in camera_node.last_words():
+            observer.spin_once()
         last = time.monotonic()
         while len(received) < sweeps:
             observer.spin_once()
