@@ -88,6 +88,7 @@ def run_node(
     except RuntimeError as error:  # what rcl has to say about a command line
         logger.fatal(str(error).replace("\n", " "))
         return 2
+    node: Node | None = None
     try:
         try:
             node = Node(name)
@@ -103,9 +104,10 @@ def run_node(
             _spin(runnable, stop)
         finally:
             exit_code = runnable.close()
-            node.destroy_node()
         return exit_code or 0
     finally:
+        if node is not None:
+            node.destroy_node()  # or it would be seen by others as long as the process lives
         rclpy.try_shutdown()
 
 

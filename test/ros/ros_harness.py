@@ -6,6 +6,7 @@ Nodes under test run in processes of their own (`NodeProcess`); the test talks t
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import tempfile
@@ -197,6 +198,7 @@ def refusal(
             assert main(["node", *ros_arguments(parameters)]) == 2
     finally:
         alarm.cancel()
+        gc.collect()  # a node that was not set up to its end is seen by others while it exists
         cv2.setNumThreads(threads)
         for number, handler in before.items():
             signal.signal(number, handler)
