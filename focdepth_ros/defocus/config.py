@@ -94,7 +94,7 @@ class DefocusConfig:
         choices=("graph_cut", "sharpest"),
     )
     median_radius: int = option(
-        5,
+        7,
         "Radius of the weighted median over the depth that neighbours of like colour agree on "
         "[px]; 0: none.",
         minimum=0,
