@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from focdepth_ros.fourier_length import fast_length
 from focdepth_ros.simulation.psf import disc_kernel, gaussian_kernel
 
 _FIRST_VARIANCE = 0.25  # px² of the first blurred level; from there on it doubles
@@ -207,7 +208,7 @@ class DiscLevels(BlurLevels):
         reach = disc_kernel(radii[-1]).shape[0] // 2
         self._size = size
         # So large that nothing comes round to the other side, and the widest disc fits.
-        self._grid = tuple(_fourier_length(max(length, reach + 1) + reach) for length in size)
+        self._grid = tuple(fast_length(max(length, reach + 1) + reach) for length in size)
         spectra = []
         for radius in (0.0, *radii):
             kernel = torch.from_numpy(np.array(disc_kernel(radius))).to(device)
@@ -291,16 +292,3 @@ def _copies(grid: Tensor, count: int) -> Tensor:
 def _channels_last(pixels: Tensor) -> Tensor:
     """(H, W, C) as (1, C, H, W), in the same memory."""
     return pixels[None].permute(0, 3, 1, 2)
-
-
-def _fourier_length(least: int) -> int:
-    """The next length that factors into 2, 3 and 5, of which transforms are fast."""
-    length = least
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.fourier_length import fast_length
 from focdepth_ros.simulation.defocus import (
     SEPARATE_BLUR,
     Psf,
@@ -85,7 +86,7 @@ class TorchDefocusRenderer:
             blur = max(blur, largest_blur(lens, ends, focus_distances))
         # The Gaussian goes on for twice the radius of the disc of its variance.
         reach = math.ceil((2.0 if psf == "gaussian" else 1.0) * blur) + 2
-        self._padded = tuple(_fast_length(max(side + reach, 2 * reach + 1)) for side in self._size)
+        self._padded = tuple(fast_length(max(side + reach, 2 * reach + 1)) for side in self._size)
         radii = (high - low) * blur_per_dioptre(lens, focus_distances)
         count = math.ceil(radii / bin_step) + 1
         step = (high - low) / (count - 1) if count > 1 else 1.0
@@ -179,16 +180,3 @@ def _lowest_around(image: Tensor, reach: int) -> Tensor:
     lowest = F.max_pool2d(-image[None, None], (window, 1), stride=1, padding=(reach, 0))
     lowest = F.max_pool2d(lowest, (1, window), stride=1, padding=(0, reach))
     return -lowest[0, 0]
-
-
-def _fast_length(least: int) -> int:
-    """The next even number without a prime factor above 5, for which transforms are quick."""
-    length = least + least % 2
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 2
