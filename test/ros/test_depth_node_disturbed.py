@@ -143,7 +143,9 @@ def test_results_that_nobody_wants_for_a_moment(rig: DepthRig, peer: Peer) -> No
         for subscription in list(peer.node.subscriptions):
             if subscription.topic_name.lstrip("/") in topics:
                 peer.node.destroy_subscription(subscription)
-        peer.wait_for(lambda: "idle" in rig.diagnostics.message, "the node to know")
+        peer.wait_for(
+            lambda: rig.diagnostics.value("results subscribed to") == "", "the node to know"
+        )
         rig.driver.send_sweep(STACK, STACK.slices[:4])
         rig.results = type(rig.results)(peer, topics)
         rig.results.wait_until_served(rig.diagnostics, rig.driver)
