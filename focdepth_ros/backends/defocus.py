@@ -42,7 +42,7 @@ class DefocusBackend(Backend):
     """The blur of every pixel in every slice is explained by one depth and one sharp image."""
 
     name = _NAME
-    summary = "depth from defocus by direct optimisation; the most precise where the lens is known"
+    summary = "depth from defocus by direct optimisation; slow, and needs to know the lens"
     config_class = DefocusConfig
     on_request = True
 

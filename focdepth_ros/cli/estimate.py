@@ -120,6 +120,7 @@ def estimate(
     if save_plots is not None:
         if "plots_dir" not in (item.name for item in fields(backend_config(name))):
             raise OptionError(f"--save-plots: backend '{name}' does not work in epochs")
+        save_plots.mkdir(parents=True, exist_ok=True)  # what cannot be is said before the work
         options["plots_dir"] = str(save_plots)
     chosen = create_backend(name, **options)
     pipeline = DepthPipeline(

@@ -174,7 +174,8 @@ class _Problem:
         )
         far, near = search_range(focus_distances, config.near, config.far)
         self._candidates = np.linspace(far, near, config.depths, dtype=np.float64).tolist()
-        self._gap = (near - far) / len(focus_distances)
+        focus = [1.0 / distance for distance in focus_distances]
+        self._gap = (max(focus) - min(focus)) / (len(focus) - 1)  # between slices, in 1/m
         # Pixels first: what belongs to one lies together.
         self._observed = torch.from_numpy(stack).to(self.device).permute(1, 2, 0, 3).contiguous()
         self._weight = None
