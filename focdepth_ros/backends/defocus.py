@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,8 @@ from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
-from focdepth_ros.errors import BackendError, DeviceError, SliceError
+from focdepth_ros.device_failures import device_failures_named
+from focdepth_ros.errors import BackendError, SliceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
@@ -161,7 +161,8 @@ class DefocusAccumulator(Accumulator):
         config = self._config
         if config.max_seconds:  # the start has had its share
             config = replace(config, max_seconds=max(config.max_seconds - seconds, 1e-3))
-        with _failures_named():
+        remedy = "use smaller images, shorter sweeps or a smaller memory_mb"
+        with device_failures_named(choose_device(config.device), remedy):
             solution = solve(
                 np.stack([self._light(item.image) for item in slices]),
                 self._lens,
@@ -235,27 +236,6 @@ class DefocusAccumulator(Accumulator):
             f"depth is looked for from {first:g} to {last:g} m, but slices are focused at "
             f"{', '.join(outside)} m; set near and far around them",
         )
-
-
-@contextmanager
-def _failures_named() -> Iterator[None]:
-    """Turn what torch raises into a `DeviceError`, with the memory of the device given back."""
-    import torch
-
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise DeviceError(
-            f"the GPU has too little memory: {_first_line(error)}; use smaller images, shorter "
-            "sweeps or a smaller memory_mb"
-        ) from error
-    except RuntimeError as error:
-        raise DeviceError(f"the device failed: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _codes(image: NDArray[np.float32]) -> ImageArray:

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import gc
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from focdepth_ros.classical.torch_focus import upload
+from focdepth_ros.device_failures import device_failures_named
 from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cpu_memory import keep_freed_memory
@@ -202,39 +201,23 @@ class SweepRunner:
             self.decode(state, list(range(len(noise))))
         self._warm.add((height, width))
 
-    @contextmanager
-    def failures_named(self) -> Iterator[None]:
+    def failures_named(self) -> AbstractContextManager[None]:
         """Turn what torch raises into a `DeviceError`, with the memory of the device given back.
 
         Raises
         ------
         DeviceError
         """
-        try:
-            yield
-        except torch.cuda.OutOfMemoryError as error:
-            self._let_go(error)
-            raise DeviceError(
-                f"the GPU has too little memory: {_first_line(error)}; use smaller images, shorter "
-                "sweeps or smaller weights"
-            ) from error
-        except RuntimeError as error:
-            self._let_go(error)
-            raise DeviceError(f"device '{self.device}' failed: {_first_line(error)}") from error
+        remedy = "use smaller images, shorter sweeps or smaller weights"
+        return device_failures_named(str(self.device), remedy, self._let_go)
 
-    def _let_go(self, error: RuntimeError) -> None:
-        """Free what the failed step held, and all that can be calculated anew."""
-        if error.__traceback__ is not None:
-            traceback.clear_frames(error.__traceback__)
+    def _let_go(self) -> None:
+        """Free all that can be calculated anew."""
         self.seen.clear()
         self._warm.clear()
         for function in (self._encode, self._step, self._decode):
             if isinstance(function, CapturedFunction):
                 function.clear()
-        gc.collect()
-        if self.device.type == "cuda":
-            with suppress(RuntimeError):  # a lost device cannot do that, either
-                torch.cuda.empty_cache()
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -351,7 +334,3 @@ def _split(features: SliceFeatures) -> tuple[SliceFeatures, SliceFeatures]:
     """What goes into the state of a sweep, and what is kept beside it."""
     tokens = SliceFeatures(features.tokens, None, None, None, features.dioptre, features.size)
     return tokens, without_tokens(features)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

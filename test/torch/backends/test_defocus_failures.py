@@ -50,11 +50,11 @@ def test_work_that_nobody_waits_for_ends(stack: FocalStack) -> None:
     [
         (
             torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to"),
-            "too little memory: CUDA out of memory.; use smaller images",
+            "too little memory: CUDA out of memory; use smaller images",
         ),
         (
             RuntimeError("CUDA error: unspecified launch failure\nSearch"),
-            "the device failed: CUDA error: unspecified launch failure$",
+            "device 'cpu' failed: CUDA error: unspecified launch failure$",
         ),
     ],
 )
