@@ -56,7 +56,7 @@ def save_epoch_plot(
     depth = _metres(state.dioptre.cpu().numpy())
     limits = depth_range(depth) if limits is None else limits
     picture = with_depth_bar(colour_depth(depth, metric=True, limits=limits), limits, metric=True)
-    residual = state.residual.cpu().numpy()
+    residual = state.residual().cpu().numpy()
     largest = float(np.percentile(residual, _SHARE_IN_COLOURS))
     loss = state.loss
     sheet = panel_grid(

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -75,15 +76,16 @@ class EpochState:
     dioptre : (H, W) tensor
     image : (H, W, C) tensor
         In [0, 1].
-    residual : (H, W) tensor
-        Root of the mean squared error of each pixel, over slices and channels.
+    residual : callable
+        Gives the root of the mean squared error of each pixel over slices and channels, an
+        (H, W) tensor; worked out when it is asked for, during the callback.
     """
 
     loss: EpochLoss
     epochs: int
     dioptre: Tensor
     image: Tensor
-    residual: Tensor
+    residual: Callable[[], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +207,7 @@ class _Problem:
             seconds = time.monotonic() - started
             losses.append(EpochLoss(epoch, after_depth, after_image, iterations, seconds))
             if on_epoch is not None:
-                residual = self._residual(operator, image)
+                residual = partial(self._residual, operator, image)
                 on_epoch(EpochState(losses[-1], config.epochs, dioptre, image, residual))
             converged = after_image > loss * (1.0 - config.tolerance)
             loss = after_image

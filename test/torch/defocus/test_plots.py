@@ -17,7 +17,7 @@ def state(channels: int, value: float = 0.2) -> EpochState:
     image = torch.full((240, 320, channels), value)
     residual = torch.zeros(240, 320)
     residual[:, 160:] = 0.02
-    return EpochState(EpochLoss(3, 2e-3, 1e-3, 50, 1.5), 10, dioptre, image, residual)
+    return EpochState(EpochLoss(3, 2e-3, 1e-3, 50, 1.5), 10, dioptre, image, lambda: residual)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -89,7 +89,7 @@ def test_every_epoch_is_told() -> None:
     assert {state.epochs for state in states} == {2}
     np.testing.assert_array_equal(states[-1].dioptre.numpy(), solution.dioptre)
     for state in states:
-        mean_square = float(state.residual.square().mean())
+        mean_square = float(state.residual().square().mean())
         assert mean_square == pytest.approx(state.loss.after_image, rel=1e-4)
 
 
