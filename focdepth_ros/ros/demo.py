@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from rich.console import Console
@@ -38,7 +37,10 @@ def main() -> int:
     """Run the demonstration; the exit code is returned."""
     options = _parse()
     console = Console()
-    interruption = _Interruption()
+    # To be terminated is to be interrupted: the nodes are ended, too. SIGINT is ignored at first
+    # where a script has started this in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     # Nodes of a robot nearby must neither hear nor disturb this.
     os.environ.update(isolation(_free_domain()))
     try:
@@ -49,35 +51,13 @@ def main() -> int:
             )
         options.output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as logs:
-            return _watch(options, Path(logs), console, interruption)
+            return _watch(options, Path(logs), console)
     except KeyboardInterrupt:
         console.print("interrupted")
         return 130
     except (FocdepthError, OSError) as error:
         console.print(f"[red]error:[/red] {escape(str(error))}")
         return 1
-
-
-class _Interruption:
-    """SIGINT and SIGTERM as KeyboardInterrupt, which cannot get lost.
-
-    Python drops what a handler raises where it happens to run within a finaliser.
-    """
-
-    def __init__(self) -> None:
-        self._has_come = False
-        # To be terminated is to be interrupted: the nodes are ended, too.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    def check(self) -> None:
-        """Raise the KeyboardInterrupt of a signal that has come."""
-        if self._has_come:
-            raise KeyboardInterrupt
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._has_come = True
-        raise KeyboardInterrupt
 
 
 def _parse() -> argparse.Namespace:
@@ -116,9 +96,7 @@ def _free_domain() -> int:
     return domains[0]
 
 
-def _watch(
-    options: argparse.Namespace, logs: Path, console: Console, interruption: _Interruption
-) -> int:
+def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
     camera_parameters: dict[str, ParameterValue] = {
         "seed": options.seed,
         "stack": "" if options.stack is None else str(options.stack),
@@ -144,7 +122,6 @@ def _watch(
         last = time.monotonic()
         while len(sweeps) < options.sweeps and time.monotonic() - last < _PATIENCE:
             observer.spin_once()
-            interruption.check()
             if any(node.exit_code is not None for node in nodes):
                 break
             while observer.answers:

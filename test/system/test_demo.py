@@ -25,7 +25,12 @@ def test_signal_ends_the_nodes_too(tmp_path: Path, number: signal.Signals) -> No
     save_stack(tmp_path / "stack", small_sweep().stack)
     options = ["--sweeps", "1000", "--stack", tmp_path / "stack", "--output", tmp_path]
     with subprocess.Popen(
-        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*COMMAND, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # As for what a script starts in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     ) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:  # until the first sweep is answered
