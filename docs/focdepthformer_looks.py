@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from focdepth_ros.models.focdepthformer.encoder import PATCH, SIZE_MULTIPLE
+from focdepth_ros.models.focdepthformer.encoder import PATCH
 from focdepth_ros.models.focdepthformer.latent_lstm import is_activated
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.models.sweeps import SIZE_MULTIPLE
 from focdepth_ros.stack import FloatImage, Slice
 from focdepth_ros.visualization import as_colour
 

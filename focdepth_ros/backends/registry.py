@@ -16,6 +16,7 @@ AUTO = "auto"
 # has to ask for.
 _BACKENDS = {
     "focdepthformer": "focdepth_ros.backends.focdepthformer:FocDepthFormerBackend",
+    "stackmff_v2": "focdepth_ros.backends.stackmff_v2:StackMffV2Backend",
     "graph_cut": "focdepth_ros.backends.graph_cut:GraphCutBackend",
     "argmax": "focdepth_ros.backends.argmax:ArgmaxBackend",
     "defocus": "focdepth_ros.backends.defocus:DefocusBackend",

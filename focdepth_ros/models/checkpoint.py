@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from focdepth_ros.errors import OptionError, WeightsError
+from focdepth_ros.models.architectures import ARCHITECTURES, Architecture
 
 _FORMAT_KEY = "focdepth_ros_weights"
 _FORMAT = "1"
@@ -31,15 +31,6 @@ _OWN_KEYS = (_FORMAT_KEY, _ARCHITECTURE_KEY, _CONFIG_KEY)
 _NAMES_SHOWN = 8
 
 _Network = TypeVar("_Network", bound=nn.Module)
-
-# Configuration and network of each; the configuration has `to_dict`, `from_dict` and a field
-# `pretrained`, the network takes it and keeps it as `config`.
-_ARCHITECTURES = {
-    "focdepthformer": (
-        "focdepth_ros.models.focdepthformer.config:FocDepthFormerConfig",
-        "focdepth_ros.models.focdepthformer.model:FocDepthFormer",
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +64,10 @@ class StoredWeights:
         WeightsError
             If they are not those of a network with this configuration, or not finite.
         """
-        config_class, network_class = _classes(self.architecture, self.source)
+        architecture = _architecture(self.architecture, self.source)
         try:
-            config = config_class.from_dict({**self.config, "pretrained": False})
-            network: nn.Module = network_class(config)
+            config = architecture.config_class().from_dict(self.config).without_download()
+            network: nn.Module = architecture.network_class()(config)
         except OptionError as error:
             raise WeightsError(
                 f"{self.source} has a configuration of '{self.architecture}' that cannot be used: "
@@ -144,7 +135,7 @@ def save_weights(
     header = {
         _FORMAT_KEY: _FORMAT,
         _ARCHITECTURE_KEY: architecture,
-        _CONFIG_KEY: json.dumps({**config.to_dict(), "pretrained": False}),
+        _CONFIG_KEY: json.dumps(config.without_download().to_dict()),
         **facts,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -283,28 +274,23 @@ def _check_tensors(
 
 
 def _architecture_of(network: nn.Module) -> str:
-    kind = f"{type(network).__module__}:{type(network).__qualname__}"
-    for name, (_, network_class) in _ARCHITECTURES.items():
-        if network_class == kind:
+    kind = (type(network).__module__, type(network).__qualname__)
+    for name, architecture in ARCHITECTURES.items():
+        if (architecture.network_module, architecture.network_name) == kind:
             return name
     raise WeightsError(
-        f"weights of {kind} cannot be written; the networks are {', '.join(_ARCHITECTURES)}"
+        f"weights of {':'.join(kind)} cannot be written; the networks are "
+        f"{', '.join(ARCHITECTURES)}"
     )
 
 
-def _classes(architecture: str, source: str) -> tuple[Any, Any]:
-    if architecture not in _ARCHITECTURES:
+def _architecture(name: str, source: str) -> Architecture:
+    if name not in ARCHITECTURES:
         raise WeightsError(
-            f"{source} holds weights of a network '{architecture}', which this version does not "
-            f"know; it knows {', '.join(_ARCHITECTURES)}"
+            f"{source} holds weights of a network '{name}', which this version does not "
+            f"know; it knows {', '.join(ARCHITECTURES)}"
         )
-    config_class, network_class = map(_imported, _ARCHITECTURES[architecture])
-    return config_class, network_class
-
-
-def _imported(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+    return ARCHITECTURES[name]
 
 
 def _listed(names: Iterable[str]) -> str:

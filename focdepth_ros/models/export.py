@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from focdepth_ros.errors import BackendUnavailableError, ExportError
 from focdepth_ros.libraries import EXPORT_LIBRARIES, missing_because
-from focdepth_ros.models.focdepthformer.encoder import PATCH, SIZE_MULTIPLE
+from focdepth_ros.models.focdepthformer.encoder import PATCH
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.models.sweeps import SIZE_MULTIPLE
 
 DEFAULT_OPSET = 18
 INPUTS = ("images", "dioptres")

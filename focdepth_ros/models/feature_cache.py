@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from focdepth_ros.models.cuda_graphs import tensors_in
-from focdepth_ros.models.focdepthformer.model import SliceFeatures
+from focdepth_ros.models.sweeps import SliceFeatures
 from focdepth_ros.stack import Slice
 
 _MAX_BYTES = 2_000_000_000  # some hundred slices of 640x480 px

@@ -1,4 +1,4 @@
-"""A FocDepthFormer at work: on a device, at a precision, slice by slice.
+"""A network at work: on a device, at a precision, slice by slice.
 
 `encode` and `step` only give a GPU its work; nothing waits for it before `decode`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +18,17 @@ from torch import Tensor, nn
 from focdepth_ros.classical.torch_focus import upload
 from focdepth_ros.device_failures import device_failures_named
 from focdepth_ros.errors import DeviceError, OptionError
+from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cpu_memory import keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
-from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
-from focdepth_ros.models.focdepthformer.focus_guide import known_energies, slice_coordinates
-from focdepth_ros.models.focdepthformer.model import (
-    FocDepthFormer,
+from focdepth_ros.models.focus_guide import known_energies, slice_coordinates
+from focdepth_ros.models.residual_units import ResidualUnit
+from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
-    SweepState,
+    SweepNetwork,
     known_of,
     normalised_dioptres,
     without_tokens,
@@ -62,11 +63,11 @@ class Answer:
 
 
 class SweepRunner:
-    """Runs a `FocDepthFormer`.
+    """Runs one of the networks that take a sweep slice by slice.
 
     Parameters
     ----------
-    network : FocDepthFormer
+    network : SweepNetwork
         It is moved to the device and made ready: it cannot be trained any more.
     device : str
         As torch calls it, such as ``cuda``.
@@ -84,7 +85,7 @@ class SweepRunner:
     """
 
     def __init__(
-        self, network: FocDepthFormer, device: str, precision: str, compilation: str
+        self, network: SweepNetwork, device: str, precision: str, compilation: str
     ) -> None:
         self.device = torch.device(device)
         if self.device.type == "cpu":
@@ -96,8 +97,8 @@ class SweepRunner:
         self.seen = FeatureCache()
         self._warm: set[tuple[int, int]] = set()
         self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
-        self._step: Callable[[SweepState | None, SliceFeatures], SweepState] = network.step
-        self._decode: Callable[[SweepState], Prediction] = network.decode
+        self._step: Callable[[Any, SliceFeatures], Any] = network.step
+        self._decode: Callable[[Any], Prediction] = network.decode
         self.network = network.eval().requires_grad_(False)
         for part in network.modules():
             if isinstance(part, ResidualUnit):
@@ -114,7 +115,8 @@ class SweepRunner:
             self._step = CapturedFunction(network.step, record_cuda_graph)
             self._decode = CapturedFunction(network.decode, record_cuda_graph)
         elif compilation == "torch_compile":
-            compile_parts(self.network)
+            for part in network.parts_to_compile():
+                part.compile(dynamic=False)
 
     def encode(self, item: Slice, dioptre: float) -> SliceFeatures:
         """Look at one slice.
@@ -135,22 +137,24 @@ class SweepRunner:
             features = self._encode(image[None], told, mask)
             return replace(features, dioptre=torch.full((1,), dioptre, device=self.device))
 
-    def step(self, state: SweepState | None, features: SliceFeatures) -> SweepState:
+    def step(self, state: Any, features: SliceFeatures) -> Any:
         """Take a slice into the sweep; None begins one. The state before stays as it is."""
         tokens, rest = _split(features)
         with self._at_work():
             # The slices before have no part in it; they may be many.
             bare = None if state is None else replace(state, slices=())
             stepped = self._step(bare, tokens)
+        kept = replace(rest, tokens=stepped.slices[-1].tokens)
         before = () if state is None else state.slices
-        return replace(stepped, slices=(*before, rest))
+        return replace(stepped, slices=(*before, kept))
 
-    def decode(self, state: SweepState, order: list[int], *, wants_sharpest: bool = True) -> Answer:
+    def decode(self, state: Any, order: list[int], *, wants_sharpest: bool = True) -> Answer:
         """Answer from the slices so far; this waits for the device.
 
         Parameters
         ----------
-        state : SweepState
+        state
+            From `step`.
         order : list of int
             Of the slices from near to far.
         wants_sharpest : bool
@@ -244,7 +248,7 @@ class SweepRunner:
             )
             yield
 
-    def _slice_index(self, prediction: Prediction, state: SweepState, order: list[int]) -> Tensor:
+    def _slice_index(self, prediction: Prediction, state: Any, order: list[int]) -> Tensor:
         """Positions (H, W) of the prediction, kept within the sweep, as slices near to far."""
         dioptres = torch.stack([state.slices[number].dioptre for number in order], dim=1)
         # Beyond its ends a sweep has seen nothing: there is no telling how far beyond.
@@ -253,7 +257,7 @@ class SweepRunner:
         inside = torch.where(raw.isfinite(), raw.clamp(0.0, 1.0), torch.nan)
         return slice_coordinates(inside, normalised_dioptres(dioptres, dioptres))[0]
 
-    def _sharpest(self, state: SweepState, order: list[int]) -> Tensor | None:
+    def _sharpest(self, state: Any, order: list[int]) -> Tensor | None:
         slices = [state.slices[number] for number in order]
         finest = [item.energies[:, :1] for item in slices if item.energies is not None]
         if not finest:
@@ -268,12 +272,19 @@ class SweepRunner:
 
 
 def load_runner(
-    file: WeightsFile, device: str, *, precision: str = "auto", compilation: str = "auto"
+    architecture: str,
+    file: WeightsFile,
+    device: str,
+    *,
+    precision: str = "auto",
+    compilation: str = "auto",
 ) -> SweepRunner:
     """The network of a file of weights, ready to run.
 
     Parameters
     ----------
+    architecture : str
+        Kind of network that it must be.
     file : WeightsFile
     device, precision, compilation
         As for `SweepRunner`.
@@ -287,7 +298,8 @@ def load_runner(
     DeviceError
         If it fails, or has too little memory for the weights.
     """
-    network = read_weights(file.path, sha256=file.sha256).network_as(FocDepthFormer)
+    kind = ARCHITECTURES[architecture].network_class()
+    network: SweepNetwork = read_weights(file.path, sha256=file.sha256).network_as(kind)
     return SweepRunner(network, device, precision, compilation)
 
 
@@ -319,15 +331,6 @@ def cast_once(network: nn.Module, kind: torch.dtype) -> None:
     for part in network.modules():
         if isinstance(part, _CAST_ONCE):
             part.to(kind)
-
-
-def compile_parts(network: FocDepthFormer) -> None:
-    """Have torch compile what works on images of one size, whatever the number of slices."""
-    parts: list[nn.Module] = [network.encoder, network.decoder]
-    if network.config.refinement:
-        parts.append(network.energies)
-    for part in parts:
-        part.compile(dynamic=False)
 
 
 def _split(features: SliceFeatures) -> tuple[SliceFeatures, SliceFeatures]:

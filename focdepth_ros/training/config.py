@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from focdepth_ros.errors import OptionError, TrainingConfigError
-from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
+from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.options import option
 from focdepth_ros.training.config_values import change_value, known_keys, make_section, plain
 
@@ -25,15 +25,32 @@ _OF_ONE_SLICE = "monocular"  # the source whose stacks need no second one
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which network, and what it starts from; `options` are fields of `FocDepthFormerConfig`."""
+    """Which network, and what it starts from; `options` are fields of its configuration."""
 
-    preset: str = option("tiny", "Size of the network.", choices=("tiny", "small", "base"))
+    architecture: str = option("focdepthformer", "Kind of network.", choices=tuple(ARCHITECTURES))
+    preset: str = option(
+        "tiny",
+        "Variant of the network: "
+        + "; ".join(f"{name} {', '.join(kind.presets)}" for name, kind in ARCHITECTURES.items())
+        + ".",
+    )
     weights: str = option("", "File of weights to start from; empty: those drawn at random.")
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def network(self) -> FocDepthFormerConfig:
-        """The configuration of the network itself."""
-        return preset(self.preset, **self.options)
+    def network(self) -> Any:
+        """The configuration of the network itself.
+
+        Raises
+        ------
+        OptionError
+            If there is no such preset or option, or its value cannot be.
+        """
+        return ARCHITECTURES[self.architecture].preset(self.preset, **self.options)
+
+    @property
+    def has_transformer(self) -> bool:
+        """Whether it has one beside a guide, and can be trained without it for a while."""
+        return self.architecture == "focdepthformer" and bool(self.network().refinement)
 
 
 @dataclass(frozen=True)
@@ -214,10 +231,11 @@ class TrainingConfig:
                 "data.sources has no source with a weight; name one, or give "
                 "run.debug_batch_shape to train on noise"
             )
-        if self.schedule.guide_share > 0.0 and not self.model.network().refinement:
+        if self.schedule.guide_share > 0.0 and not self.model.has_transformer:
             raise TrainingConfigError(
                 f"schedule.guide_share is {self.schedule.guide_share}, but the network has no "
-                "guide; set it to 0, or model.options.refinement to true"
+                "transformer beside a guide; set it to 0, or model.options.refinement of a "
+                "focdepthformer to true"
             )
         if self.loss.depth_ratio > 0.0 and (self.loss.kind == "ssi" or self.data.min_slices < 2):
             raise TrainingConfigError(
@@ -252,7 +270,7 @@ class TrainingConfig:
         try:
             config.model.network()
         except OptionError as error:
-            raise TrainingConfigError(f"model.options: {error}") from error
+            raise TrainingConfigError(f"model: {error}") from error
         return config
 
 

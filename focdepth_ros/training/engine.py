@@ -11,7 +11,6 @@ from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from focdepth_ros.errors import TrainingConfigError
-from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings, RunSettings
 from focdepth_ros.training.losses import training_losses
@@ -24,7 +23,7 @@ class Objective(nn.Module):
     knows nothing to do with the frozen dataclasses around them.
     """
 
-    def __init__(self, network: FocDepthFormer, settings: LossSettings) -> None:
+    def __init__(self, network: nn.Module, settings: LossSettings) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
@@ -40,9 +39,11 @@ class Objective(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses of a batch.
 
-        Arguments are the fields of `TrainingBatch`, and `FocDepthFormer.forward`'s transformer.
+        Arguments are the fields of `TrainingBatch`, and whether the transformer, of a network
+        that has one, takes part.
         """
-        prediction = self.network(images, dioptres, transformer=transformer)
+        told = {} if transformer else {"transformer": False}
+        prediction = self.network(images, dioptres, **told)
         batch = TrainingBatch(images, dioptres, inverse_depth, labels)
         with torch.autocast(images.device.type, enabled=False):
             return training_losses(prediction, batch, self.settings)

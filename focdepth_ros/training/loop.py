@@ -80,7 +80,9 @@ def train(
     held_out = _held_out_source(config, device)
     trainee = Trainee(config, fabric, saved)
     progress = trainee.progress
-    say(f"{config.model.preset}: {trainee.size} parameters, on {device}")
+    say(
+        f"{config.model.architecture} {config.model.preset}: {trainee.size} parameters, on {device}"
+    )
     if is_chief:
         _write_config(folder, config)
 

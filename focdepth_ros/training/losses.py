@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from focdepth_ros.models.focdepthformer.model import Prediction, normalised_dioptres
+from focdepth_ros.models.sweeps import Prediction, normalised_dioptres
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings
 

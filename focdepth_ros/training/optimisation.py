@@ -12,11 +12,12 @@ from focdepth_ros.training.config import OptimiserSettings, ScheduleSettings
 
 
 def create_optimiser(network: Any, settings: OptimiserSettings) -> Any:
-    """The optimiser of a network whose transformer learns at its own rate.
+    """The optimiser of a network, whose transformer, if it has one, learns at its own rate.
 
     Biases and norms, which are vectors, are not decayed.
     """
-    backbone = {id(parameter) for parameter in network.backbone_parameters()}
+    backbone_parameters = getattr(network, "backbone_parameters", tuple)
+    backbone = {id(parameter) for parameter in backbone_parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         key = (id(parameter) in backbone, parameter.ndim > 1)

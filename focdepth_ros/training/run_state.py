@@ -145,7 +145,7 @@ def open_run(
     saved = _load_checkpoint(path)
     changes = changed_settings(saved["config"], config.to_dict())
     for key, change in changes.items():
-        if key in ("model.preset", "model.options", "optimiser.kind"):
+        if key in ("model.architecture", "model.preset", "model.options", "optimiser.kind"):
             raise TrainingError(
                 f"{path} was made with another {key} ({change}); resume with the same, or choose "
                 "another folder with --output"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from focdepth_ros.errors import TrainingError
+from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights, save_weights
-from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.training.batch_stream import derived_seed
 from focdepth_ros.training.config import TrainingConfig
 from focdepth_ros.training.engine import Objective
@@ -42,7 +42,7 @@ class Trainee:
 
     Attributes
     ----------
-    network, average : FocDepthFormer
+    network, average : nn.Module
     objective : Objective
         The network with its loss, as Fabric runs it.
     optimiser : torch.optim.Optimizer
@@ -62,10 +62,11 @@ class Trainee:
         self._config = config
         self._precision = fabric.strategy.precision
         torch.manual_seed(derived_seed(config.run.seed))
-        architecture = config.model.network()
+        described = config.model.network()
         if saved is not None:
-            architecture = replace(architecture, pretrained=False)  # nothing to download
-        self.network = FocDepthFormer(architecture)
+            described = described.without_download()
+        network: nn.Module = ARCHITECTURES[config.model.architecture].network_class()(described)
+        self.network = network
         if config.model.weights and saved is None:
             _load_initial(self.network, Path(config.model.weights))
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
@@ -125,7 +126,7 @@ class Trainee:
             self._precision.load_state_dict(saved["precision"])
 
 
-def _load_initial(network: FocDepthFormer, path: Path) -> None:
+def _load_initial(network: nn.Module, path: Path) -> None:
     stored = read_weights(path)
     try:
         network.load_state_dict(stored.tensors)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import abs_rel, delta1, rmse, valid_mask
-from focdepth_ros.models.focdepthformer.model import FocDepthFormer, Prediction
+from focdepth_ros.models.sweeps import Prediction
 from focdepth_ros.picture_sheet import picture_sheet
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray, Slice
 from focdepth_ros.training.batch import TrainingBatch
@@ -41,7 +41,7 @@ class ValidationResult:
 
 @torch.no_grad()
 def validate(
-    network: FocDepthFormer,
+    network: nn.Module,
     source: TrainingSource,
     settings: ValidationSettings,
     loss: LossSettings,
@@ -61,7 +61,7 @@ def validate(
 
     Parameters
     ----------
-    network : FocDepthFormer
+    network : nn.Module
         In evaluation mode, on `device`.
     source : TrainingSource
     settings : ValidationSettings
@@ -134,7 +134,7 @@ class _Stack:
             depth=self.depth,
             confidence=confidence,
             slice_index=(1.0 - self.position) * (len(slices) - 1),
-            backend="focdepthformer",
+            backend="the network in training",
             metric=True,
         )
         title = ", ".join(f"{name} {value:.3g}" for name, value in self.metrics().items())

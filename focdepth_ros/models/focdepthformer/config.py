@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.models.config_values import checked_values
 
 OUTPUTS = ("normalised_dioptres", "metres")
 HOOKS = 4
@@ -127,7 +128,11 @@ class FocDepthFormerConfig:
         OptionError
             If there is no such field, or a value is of another type or out of range.
         """
-        return replace(cls(), **_checked(values))
+        return replace(cls(), **checked_values(cls(), values, "FocDepthFormer"))
+
+    def without_download(self) -> FocDepthFormerConfig:
+        """For weights that come from elsewhere: with nothing to be downloaded first."""
+        return replace(self, pretrained=False)
 
 
 _LEAST = {
@@ -198,25 +203,3 @@ def preset(name: str, **overrides: Any) -> FocDepthFormerConfig:
     if name not in PRESETS:
         raise OptionError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
     return FocDepthFormerConfig.from_dict({**PRESETS[name], **overrides})
-
-
-def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values in the types of the fields."""
-    defaults = {item.name: item.default for item in fields(FocDepthFormerConfig)}
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in defaults:
-            raise OptionError(
-                f"FocDepthFormer has no option '{name}'; it has {', '.join(defaults)}"
-            )
-        kind = type(defaults[name])
-        if kind is float and type(value) is int:
-            value = float(value)
-        if kind is tuple and isinstance(value, (list, tuple)):
-            value = tuple(value)
-        if type(value) is not kind:
-            raise OptionError(
-                f"FocDepthFormer option '{name}' is {value!r}; it must be of type {kind.__name__}"
-            )
-        checked[name] = value
-    return checked

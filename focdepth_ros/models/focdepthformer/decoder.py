@@ -5,57 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-
-class ResidualUnit(nn.Module):
-    """Two 3x3 convolutions that add to what they are given.
-
-    They are normalised over the batch, as DPT has it as an option: that needs no time when the
-    network is used, see `fold`, and does not depend on what else is in the image.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.first_norm: nn.Module = nn.BatchNorm2d(channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.second_norm: nn.Module = nn.BatchNorm2d(channels)
-
-    def fold(self) -> None:
-        """Make the normalisations, whose statistics are final, part of the convolutions."""
-        if isinstance(self.first_norm, nn.BatchNorm2d):
-            self.first = fuse_conv_bn_eval(self.first, self.first_norm)
-            self.first_norm = nn.Identity()
-        if isinstance(self.second_norm, nn.BatchNorm2d):
-            self.second = fuse_conv_bn_eval(self.second, self.second_norm)
-            self.second_norm = nn.Identity()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
-        found = self.first_norm(self.first(nn.functional.relu(features)))
-        found = self.second_norm(self.second(nn.functional.relu(found, inplace=True)))
-        added: Tensor = features + found
-        return added
-
-
-class FusionBlock(nn.Module):
-    """Adds one scale to what the coarser ones gave, and doubles the resolution.
-
-    The coarsest has nothing to be added to.
-    """
-
-    def __init__(self, channels: int, *, coarsest: bool) -> None:
-        super().__init__()
-        self.lateral = None if coarsest else ResidualUnit(channels)
-        self.fused = ResidualUnit(channels)
-        self.project = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, features: Tensor, coarser: Tensor | None) -> Tensor:
-        """(B, C, h, w), twice, to (B, C, 2 h, 2 w)."""
-        if self.lateral is not None:
-            features = coarser + self.lateral(features)
-        return enlarged(self.project(self.fused(features)))
+from focdepth_ros.models.residual_units import FusionBlock, enlarged, fused_levels
 
 
 class Decoder(nn.Module):
@@ -125,11 +76,7 @@ class Decoder(nn.Module):
             picture = found.transpose(1, 2).unflatten(2, grid)
             level = self.project[number](self.reassemble[number](picture))
             levels[number : number + 1] = [level + laterals[number] if laterals else level]
-        features: Tensor | None = None
-        for level, fusion in zip(reversed(levels), self.fusion, strict=True):
-            features = fusion(level, features)
-        assert features is not None
-        return features
+        return fused_levels(self.fusion, levels)
 
 
 class DepthHead(nn.Module):
@@ -147,10 +94,3 @@ class DepthHead(nn.Module):
         found = self.second(enlarged(self.first(features)))
         depth: Tensor = self.last(nn.functional.relu(found))
         return depth[:, 0]
-
-
-def enlarged(features: Tensor) -> Tensor:
-    """Twice as large, bilinear."""
-    return nn.functional.interpolate(
-        features, scale_factor=2.0, mode="bilinear", align_corners=False
-    )

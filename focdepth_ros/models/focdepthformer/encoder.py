@@ -12,8 +12,6 @@ from focdepth_ros.errors import OptionError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig
 from focdepth_ros.models.focdepthformer.early_encoder import EarlyEncoder
 
-#: Sides of the images are multiples of it: the coarsest level of the decoder is at 1/32.
-SIZE_MULTIPLE = 32
 PATCH = 16
 
 _FREQUENCIES = 8

@@ -14,7 +14,7 @@ from torch import Tensor
 from focdepth_ros.models import cuda_graphs, inference
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.focdepthformer.latent_lstm import PoolState
-from focdepth_ros.models.focdepthformer.model import SliceFeatures
+from focdepth_ros.models.sweeps import SliceFeatures
 from focdepth_ros.stack import Slice
 
 

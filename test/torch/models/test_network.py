@@ -15,20 +15,16 @@ from torch import Tensor, nn
 
 from focdepth_ros.errors import OptionError, SliceError, StackError
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig, preset
-from focdepth_ros.models.focdepthformer.decoder import ResidualUnit
-from focdepth_ros.models.focdepthformer.focus_guide import (
+from focdepth_ros.models.focdepthformer.model import FocDepthFormer, SweepState
+from focdepth_ros.models.focus_guide import (
     Curves,
     FocusEnergies,
     focus_statistics,
     known_energies,
     sampled_curves,
 )
-from focdepth_ros.models.focdepthformer.model import (
-    FocDepthFormer,
-    Prediction,
-    SweepState,
-    check_stacks,
-)
+from focdepth_ros.models.residual_units import ResidualUnit
+from focdepth_ros.models.sweeps import Prediction, check_stacks
 
 PAPER: dict[str, Any] = {
     "output": "metres",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from focdepth_ros.models.focdepthformer.pointwise import mixed, planes_of
+from focdepth_ros.models.pointwise import mixed, planes_of
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

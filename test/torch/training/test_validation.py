@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from focdepth_ros.models.focdepthformer.model import Prediction
+from focdepth_ros.models.sweeps import Prediction
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings, ValidationSettings
 from focdepth_ros.training.losses import target_of

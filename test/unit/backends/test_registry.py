@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from focdepth_ros.backends import defocus, focdepthformer
+from focdepth_ros.backends import defocus, focdepthformer, network
 from focdepth_ros.backends.registry import (
     AUTO,
     backend_names,
@@ -43,7 +43,7 @@ def with_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_best_first() -> None:
-    assert backend_names() == ("focdepthformer", "graph_cut", "argmax", "defocus")
+    assert backend_names() == ("focdepthformer", "stackmff_v2", "graph_cut", "argmax", "defocus")
 
 
 @pytest.mark.usefixtures("without_library", "without_gpu")
@@ -101,7 +101,7 @@ def test_what_lacks_is_named_with_a_remedy() -> None:
 
 
 def test_libraries_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(focdepthformer, "NETWORK_LIBRARIES", ("numpy", "torch_of_no_kind"))
+    monkeypatch.setattr(network, "NETWORK_LIBRARIES", ("numpy", "torch_of_no_kind"))
     words = "torch_of_no_kind is not installed; install focdepth_ros\\[torch\\]"
     with pytest.raises(BackendUnavailableError, match=words):
         create_backend("focdepthformer", weights="some.safetensors")

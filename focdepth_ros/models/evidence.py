@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from focdepth_ros.models.focdepthformer.focus_guide import (
+from focdepth_ros.models.focus_guide import (
     MEASURES,
     Curves,
     refined_peak,
     step_of,
 )
-from focdepth_ros.models.focdepthformer.pointwise import planes_of
+from focdepth_ros.models.pointwise import planes_of
 
 #: Positions that `Evidence` reads from a curve: its soft maximum, and the vertex of its peak.
 READINGS = 2
@@ -33,6 +33,8 @@ class Evidence(nn.Module):
     ----------
     channels : int
         Of the features.
+    measures : int
+        Curves at every place.
 
     References
     ----------
@@ -40,13 +42,14 @@ class Evidence(nn.Module):
     Propagation Network", arXiv 1808.00150.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, measures: int = MEASURES) -> None:
         super().__init__()
-        self.weigh = nn.Conv2d(channels, MEASURES + 1, 1)
+        self._measures = measures
+        self.weigh = nn.Conv2d(channels, measures + 1, 1)
         self.share = nn.Conv2d(channels, _NEIGHBOURS * len(_REACHES), 1)
         nn.init.zeros_(self.weigh.weight)
         nn.init.constant_(self.weigh.bias, 1.0)
-        nn.init.constant_(self.weigh.bias[MEASURES:], -2.0)
+        nn.init.constant_(self.weigh.bias[measures:], -2.0)
         nn.init.zeros_(self.share.bias)
 
     def forward(
@@ -72,14 +75,14 @@ class Evidence(nn.Module):
             Positions.
         """
         weight = nn.functional.softplus(planes_of(self.weigh, features).float())
-        curves = weighed(measured, weight[:, :MEASURES])
+        curves = weighed(measured, weight[:, : self._measures])
         shares = planes_of(self.share, features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
         for number, reach in enumerate(_REACHES):
             curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
         at = positions[:, :, None, None]
         step = step_of(positions.shape[1])
         away = ((at - expected).abs() / step).clamp(max=_FARTHEST)
-        curves = curves - weight[:, MEASURES:] * away
+        curves = curves - weight[:, self._measures :] * away
         probability = torch.softmax(curves, dim=1)
         soft = (probability * at).sum(dim=1, keepdim=True)
         stacked = curves[:, :, None]

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 MEASURES = 5
-STATISTICS = 7  # of each measure
-#: Channels of `focus_statistics`.
-STATISTIC_CHANNELS = MEASURES * STATISTICS
+#: Channels of `focus_statistics` for each measure.
+STATISTICS = 7
 
 _LUMA = (0.299, 0.587, 0.114)
 _REACH = 4  # px of the operator's kernel

@@ -7,24 +7,45 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from focdepth_ros.models.focdepthformer.decoder import ResidualUnit, enlarged
-from focdepth_ros.models.focdepthformer.evidence import READINGS, Evidence
-from focdepth_ros.models.focdepthformer.focus_guide import (
+from focdepth_ros.models.evidence import READINGS, Evidence
+from focdepth_ros.models.focus_guide import (
     MEASURES,
-    STATISTIC_CHANNELS,
+    STATISTICS,
     Curves,
     focus_statistics,
     sampled_curves,
     slice_coordinates,
     step_of,
 )
-from focdepth_ros.models.focdepthformer.pointwise import mixed, planes_of
+from focdepth_ros.models.pointwise import mixed, planes_of
+from focdepth_ros.models.residual_units import ResidualUnit, enlarged
 
 PICTURE_CHANNELS = 12  # RGB of the 2x2 pixels of a cell
 _OFFSETS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # steps
-_CANDIDATES = 2 * MEASURES + 1 + READINGS
 _NEIGHBOURS = 9
 _FARTHEST = 2.0  # steps; a candidate farther away counts as that far
+
+
+@dataclass(frozen=True, eq=False)
+class GuideInput:
+    """A whole sweep in cells of 2x2 pixels.
+
+    Parameters
+    ----------
+    energies : (B, N, K, h, w) float32
+        Log focus measure and what else speaks for a slice, near to far.
+    positions : (B, N) float32
+        Normalised dioptres, near to far: falling.
+    pictures : (B, N, 12, h, w) uint8
+        In the order of exposure.
+    order : (B, N) int64
+        Numbers of the pictures, near to far.
+    """
+
+    energies: Tensor
+    positions: Tensor
+    pictures: Tensor
+    order: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +83,20 @@ class Refined:
 
 
 class GuideEncoder(nn.Module):
-    """From focus statistics and the sharpest picture to features at 1/2 to 1/32."""
+    """From focus statistics and the sharpest picture to features at 1/2 to 1/32.
 
-    def __init__(self, guide_channels: int, decoder_channels: int) -> None:
+    Parameters
+    ----------
+    guide_channels, decoder_channels : int
+    measures : int
+        Curves at every place.
+    """
+
+    def __init__(
+        self, guide_channels: int, decoder_channels: int, *, measures: int = MEASURES
+    ) -> None:
         super().__init__()
-        given = STATISTIC_CHANNELS + PICTURE_CHANNELS + 1
+        given = STATISTICS * measures + PICTURE_CHANNELS + 1
         self.mix = nn.Conv2d(given, guide_channels, 1)
         self.first = ResidualUnit(guide_channels)
         widths = (guide_channels, *(decoder_channels,) * 3)
@@ -79,26 +109,13 @@ class GuideEncoder(nn.Module):
             for _ in widths
         )
 
-    def forward(
-        self, energies: Tensor, positions: Tensor, pictures: Tensor, order: Tensor
-    ) -> Guide:
-        """Look at a whole sweep.
-
-        Parameters
-        ----------
-        energies : (B, N, K, h, w) float32
-            Near to far.
-        positions : (B, N) float32
-            Near to far.
-        pictures : (B, N, 12, h, w) uint8
-            In the order of exposure.
-        order : (B, N) int64
-            Numbers of the pictures, near to far.
-        """
+    def forward(self, given: GuideInput) -> Guide:
+        """Look at a whole sweep."""
+        energies, positions, order = given.energies, given.positions, given.order
         statistics, candidates, sharpest, peak = focus_statistics(energies, positions)
         sharpest = order.gather(1, sharpest.flatten(1)).reshape(sharpest.shape)
         index = sharpest[:, :, None].expand(-1, -1, PICTURE_CHANNELS, -1, -1)
-        picture = pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
+        picture = given.pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
         spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
         features = self.first(mixed(self.mix, [statistics, picture, spacing]))
         laterals = []
@@ -123,18 +140,27 @@ class RefinementHead(nn.Module):
     confidence : bool
     classes : int
         Of the segmentation; 0: none.
+    measures : int
+        Curves at every place.
     """
 
     def __init__(
-        self, decoder_channels: int, guide_channels: int, *, confidence: bool, classes: int
+        self,
+        decoder_channels: int,
+        guide_channels: int,
+        *,
+        confidence: bool,
+        classes: int,
+        measures: int = MEASURES,
     ) -> None:
         super().__init__()
+        candidates = 2 * measures + 1 + READINGS
         self.mix = nn.Conv2d(decoder_channels + guide_channels, guide_channels, 1)
         self.first = ResidualUnit(guide_channels)
         self.propose = nn.Conv2d(guide_channels, 1, 1)
-        self.evidence = Evidence(guide_channels)
-        self.choose = nn.Conv2d(guide_channels, _CANDIDATES, 1)
-        looked_at = len(_OFFSETS) * (MEASURES + 1) + _CANDIDATES
+        self.evidence = Evidence(guide_channels, measures)
+        self.choose = nn.Conv2d(guide_channels, candidates, 1)
+        looked_at = len(_OFFSETS) * (measures + 1) + candidates
         self.look = nn.Conv2d(guide_channels + looked_at, guide_channels, 1)
         self.second = ResidualUnit(guide_channels)
         self.third = ResidualUnit(guide_channels)

@@ -1,0 +1,205 @@
+"""What the backends that ask a network have in common."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import cv2
+import numpy as np
+
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
+from focdepth_ros.classical.focus_volume import near_to_far
+from focdepth_ros.classical.refinement import enlarge
+from focdepth_ros.classical.torch_device import choose_device
+from focdepth_ros.errors import BackendUnavailableError, WeightsError
+from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
+from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
+from focdepth_ros.options import check_options, option
+from focdepth_ros.stack import FloatImage, ImageArray, Slice
+from focdepth_ros.weights_index import choose_weights
+
+if TYPE_CHECKING:
+    from focdepth_ros.models.inference import Answer, SweepRunner
+    from focdepth_ros.models.sweeps import SliceFeatures
+
+# A relative sweep is shown to the network as one of this kind [1/m].
+_RELATIVE_START = 3.0
+_RELATIVE_STEP = 0.25
+
+_AIF_MEDIAN = 5  # px of half the resolution
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Settings of a network; each field's description says what it does."""
+
+    #: Which one has them.
+    backend: ClassVar[str]
+
+    weights: str = option(
+        "",
+        "Weights by name, as `focdepth weights` lists them, or path of a .safetensors file; "
+        "empty: the first that come with the package.",
+    )
+    device: str = option(
+        "auto",
+        "Where the network runs; auto: on a GPU if CUDA is there.",
+        choices=("auto", "cpu", "cuda"),
+    )
+    precision: str = option(
+        "auto",
+        "Of the products; auto: on a GPU bf16, or fp16 if it does not know that, and fp32 "
+        "elsewhere.",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    compile: str = option(
+        "auto",
+        "What makes it faster after a first sweep that takes longer: CUDA graphs, or torch's "
+        "compiler, which needs one for C++; auto: on a GPU CUDA graphs.",
+        choices=("auto", "none", "cuda_graphs", "torch_compile"),
+    )
+    all_in_focus: str = option(
+        "sharpness",
+        "What the all-in-focus image is made of: the slices in which the finest detail is "
+        "strongest, where the network measures it, or those of the depth found.",
+        choices=("sharpness", "depth"),
+    )
+    aif_blend: bool = option(
+        True, "Mix the all-in-focus image from neighbouring slices, so that no seam shows."
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self, self.backend)
+
+
+class NetworkBackend(Backend):
+    """Looks at each slice as it comes, and answers when the sweep is over.
+
+    Where the network has seen a slice before, in a sweep that overlaps this one, it does not look
+    again. Its kind, by which weights are found, has the name of the backend.
+    """
+
+    def __init__(self, config: Any = None) -> None:
+        self._config = config = config or self.config_class()
+        file = choose_weights(config.weights, self.name)
+        device = choose_device(config.device)
+        try:
+            from focdepth_ros.models.inference import load_runner
+        except (ImportError, OSError, RuntimeError) as error:  # such as of a broken torchvision
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BackendUnavailableError(
+                f"backend '{self.name}' cannot be used here: its libraries cannot be imported: "
+                f"{reason}; install focdepth_ros[torch] again"
+            ) from error
+
+        self._runner = load_runner(
+            self.name, file, device, precision=config.precision, compilation=config.compile
+        )
+
+    @classmethod
+    def unusable_because(cls, config: NetworkSettings | None = None) -> str | None:
+        # Weights that are asked for by name are an error of their own.
+        weights = config.weights if config else ""
+        missing = missing_because(NETWORK_LIBRARIES, "torch")
+        return missing or (None if weights else _weights_missing_because(cls.name))
+
+    def start(self, spec: SweepSpec) -> NetworkAccumulator:
+        with self._runner.failures_named():
+            self._runner.warm_up(spec.height, spec.width)
+        return NetworkAccumulator(self.name, spec, self._runner, self._config)
+
+
+class NetworkAccumulator(Accumulator):
+    """A sweep on its way through a network."""
+
+    def __init__(
+        self, backend: str, spec: SweepSpec, runner: SweepRunner, config: NetworkSettings
+    ) -> None:
+        self._backend = backend
+        self._spec = spec
+        self._runner = runner
+        self._config = config
+        self._slices: list[Slice] = []
+        self._state: Any = None
+        # That without the last slice, which may yet be replaced.
+        self._state_before: Any = None
+
+    def add(self, item: Slice) -> None:
+        if self._spec.check(item, self._slices):
+            self._slices.pop()
+            self._state = self._state_before
+        with self._runner.failures_named():
+            state = self._runner.step(self._state, self._features(item))
+        self._state_before, self._state = self._state, state
+        self._slices.append(item)
+
+    def finish(self) -> DepthEstimate:
+        started = time.perf_counter()
+        order, positions = near_to_far(self._slices, metric=self._spec.metric)
+        assert self._state is not None
+        with self._runner.failures_named():
+            answer = self._runner.decode(
+                self._state,
+                order,
+                wants_sharpest=self._spec.all_in_focus and self._config.all_in_focus == "sharpness",
+            )
+        solved = time.perf_counter()
+        slice_index = answer.slice_index
+        images = [self._slices[number] for number in order]
+        picture = self._picture(answer, images) if self._spec.all_in_focus else None
+        pictured = time.perf_counter()
+        metric = self._spec.metric
+        depth = depth_from_slice_index(slice_index, positions) if metric else slice_index.copy()
+        confidence = answer.confidence
+        warnings: tuple[str, ...] = ()
+        if confidence is None:
+            confidence = np.ones_like(slice_index)
+            warnings = ("these weights tell no confidence: every pixel counts as sure",)
+        return DepthEstimate(
+            depth=depth,
+            confidence=confidence,
+            slice_index=slice_index,
+            backend=self._backend,
+            metric=metric,
+            all_in_focus=picture,
+            timings={
+                "positions": solved - started,
+                "all_in_focus": pictured - solved,
+                "depth": time.perf_counter() - pictured,
+            },
+            warnings=warnings,
+        )
+
+    def _features(self, item: Slice) -> SliceFeatures:
+        if not self._spec.metric:  # its dioptre is that of its place in this sweep
+            dioptre = _RELATIVE_START - _RELATIVE_STEP * len(self._slices)
+            return self._runner.encode(item, dioptre)
+        features = self._runner.seen.get(item)
+        if features is None:
+            features = self._runner.encode(item, item.dioptre)
+            self._runner.seen.keep(item, features)
+        return features
+
+    def _picture(self, answer: Answer, slices: list[Slice]) -> ImageArray:
+        positions: FloatImage = answer.slice_index
+        if answer.sharpest is not None:
+            sharpest = cv2.medianBlur(answer.sharpest, _AIF_MEDIAN)
+            positions = enlarge(np.asarray(sharpest, np.float32), positions.shape)
+        images = [item.image for item in slices]
+        masks = [item.valid_mask for item in slices]
+        if self._config.aif_blend:
+            return blend_all_in_focus(images, positions, masks)
+        return sample_all_in_focus(images, positions, masks)
+
+
+def _weights_missing_because(backend: str) -> str | None:
+    try:
+        path = choose_weights("", backend).path
+    except WeightsError as error:
+        return str(error)
+    if not path.is_file():
+        return f"its weights {path} are missing; install the package again"
+    return None

@@ -1,0 +1,1 @@
+"""StackMFF-V2, the light fusion network: published, and as this package trains it."""

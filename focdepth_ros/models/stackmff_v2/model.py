@@ -1,0 +1,205 @@
+"""StackMFF-V2: slices go in one by one, the sharpest place of the sweep comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from focdepth_ros.models.focus_guide import MEASURES, FocusEnergies, known_energies
+from focdepth_ros.models.refinement import GuideEncoder, RefinementHead
+from focdepth_ros.models.residual_units import FusionBlock, enlarged, fused_levels
+from focdepth_ros.models.stackmff_v2.config import StackMffV2Config
+from focdepth_ros.models.stackmff_v2.feature_extraction import FeatureExtraction
+from focdepth_ros.models.stackmff_v2.recurrent_unit import ConvGruCell
+from focdepth_ros.models.sweeps import (
+    Prediction,
+    SliceFeatures,
+    SweepNetwork,
+    check_stacks,
+    cropped,
+    guide_input,
+    known_cells,
+    known_of,
+    normalised_dioptres,
+    one_slice,
+    padded_to_multiple,
+    picture_cells,
+)
+
+_LUMA = (0.299, 0.587, 0.114)
+_CELL = 4  # pixels of a cell of 2x2
+_GUIDE_LEVELS = 4
+_LEVEL_SCALE = 0.125  # log energies go to about 8
+
+
+@dataclass(frozen=True, eq=False)
+class StackState:
+    """A sweep so far: what `StackMffV2.step` goes on from.
+
+    Parameters
+    ----------
+    slices : tuple of SliceFeatures
+        With the features of each and the recurrent state after it as tokens.
+    hidden : (B, hidden, h, w)
+        The state after the last.
+    """
+
+    slices: tuple[SliceFeatures, ...]
+    hidden: Tensor
+
+
+class StackMffV2(SweepNetwork):
+    """Which slice of a focal stack is the sharp one at every pixel.
+
+    Each slice is looked at for itself, then a recurrent unit goes over the slices in both
+    directions and gives every pixel of every slice a score. Their softmax is the probability
+    that the slice is the sharp one, and its mean over the sweep the answer. With the focus guide
+    the scores are one more curve beside those of the focus measure.
+
+    `encode` looks at one slice, `step` takes it into the sweep, in one direction; `decode` goes
+    back in the other and answers. `forward` does the three for whole stacks.
+
+    Parameters
+    ----------
+    config : StackMffV2Config
+
+    References
+    ----------
+    Xie et al., StackMFF-V2, https://github.com/Xinzhe99/StackMFF-V2; the names of its parts there
+    are in `official_weights`.
+    """
+
+    def __init__(self, config: StackMffV2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.features = FeatureExtraction(config, _CELL + MEASURES if config.focus_guide else 1)
+        self.onward = ConvGruCell(config.features, config.hidden)
+        self.backward = ConvGruCell(config.features, config.hidden)
+        self.register_buffer("luma", torch.tensor(_LUMA)[:, None, None], persistent=False)
+        if config.focus_guide:
+            curves, guide, channels = MEASURES + 1, config.guide_channels, config.decoder_channels
+            self.energies = FocusEnergies()
+            self.guide = GuideEncoder(guide, channels, measures=curves)
+            self.fusion = nn.ModuleList(
+                FusionBlock(channels, coarsest=number == 0) for number in range(_GUIDE_LEVELS)
+            )
+            self.refine = RefinementHead(
+                channels, guide, confidence=config.confidence, classes=0, measures=curves
+            )
+
+    def parts_to_compile(self) -> list[nn.Module]:
+        """What looks at one slice, and the recurrent units."""
+        measures = [self.energies] if self.config.focus_guide else []
+        return [self.features, self.onward, self.backward, *measures]
+
+    def encode(
+        self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
+    ) -> SliceFeatures:
+        """Look at slices, each for itself.
+
+        Parameters
+        ----------
+        images : (B, 3, H, W) uint8
+            RGB, of any size.
+        dioptres : (B,) float32
+            Inverse focus distances, 1/m.
+        valid_mask : (B, H, W) bool, optional
+            Where the images show the scene.
+        """
+        size = (images.shape[-2], images.shape[-1])
+        padded = padded_to_multiple(images.float())
+        grey = (padded * self.luma).sum(dim=1, keepdim=True) / 255.0
+        known = None if valid_mask is None else known_cells(valid_mask)
+        if not self.config.focus_guide:
+            return SliceFeatures((self.features(grey),), None, None, known, dioptres, size)
+        with torch.autocast(images.device.type, enabled=False):
+            energies = self.energies(padded)
+        cells = [functional.pixel_unshuffle(grey, 2), energies * _LEVEL_SCALE]
+        features = self.features(torch.cat(cells, dim=1))
+        return SliceFeatures((features,), energies, picture_cells(padded), known, dioptres, size)
+
+    def step(self, state: StackState | None, features: SliceFeatures) -> StackState:
+        """Take a slice into the sweep; None begins one."""
+        before = () if state is None else state.slices
+        own = features.tokens[0]
+        hidden = self.onward(own, None if state is None else state.hidden)
+        return StackState((*before, replace(features, tokens=(own, hidden))), hidden)
+
+    def decode(self, state: StackState) -> Prediction:
+        """Answer from the slices so far."""
+        slices = state.slices
+        scores = self.scores([item.tokens for item in slices])
+        if self.config.focus_guide:
+            found = self._guided(slices, scores)
+        else:
+            found = Prediction(self._position(slices, scores))
+        return cropped(found, *slices[0].size)
+
+    def forward(self, images: Tensor, dioptres: Tensor) -> Prediction:
+        """Answer whole stacks at once.
+
+        Parameters
+        ----------
+        images : (B, N, 3, H, W) uint8
+            RGB, in the order of exposure.
+        dioptres : (B, N) float32
+            Inverse focus distances, 1/m.
+
+        Raises
+        ------
+        SliceError
+            If the images are not RGB in 8 bits.
+        StackError
+            If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
+        """
+        check_stacks(images, dioptres)
+        batch, count = images.shape[:2]
+        every = self.encode(images.flatten(0, 1), dioptres.flatten())
+        state = None
+        for number in range(count):
+            state = self.step(state, one_slice(every, (batch, count), number))
+        assert state is not None
+        return self.decode(state)
+
+    def scores(self, tokens: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+        """How sharp each slice is next to the others: log probabilities up to a constant.
+
+        Parameters
+        ----------
+        tokens : sequence of ((B, features, h, w), (B, hidden, h, w))
+            Of each slice its features and the recurrent state after it.
+
+        Returns
+        -------
+        list of (B, 1, h, w)
+        """
+        found = []
+        hidden = None
+        for features, onward in reversed(tokens):
+            hidden = self.backward(features, hidden)
+            found.append((onward + hidden).amax(dim=1, keepdim=True))
+        return found[::-1]
+
+    def _position(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Tensor:
+        """Mean place in the sweep (B, h, w) by the scores alone."""
+        dioptres = torch.stack([item.dioptre for item in slices], dim=1)
+        at = normalised_dioptres(dioptres, dioptres)[:, :, None, None]
+        curves = torch.cat(list(scores), dim=1).float()
+        known = known_of(slices)
+        if known is not None:
+            seen = torch.cat(known, dim=1).float()
+            seen = functional.interpolate(seen, size=curves.shape[-2:], mode="nearest") > 0.5
+            curves = known_energies(curves[:, :, None], seen[:, :, None])[:, :, 0]
+        return (torch.softmax(curves, dim=1) * at).sum(dim=1)
+
+    def _guided(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Prediction:
+        guide = self.guide(guide_input(slices, [enlarged(score.float()) for score in scores]))
+        refined = self.refine(fused_levels(self.fusion, guide.laterals), guide)
+        coarse = refined.coarse_positions
+        if self.training:  # the recurrent units learn to answer for themselves, too
+            coarse = (enlarged(enlarged(self._position(slices, scores)[:, None]))[:, 0], *coarse)
+        return Prediction(refined.position, refined.confidence_logits, None, coarse)
