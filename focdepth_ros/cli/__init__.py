@@ -37,17 +37,8 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
 for _command in (
-    estimate,
-    fuse,
-    backends,
-    datasets,
-    simulate,
-    evaluate,
-    benchmark,
-    pool,
-    train,
-    export,
-):
+    estimate, fuse, backends, datasets, simulate, evaluate, benchmark, pool, train, export,
+):  # fmt: skip
     _app.command()(_command)
 _app.add_typer(bag, name="bag")
 _app.add_typer(calibrate, name="calibrate")

@@ -36,7 +36,7 @@ _LEFT_OUT = 1
 def fuse(
     stack: list[Path] = typer.Argument(
         None,
-        metavar="[STACK_DIR | IMAGE IMAGE...]",
+        metavar="STACK_DIR|IMAGES",
         help="Folder of the images, or the images themselves, nearest first if that is known.",
         show_default=False,
     ),
@@ -56,6 +56,7 @@ def fuse(
         "-b",
         help="See `focdepth backends`; auto: stackmff_v2 where it can be used, else graph_cut.",
     ),
+    option: list[str] = OPTION,
     focus_distances: Optional[str] = FOCUS_DISTANCES,
     reverse: bool = REVERSE,
     align: str = ALIGN,
@@ -66,7 +67,6 @@ def fuse(
         "--resume",
         help="With --dataset: leave stacks alone whose results with these settings are there.",
     ),
-    option: list[str] = OPTION,
 ) -> None:
     """Fuse images of different focus into one that is sharp everywhere.
 
@@ -97,16 +97,18 @@ def fuse(
         )
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
     name = first_usable(FUSION_BACKENDS) if backend == AUTO else choose_backend(backend)
+    options = settings(option, backend_config(name), "--option")
+    alignment = {"method": align, **settings(align_option, AlignmentConfig, "--align-option")}
     asked = {
         "backend": name,
-        "options": settings(option, backend_config(name), "--option"),
-        "alignment": {"method": align, **settings(align_option, AlignmentConfig, "--align-option")},
+        "options": options,
+        "alignment": alignment,
         "min_confidence": min_confidence,
         "reverse": reverse,
     }
     pipeline = DepthPipeline(
-        create_backend(name, **asked["options"]),
-        alignment=AlignmentConfig(**asked["alignment"]),
+        create_backend(name, **options),
+        alignment=AlignmentConfig(**alignment),
         min_confidence=min_confidence,
     )
     if dataset is not None:
