@@ -65,7 +65,9 @@ def fuse_folder(
     try:
         answer = run.finish(reference=reference)
     except StackError as error:
-        raise StackFileError(f"{folder.path}: {error}") from error
+        raise StackFileError(
+            f"{folder.path}: {error}; if the camera stood still, do without alignment: --align none"
+        ) from error
     index = answer.slice_index
     if answer.metric and answer.left_out:  # that of a relative stack counts all already
         index = np.interp(index, np.arange(len(run)), run.places).astype(np.float32)

@@ -128,6 +128,7 @@ def fuse(
     check_output(output, folder.images)
     with _folder_for_results(output), _slice_progress(folder, pipeline) as advance:
         answer, written = _fuse(folder, output, pipeline, asked, advance)
+        advance()
     _report(answer, written, len(folder.images))
     for warning in _warnings(folder, answer):
         typer.echo(f"warning: {warning}", err=True)
