@@ -74,10 +74,8 @@ def check_given_slices(paths: Sequence[Path]) -> None:
         if not path.is_file():
             raise StackFileError(f"{path}: no such file; give the image files of a focal stack")
     if len(paths) < 2:
-        given = f"{paths[0]}: " if paths else ""
-        raise StackFileError(
-            f"{given}{len(paths)} image given; a focal stack needs at least 2, or give its folder"
-        )
+        given = f"{paths[0]}: 1 image" if paths else "0 images"
+        raise StackFileError(f"{given} given; a focal stack needs at least 2, or give its folder")
     seen: set[Path] = set()
     for path in paths:
         if path.resolve() in seen:
