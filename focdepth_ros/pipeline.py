@@ -110,6 +110,11 @@ class SweepRun:
         """Number of distinct slices that the answer is made from."""
         return len(self._slices)
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Which of the frames that were added the answer is made from, counted from 0 on."""
+        return tuple(number - 1 for number in self._taken)
+
     def add(self, item: Slice) -> None:
         """Take in one frame; one at the focus distance of the frame before replaces it.
 
@@ -207,7 +212,7 @@ class SweepRun:
 
     def _in_given_slices(self, estimate: DepthEstimate) -> DepthEstimate:
         """Positions of a relative sweep counted in all slices, also those that were left out."""
-        places = np.array(self._taken) - 1
+        places = self.places
         index = np.interp(estimate.slice_index, np.arange(len(places)), places).astype(np.float32)
         depth = np.where(np.isnan(estimate.depth), np.float32(np.nan), index)
         return replace(estimate, depth=depth, slice_index=index)

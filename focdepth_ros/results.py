@@ -16,7 +16,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,7 @@ def write_results(
 
     for name in ("depth", "confidence", "slice_index"):
         np.save(path / f"{name}.npy", getattr(estimate, name), allow_pickle=False)
-    limits = depth_range(estimate.depth)
-    preview = colour_depth(estimate.depth, metric=estimate.metric, limits=limits)
-    preview = with_depth_bar(preview, limits, metric=estimate.metric)
-    write_image(path / "depth_preview.png", preview)
+    write_preview(path / "depth_preview.png", estimate)
     files = ["depth.npy", "confidence.npy", "slice_index.npy", "depth_preview.png"]
 
     if estimate.metric:
@@ -116,22 +113,48 @@ def write_results(
     for name in skipped:
         (path / name).unlink(missing_ok=True)
     files.append(RESULT_JSON)
+    distances = [item.focus_distance for item in stack.slices] if stack.is_metric else None
     result = {
-        **_summary(estimate, stack),
+        **summary_of(estimate, len(stack), distances),
         "metrics": None if metrics is None else dict(metrics),
         "files": files,
         "skipped": skipped,
         **(details or {}),
-        "versions": {
-            "focdepth_ros": focdepth_ros.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
     }
-    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
-    (path / RESULT_JSON).write_text(text + "\n", encoding="utf-8")
+    write_result(path, result)
     return WrittenResults(path, tuple(files), skipped)
+
+
+def write_preview(path: Path, estimate: DepthEstimate) -> None:
+    """Write depth in colours for people, with a colour bar.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    limits = depth_range(estimate.depth)
+    preview = colour_depth(estimate.depth, metric=estimate.metric, limits=limits)
+    write_image(path, with_depth_bar(preview, limits, metric=estimate.metric))
+
+
+def write_result(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``result.json``: `content`, and the versions of what made it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    versions = {
+        "focdepth_ros": focdepth_ros.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
+    result = _plain({**content, "versions": versions})
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / RESULT_JSON).write_text(text + "\n", encoding="utf-8")
 
 
 def depth_in_millimetres(depth: FloatImage) -> NDArray[np.uint16]:
@@ -197,7 +220,19 @@ def point_cloud(
     return back_project(estimate.depth, intrinsics), image
 
 
-def _summary(estimate: DepthEstimate, stack: FocalStack) -> dict[str, Any]:
+def summary_of(
+    estimate: DepthEstimate, slices: int, focus_distances: Sequence[float | None] | None
+) -> dict[str, Any]:
+    """What ``result.json`` says of an estimate.
+
+    Parameters
+    ----------
+    estimate : DepthEstimate
+    slices : int
+        How many the stack has.
+    focus_distances : sequence of float or None
+        Metres, near to far; None for a relative stack.
+    """
     height, width = estimate.depth.shape
     known = estimate.depth[~np.isnan(estimate.depth)]
     return {
@@ -205,11 +240,9 @@ def _summary(estimate: DepthEstimate, stack: FocalStack) -> dict[str, Any]:
         "metric": estimate.metric,
         "width": width,
         "height": height,
-        "slices": len(stack),
+        "slices": slices,
         "left_out": estimate.left_out,
-        "focus_distances": (
-            [item.focus_distance for item in stack.slices] if stack.is_metric else None
-        ),
+        "focus_distances": focus_distances,
         "coverage": known.size / estimate.depth.size,
         "nearest": float(known.min()) if known.size else None,
         "farthest": float(known.max()) if known.size else None,

@@ -60,6 +60,29 @@ def check_listed_slices(folder: Path, names: Sequence[str], depth: str | None) -
             )
 
 
+def check_given_slices(paths: Sequence[Path]) -> None:
+    """Make sure that image files which are named one by one can be the slices of a stack.
+
+    Raises
+    ------
+    StackFileError
+        If there are fewer than two, one is not there or no file, or one is named twice.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise StackFileError(f"{path}: a folder; give one folder alone, or image files")
+        if not path.is_file():
+            raise StackFileError(f"{path}: no such file; give the image files of a focal stack")
+    if len(paths) < 2:
+        given = f"{paths[0]}: 1 image" if paths else "0 images"
+        raise StackFileError(f"{given} given; a focal stack needs at least 2, or give its folder")
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise StackFileError(f"{path}: given twice; name each image once")
+        seen.add(path.resolve())
+
+
 def choose_slices(names: Iterable[str], folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Which pictures of a folder are the slices, where no list says so.
 

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,15 +27,20 @@ import numpy as np
 from focdepth_ros.errors import OptionError, StackError, StackFileError
 from focdepth_ros.geometry import scaled_intrinsics
 from focdepth_ros.image_io import read_depth, read_image, write_image
-from focdepth_ros.slice_files import check_listed_slices, choose_slices, list_folder
+from focdepth_ros.slice_files import (
+    check_given_slices,
+    check_listed_slices,
+    choose_slices,
+    list_folder,
+)
 from focdepth_ros.stack import (
     CameraIntrinsics,
     FloatImage,
     FocalStack,
-    ImageArray,
     Lens,
     Slice,
 )
+from focdepth_ros.stack_images import images_in_turn, limited_size
 from focdepth_ros.stack_yaml import (
     STACK_YAML,
     StackDescription,
@@ -49,8 +53,6 @@ from focdepth_ros.stack_yaml import (
 Progress = Callable[[int, int], None]
 
 _log = logging.getLogger(__name__)
-
-_MAX_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,34 @@ class StackFolder:
             left_out=left_out,
         )
 
+    @classmethod
+    def of_images(
+        cls,
+        images: Sequence[str | os.PathLike[str]],
+        *,
+        focus_distances: Sequence[float] | None = None,
+    ) -> StackFolder:
+        """A focal stack of image files that are named one by one, in that order.
+
+        Parameters
+        ----------
+        images : sequence of path-like
+            At least 2, wherever they lie. `path` is the folder of the first.
+        focus_distances : sequence of float, optional
+            Metres, one per image.
+
+        Raises
+        ------
+        StackFileError
+            If there are fewer than 2, one is no file or given twice, or the distances do not fit.
+        """
+        paths = tuple(Path(image) for image in images)
+        check_given_slices(paths)
+        distances = focus_distances
+        if distances is not None:
+            distances = check_focus_distances(distances, paths, "the images given")
+        return cls(path=paths[0].parent, images=paths, focus_distances=distances)
+
     def reversed(self) -> StackFolder:
         """The same folder with its slices in the opposite order, for one that goes far to near.
 
@@ -165,6 +195,23 @@ class StackFolder:
             focus_distances=None if distances is None else distances[::-1],
             lens_positions=None if positions is None else positions[::-1],
             reference=len(self.images) - 1 - self.reference if self.reference else 0,
+        )
+
+    def near_to_far(self) -> StackFolder:
+        """The same folder with its slices in the order of their focus distances, if it has them.
+
+        It is the order in which a `FocalStack` has them.
+        """
+        distances, positions = self.focus_distances, self.lens_positions
+        if distances is None:
+            return self
+        order = sorted(range(len(distances)), key=distances.__getitem__)
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in order),
+            focus_distances=tuple(distances[i] for i in order),
+            lens_positions=None if positions is None else tuple(positions[i] for i in order),
+            reference=order.index(self.reference),
         )
 
     def load(self, *, max_size: int | None = None, progress: Progress | None = None) -> FocalStack:
@@ -187,30 +234,38 @@ class StackFolder:
         """
         if max_size is not None and max_size < 1:
             raise OptionError(f"max_size {max_size} px is not positive; give pixels")
-        arrays, full_size = self._read_images(max_size, progress)
-        distances: Sequence[float | None] = self.focus_distances or [None] * len(arrays)
-        positions: Sequence[float | None] = self.lens_positions or [None] * len(arrays)
+        slices: list[Slice] = []
+        full_size = (0, 0)
+        for item, size in self._slices(max_size):
+            slices.append(item)
+            full_size = size
+            if progress is not None:
+                progress(len(slices), len(self.images))
+        self._check_intrinsics(full_size)
         lens, intrinsics = self.lens, self.intrinsics
-        if intrinsics is not None and (intrinsics.height, intrinsics.width) != full_size:
-            raise StackFileError(
-                f"{self.path / STACK_YAML}: intrinsics are for {intrinsics.width}x"
-                f"{intrinsics.height} px, {self.images[0].name} is {full_size[1]}x{full_size[0]}; "
-                "calibrate at the size in use"
-            )
-        height, width = arrays[0].shape[:2]
+        height, width = slices[0].size
         if (height, width) != full_size:
             if intrinsics is not None:
                 intrinsics = scaled_intrinsics(intrinsics, width, height)
             if lens is not None:
                 lens = replace(lens, pixel_pitch=lens.pixel_pitch * full_size[1] / width)
         try:
-            slices = [
-                Slice(image, distance, lens_position=position)
-                for image, distance, position in zip(arrays, distances, positions, strict=True)
-            ]
             return FocalStack(slices, intrinsics, lens, self.reference)
         except StackError as error:
             raise StackFileError(f"{self.path}: {error}") from error
+
+    def slices(self) -> Iterator[Slice]:
+        """Read the slices one after the other, in the order of `images`, and keep none.
+
+        Raises
+        ------
+        StackFileError
+            If an image cannot be read, is of another size or kind than the first, or the
+            intrinsics are for another size.
+        """
+        for item, full_size in self._slices(None):
+            self._check_intrinsics(full_size)
+            yield item
 
     def ground_truth(self, *, max_size: int | None = None) -> FloatImage | None:
         """Read the ground truth on the pixel grid that `load` gives with the same `max_size`.
@@ -234,47 +289,31 @@ class StackFolder:
                 f"{self.depth}: {depth.shape[1]}x{depth.shape[0]} px, but {self.images[0].name} "
                 f"is {size[1]}x{size[0]} px; the ground truth must have the size of the images"
             )
-        width, height = _limited_size(depth.shape, max_size)
+        width, height = limited_size(depth.shape, max_size)
         # Means of depths across an edge would be depths that exist nowhere.
         scaled: FloatImage = np.asarray(
             cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.float32
         )
         return scaled
 
-    def _read_images(
-        self, max_size: int | None, progress: Progress | None
-    ) -> tuple[list[ImageArray], tuple[int, int]]:
-        """All images, scaled down to `max_size`, and their size before that."""
-        arrays: list[ImageArray] = []
-        first_shape: tuple[int, ...] = ()
+    def _slices(self, max_size: int | None) -> Iterator[tuple[Slice, tuple[int, int]]]:
+        """The slices as they are read, and the size of each before it was scaled down."""
+        nothing = [None] * len(self.images)
+        distances: Sequence[float | None] = self.focus_distances or nothing
+        positions: Sequence[float | None] = self.lens_positions or nothing
+        images = images_in_turn(self.images, max_size)
+        for (image, full_size), distance, position in zip(
+            images, distances, positions, strict=True
+        ):
+            yield Slice(image, distance, lens_position=position), full_size
 
-        def read(path: Path) -> tuple[ImageArray, tuple[int, ...]]:
-            image = read_image(path)
-            shape = image.shape
-            size = _limited_size(shape, max_size)
-            if size != (shape[1], shape[0]):
-                scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-                image = np.asarray(scaled, np.uint8)
-            return image, shape
-
-        # Decoding happens outside the interpreter lock.
-        readers = ThreadPoolExecutor(min(_MAX_READERS, os.cpu_count() or 1))
-        try:
-            for path, (image, shape) in zip(
-                self.images, readers.map(read, self.images), strict=True
-            ):
-                first_shape = first_shape or shape
-                if shape != first_shape:
-                    raise StackFileError(
-                        f"{path}: {_kind(shape)}, but {self.images[0].name} is "
-                        f"{_kind(first_shape)}; all slices of a stack must be of one size and kind"
-                    )
-                arrays.append(image)
-                if progress is not None:
-                    progress(len(arrays), len(self.images))
-        finally:
-            readers.shutdown(cancel_futures=True)
-        return arrays, (first_shape[0], first_shape[1])
+    def _check_intrinsics(self, size: tuple[int, int]) -> None:
+        camera = self.intrinsics
+        if camera is not None and (camera.height, camera.width) != size:
+            raise StackFileError(
+                f"{self.path / STACK_YAML}: intrinsics are for {camera.width}x{camera.height} px, "
+                f"{self.images[0].name} is {size[1]}x{size[0]}; calibrate at the size in use"
+            )
 
 
 def load_stack(
@@ -384,17 +423,3 @@ def save_stack(
             reference=stack.reference,
         ),
     )
-
-
-def _limited_size(shape: Sequence[int], max_size: int | None) -> tuple[int, int]:
-    """Width and height of an image of the given shape, longest side at most `max_size`."""
-    height, width = shape[:2]
-    longest = max(height, width)
-    if max_size is None or longest <= max_size:
-        return width, height
-    scale = max_size / longest
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _kind(shape: Sequence[int]) -> str:
-    return f"{shape[1]}x{shape[0]} px {'colour' if len(shape) == 3 else 'grey'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
@@ -92,6 +92,24 @@ def choose_backend(name: str = AUTO) -> str:
         if info.unusable_because is None and info.passed_over_because is None:
             return info.name
     raise BackendUnavailableError("no backend can be used here; see `focdepth backends`")
+
+
+def first_usable(names: Sequence[str]) -> str:
+    """The first of some backends that there is and that can be used on this machine.
+
+    Names of backends that do not exist are passed over.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If there is none.
+    """
+    for name in names:
+        if name in _BACKENDS and _backend_class(name).unusable_because() is None:
+            return name
+    raise BackendUnavailableError(
+        f"none of {', '.join(names)} can be used here; see `focdepth backends`"
+    )
 
 
 def create_backend(name: str = AUTO, **options: Any) -> Backend:

@@ -21,6 +21,7 @@ from focdepth_ros.cli.datasets import datasets
 from focdepth_ros.cli.estimate import estimate
 from focdepth_ros.cli.evaluate import evaluate
 from focdepth_ros.cli.export import export
+from focdepth_ros.cli.fuse import fuse
 from focdepth_ros.cli.pool import pool
 from focdepth_ros.cli.simulate import simulate
 from focdepth_ros.cli.train import train
@@ -35,7 +36,9 @@ _INTERRUPTED = 130
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
-for _command in (estimate, backends, datasets, simulate, evaluate, benchmark, pool, train, export):
+for _command in (
+    estimate, fuse, backends, datasets, simulate, evaluate, benchmark, pool, train, export,
+):  # fmt: skip
     _app.command()(_command)
 _app.add_typer(bag, name="bag")
 _app.add_typer(calibrate, name="calibrate")

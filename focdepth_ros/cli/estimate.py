@@ -12,7 +12,16 @@ import typer
 
 from focdepth_ros.cli.parameters import metres, settings
 from focdepth_ros.cli.progress import progress
-from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
+from focdepth_ros.cli.stack_options import (
+    ALIGN,
+    ALIGN_OPTION,
+    FOCUS_DISTANCES,
+    MIN_CONFIDENCE,
+    OPTION,
+    REVERSE,
+    check_output,
+    turned_round,
+)
 
 if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
@@ -29,15 +38,8 @@ def estimate(
         show_default="STACK_DIR's name and _depth, in this folder",
     ),
     backend: str = typer.Option("auto", "--backend", "-b", help="See `focdepth backends`."),
-    min_confidence: float = typer.Option(
-        DEFAULT_MIN_CONFIDENCE,
-        help="From 0 to 1. Pixels of lower confidence are left out; 0 answers every pixel.",
-    ),
-    focus_distances: Optional[str] = typer.Option(
-        None,
-        metavar="METRES,...",
-        help="One per image, for a folder without stack.yaml or instead of those in it.",
-    ),
+    min_confidence: float = MIN_CONFIDENCE,
+    focus_distances: Optional[str] = FOCUS_DISTANCES,
     lens_map: Optional[Path] = typer.Option(
         None,
         metavar="FILE",
@@ -51,24 +53,15 @@ def estimate(
     max_size: Optional[int] = typer.Option(
         None, metavar="PIXELS", help="Scale larger images down to this longest side."
     ),
-    reverse: bool = typer.Option(
-        False, "--reverse", help="The images go from far to near; for a folder without distances."
-    ),
-    align: str = typer.Option(
-        "auto",
-        metavar="METHOD",
-        help="How slices are brought onto one pixel grid: none, scale, ecc, homography, flow, "
-        "external, or auto: as far as needed.",
-    ),
+    reverse: bool = REVERSE,
+    align: str = ALIGN,
     flow_path: Optional[Path] = typer.Option(
         None, metavar="DIR", help="Folder of the flow fields for --align external."
     ),
     align_pictures: Optional[Path] = typer.Option(
         None, metavar="DIR", help="Folder for a picture of every slice before and after alignment."
     ),
-    align_option: list[str] = typer.Option(
-        [], metavar="KEY=VALUE", help="Further setting of the alignment; may be repeated."
-    ),
+    align_option: list[str] = ALIGN_OPTION,
     fill_holes: bool = typer.Option(
         False,
         "--fill-holes",
@@ -80,11 +73,7 @@ def estimate(
         help="Folder for pictures of how the backend gets on, if it works in epochs as defocus "
         "does.",
     ),
-    option: list[str] = typer.Option(
-        [],
-        metavar="KEY=VALUE",
-        help="Setting of the backend, see `focdepth backends NAME`; may be repeated.",
-    ),
+    option: list[str] = OPTION,
 ) -> None:
     """Depth of the focal stack in the folder STACK_DIR.
 
@@ -140,11 +129,7 @@ def estimate(
             raise OptionError("--lens-map and --focus-distances both tell distances; give one")
         folder = with_lens_map(folder, read_lens_map(lens_map))
     if reverse:
-        if folder.focus_distances is not None:
-            raise OptionError(
-                f"--reverse: the focus distances of {folder.path} give the order; leave it out"
-            )
-        folder = folder.reversed()
+        folder = turned_round(folder)
     with progress("Reading images", len(folder.images)) as advance:
         stack = folder.load(max_size=max_size, progress=lambda done, of: advance())
     truth = folder.ground_truth(max_size=max_size)
@@ -153,13 +138,7 @@ def estimate(
         stack = replace(stack, intrinsics=intrinsics_from_field_of_view(fov, width, height))
     if output is None:
         output = Path(f"{stack_dir.resolve().name}_depth")
-    if output.resolve() in {
-        path.parent.resolve() for path in (*folder.images, folder.depth) if path
-    }:
-        raise OptionError(
-            f"--output {output} is where the focal stack lies, and its files would be replaced; "
-            "choose another folder"
-        )
+    check_output(output, [path for path in (*folder.images, folder.depth) if path])
     output.mkdir(parents=True, exist_ok=True)
     load_seconds = time.perf_counter() - started
 

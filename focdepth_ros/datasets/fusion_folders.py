@@ -22,7 +22,9 @@ from focdepth_ros.stack_io import StackFolder
 _STACKS = ("image_stacks", "dof_stack", "image stack")
 _DEPTHS = ("depth_maps", "depth")
 _SHARP = "AiF"
-_NO_STACKS = {*_DEPTHS, _SHARP, "quantized_depth"}
+
+#: Folders of images that are none of stacks.
+NO_STACKS = frozenset({*_DEPTHS, _SHARP, "quantized_depth"})
 
 _GREY_LEVELS = 256
 
@@ -68,7 +70,7 @@ class FusionFolders(Dataset):
         if not self._stacks.is_dir():
             return ()
         names = (path.name for path in self._stacks.iterdir() if _holds_images(path))
-        return sorted((name for name in names if name not in _NO_STACKS), key=natural_order)
+        return sorted((name for name in names if name not in NO_STACKS), key=natural_order)
 
     def _load(self, scene: str) -> LabelledStack:
         try:

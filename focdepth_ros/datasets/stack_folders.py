@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from focdepth_ros.datasets.base import Dataset, LabelledStack
@@ -38,8 +38,7 @@ class StackFolders(Dataset):
     measured = "whatever camera made them"
 
     def _find_scenes(self) -> Sequence[str]:
-        folders = _stack_folders(self.root, _MOST_LEVELS) if self.root.is_dir() else ()
-        self._folders = {_name_below(self.root, folder): folder for folder in folders}
+        self._folders = stacks_below(self.root) if self.root.is_dir() else {}
         return tuple(self._folders)
 
     def _load(self, scene: str) -> LabelledStack:
@@ -50,27 +49,52 @@ class StackFolders(Dataset):
             raise DatasetError(str(error)) from error
 
 
-def _stack_folders(folder: Path, levels: int) -> Iterator[Path]:
+def stacks_below(
+    root: Path, *, passing_over: Container[str] = (), any_images: bool = False
+) -> dict[str, Path]:
+    """The focal stack folders in a folder, up to three levels deep, by their paths below it.
+
+    Parameters
+    ----------
+    root : Path
+        If it is a stack itself it is the only one, under its own name.
+    passing_over : container of str
+        Names of folders that are not looked into.
+    any_images : bool
+        Whether a folder with images of which no two have numbers is one, too, unless there is
+        one below it: whoever works on all stacks wants to hear of those that are damaged.
+    """
+    found = _stack_folders(root, _MOST_LEVELS, passing_over, any_images)
+    return {_name_below(root, folder): folder for folder in found}
+
+
+def _stack_folders(
+    folder: Path, levels: int, passing_over: Container[str], any_images: bool
+) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         is_folder = {entry.name: entry.is_dir() for entry in entries}
-    if STACK_YAML in is_folder or _has_slices(name for name in is_folder if not is_folder[name]):
+    images = [name for name in is_folder if not is_folder[name] and _is_image(name)]
+    if STACK_YAML in is_folder or _are_slices(images):
         yield folder
-    elif levels > 0:
+        return
+    is_leaf = True
+    if levels > 0:
         for name in sorted(is_folder, key=natural_order):
-            if is_folder[name] and not name.startswith("."):
-                yield from _stack_folders(folder / name, levels - 1)
+            if is_folder[name] and not name.startswith(".") and name not in passing_over:
+                for stack in _stack_folders(folder / name, levels - 1, passing_over, any_images):
+                    is_leaf = False
+                    yield stack
+    if any_images and is_leaf and images:
+        yield folder
 
 
-def _has_slices(names: Iterable[str]) -> bool:
-    """Whether at least two of the files are images with a number in their names."""
-    numbered = (
-        name
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES
-        and not name.startswith(".")
-        and any(letter.isdigit() for letter in Path(name).stem)
-    )
-    return len(list(numbered)) >= 2
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def _are_slices(images: Iterable[str]) -> bool:
+    """Whether at least two of the images have a number in their names."""
+    return sum(any(letter.isdigit() for letter in Path(name).stem) for name in images) >= 2
 
 
 def _name_below(root: Path, folder: Path) -> str:

@@ -19,6 +19,7 @@ from focdepth_ros.stack_io import load_ground_truth, load_stack
 CLASSICAL = ("graph_cut", "argmax")
 COMMANDS = (
     "estimate",
+    "fuse",
     "backends",
     "datasets",
     "simulate",

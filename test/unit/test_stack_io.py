@@ -192,6 +192,53 @@ class TestMaxSize:
             load_stack(folder, max_size=0)
 
 
+class TestNearToFar:
+    def test_is_the_order_of_the_stack(self, folder: Path) -> None:
+        write_yaml(folder, focus_distances=[2.0, math.inf, 0.5], reference=1)
+        ordered = StackFolder.open(folder).near_to_far()
+        assert [path.name for path in ordered.images] == ["2.png", "0.png", "1.png"]
+        assert ordered.focus_distances == (0.5, 2.0, math.inf)
+        stack = load_stack(folder)
+        assert ordered.reference == stack.reference == 2
+        read = list(ordered.slices())
+        assert [int(item.image[0, 0]) for item in read] == values(stack)
+        assert [item.focus_distance for item in read] == [0.5, 2.0, math.inf]
+
+    def test_is_the_order_of_the_files_without_distances(self, folder: Path) -> None:
+        opened = StackFolder.open(folder)
+        assert opened.near_to_far() == opened
+
+
+class TestGivenImages:
+    def test_stay_in_the_order_given(self, folder: Path) -> None:
+        stack = StackFolder.of_images([folder / "2.png", folder / "0.png"]).load()
+        assert values(stack) == [20, 0]
+        assert not stack.is_metric
+
+    def test_may_have_distances(self, folder: Path) -> None:
+        images = [folder / "2.png", folder / "0.png"]
+        stack = StackFolder.of_images(images, focus_distances=[3.0, 1.0]).load()
+        assert values(stack) == [0, 20]
+        with pytest.raises(StackFileError, match="the images given: 1 focus distances for 2"):
+            StackFolder.of_images(images, focus_distances=[3.0])
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            ((), "^0 images? given; a focal stack needs at least 2"),
+            (("0.png",), r"0\.png: 1 image given; a focal stack needs at least 2"),
+            (("0.png", "9.png"), r"9\.png: no such file"),
+            (("0.png", "1.png", "./0.png"), r"0\.png: given twice"),
+            (("0.png", "."), "a folder; give one folder alone"),
+        ],
+    )
+    def test_that_are_none_are_refused(
+        self, folder: Path, names: tuple[str, ...], message: str
+    ) -> None:
+        with pytest.raises(StackFileError, match=message):
+            StackFolder.of_images([folder / name for name in names])
+
+
 def test_reports_progress(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     load_stack(folder, progress=lambda done, of: seen.append((done, of)))

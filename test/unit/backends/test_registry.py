@@ -12,6 +12,7 @@ from focdepth_ros.backends.registry import (
     backend_names,
     choose_backend,
     create_backend,
+    first_usable,
     list_backends,
 )
 from focdepth_ros.classical import compiled, graph_cut
@@ -111,3 +112,13 @@ def test_libraries_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_needs_no_torch_is_usable_where_it_was_built() -> None:
     reasons = {info.name: info.unusable_because for info in list_backends()}
     assert (reasons["graph_cut"], reasons["argmax"]) == (None, None)
+
+
+def test_the_first_usable_passes_over_what_is_not_there(without_library: None) -> None:
+    assert first_usable(("no_such", "graph_cut", "argmax", "focdepthformer")) == "argmax"
+    with pytest.raises(BackendUnavailableError, match="none of no_such, graph_cut can be used"):
+        first_usable(("no_such", "graph_cut"))
+
+
+def test_the_first_usable_is_the_first() -> None:
+    assert first_usable(("argmax", "graph_cut")) == "argmax"

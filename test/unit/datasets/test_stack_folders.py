@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from focdepth_ros.datasets.stack_folders import StackFolders
+from focdepth_ros.datasets.stack_folders import StackFolders, stacks_below
 from focdepth_ros.errors import DatasetError
 from focdepth_ros.image_io import write_image
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
@@ -46,6 +46,14 @@ def root(tmp_path: Path) -> Path:
 
 def test_finds_stacks_up_to_three_levels_deep(root: Path) -> None:
     assert StackFolders(root).scenes == ("b/c/full", "stack_2", "stack_10")
+
+
+def test_folders_that_may_be_damaged_stacks_are_found_where_wanted(root: Path) -> None:
+    write_images(root / "b", "cover.png")  # a picture beside folders of stacks
+    found = stacks_below(root, any_images=True)
+    assert list(found) == ["b/c/full", "single", "stack_2", "stack_10"]
+    assert found["b/c/full"] == root / "b/c/full"
+    assert list(stacks_below(root, passing_over={"b", "stack_2"})) == ["stack_10"]
 
 
 def test_a_stack_is_a_dataset_of_itself(root: Path) -> None:

@@ -1,0 +1,86 @@
+"""Fusing a focal stack on disk: its images are read one after the other, and only once.
+
+The pipeline keeps what the backend needs of them, the pictures on one pixel grid. What was read
+goes, so that a stack of large photographs is not in memory twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from focdepth_ros.backends.base import SweepSpec
+from focdepth_ros.errors import StackError, StackFileError
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.stack import Slice
+from focdepth_ros.stack_io import StackFolder
+
+#: Backends that fuse, best first.
+FUSION_BACKENDS = ("stackmff_v2", "graph_cut", "argmax")
+
+
+def fuse_folder(
+    folder: StackFolder, pipeline: DepthPipeline, advance: Callable[[], None] = lambda: None
+) -> DepthEstimate:
+    """All-in-focus image, slice index and depth of a focal stack on disk.
+
+    Parameters
+    ----------
+    folder : StackFolder
+        Put in order by `StackFolder.near_to_far`.
+    pipeline : DepthPipeline
+    advance : callable
+        Called after each slice.
+
+    Returns
+    -------
+    DepthEstimate
+        On the pixel grid of the folder's reference slice. Its `slice_index` counts all images of
+        the folder, also those that could not be aligned.
+
+    Raises
+    ------
+    StackFileError
+        If an image cannot be read or does not fit the others, or too few could be aligned.
+    BackendError
+        If no backend could answer.
+    """
+    run: SweepRun | None = None
+    reference: Slice | None = None
+    read_seconds, started = 0.0, time.perf_counter()
+    for number, item in enumerate(folder.slices()):
+        read_seconds += time.perf_counter() - started
+        if run is None:
+            run = pipeline.start(_spec(folder, item))
+        run.add(item)
+        if number == folder.reference:
+            reference = item
+        advance()
+        started = time.perf_counter()
+    assert run is not None  # a folder has images
+    try:
+        answer = run.finish(reference=reference)
+    except StackError as error:
+        raise StackFileError(
+            f"{folder.path}: {error}; if the camera stood still, do without alignment: --align none"
+        ) from error
+    index = answer.slice_index
+    if answer.metric and answer.left_out:  # that of a relative stack counts all already
+        index = np.interp(index, np.arange(len(run)), run.places).astype(np.float32)
+    timings = {"read": read_seconds, **answer.timings}
+    return replace(answer, slice_index=index, timings=timings)
+
+
+def _spec(folder: StackFolder, item: Slice) -> SweepSpec:
+    height, width = item.size
+    return SweepSpec(
+        height=height,
+        width=width,
+        metric=folder.focus_distances is not None,
+        intrinsics=folder.intrinsics,
+        lens=folder.lens,
+    )
