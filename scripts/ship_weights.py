@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from focdepth_ros.errors import FocdepthError, WeightsError  # noqa: E402
+from focdepth_ros.models.architectures import ARCHITECTURES  # noqa: E402
 from focdepth_ros.models.checkpoint import StoredWeights, read_weights  # noqa: E402
 from focdepth_ros.weights_index import (  # noqa: E402
     INDEX_NAME,
@@ -79,12 +80,10 @@ def ship(source: Path, name: str, summary: str, folder: Path = WEIGHTS_DIR) -> S
 
 def preset_of(stored: StoredWeights) -> str:
     """Name of the preset that the configuration is, or ``custom``."""
-    if stored.architecture != "focdepthformer":
-        return "custom"
-    from focdepth_ros.models.focdepthformer.config import PRESETS, preset
-
-    for name in PRESETS:
-        if preset(name).to_dict() == {**preset(name).to_dict(), **stored.config}:
+    architecture = ARCHITECTURES[stored.architecture]
+    for name in architecture.presets:
+        values = architecture.preset(name).to_dict()
+        if values == {**values, **stored.config}:
             return name
     return "custom"
 

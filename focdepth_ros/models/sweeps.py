@@ -158,14 +158,11 @@ def known_cells(valid_mask: Tensor) -> Tensor:
 
 def known_of(slices: Sequence[SliceFeatures]) -> list[Tensor] | None:
     """Where each slice shows the scene, (B, 1, h, w) bool; None if all show it everywhere."""
-    if all(item.known is None for item in slices):
+    masks = [item.known for item in slices if item.known is not None]
+    if not masks:
         return None
-    masks = []
-    for item in slices:
-        assert item.energies is not None  # only beside them there are masks
-        everywhere = torch.ones_like(item.energies[:, :1], dtype=torch.bool)
-        masks.append(everywhere if item.known is None else item.known)
-    return masks
+    everywhere = torch.ones_like(masks[0])
+    return [everywhere if item.known is None else item.known for item in slices]
 
 
 def picture_cells(padded: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from focdepth_ros.errors import WeightsError
 from focdepth_ros.models.checkpoint import save_weights
 from focdepth_ros.models.focdepthformer.config import preset
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.models.stackmff_v2.config import StackMffV2Config
+from focdepth_ros.models.stackmff_v2.model import StackMffV2
 from focdepth_ros.weights_index import VERIFIED, shipped_weights
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "ship_weights.py"
@@ -65,6 +67,9 @@ def test_the_preset_is_recognised(script: ModuleType, folder: Path, tmp_path: Pa
     torch.manual_seed(0)
     save_weights(path, FocDepthFormer(preset("tiny")))
     assert script.ship(path, "tiny", "small", folder).preset == "tiny"
+    save_weights(path, StackMffV2(StackMffV2Config()))
+    entry = script.ship(path, "published", "small", folder)
+    assert (entry.architecture, entry.preset) == ("stackmff_v2", "published")
 
 
 def test_what_cannot_be_shipped(script: ModuleType, folder: Path, trained: Path) -> None:

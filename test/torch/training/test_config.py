@@ -87,8 +87,8 @@ def test_changes_from_the_command_line(tmp_path: Path) -> None:
         ({"data": {"sources": [POOL], "batch": 1, "height": 32, "width": 32}},
          "data.batch, data.height and data.width are 1, 32 and 32: of the coarsest features"),
         ({"run": {"debug_batch_shape": [1, 4, 32, 16]}}, "debug_batch_shape are 1, 32 and 16: of"),
-        ({"model": {"options": {"colour": 1}}}, "model.options: FocDepthFormer has no option"),
-        ({"model": {"options": {"hooks": [1]}}}, "model.options: hooks"),
+        ({"model": {"options": {"colour": 1}}}, "model: FocDepthFormer has no option"),
+        ({"model": {"options": {"hooks": [1]}}}, "model: hooks"),
     ],
 )  # fmt: skip
 def test_bad_values_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
