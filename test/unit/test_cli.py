@@ -207,7 +207,7 @@ class TestEstimate:
         (stack_dir / "stack.yaml").unlink()
         write_image(stack_dir / "index_map.png", np.zeros((72, 96), np.uint8))
         assert run("estimate", stack_dir, "-o", tmp_path / "out") == 0
-        assert "taken for no slices: index_map.png" in capsys.readouterr().err
+        assert "taken for no slices: all_in_focus.png, index_map.png" in capsys.readouterr().err
         assert "index_map.png" in str(result_of(tmp_path / "out")["warnings"])
 
     def test_names_the_results_after_the_stack(
