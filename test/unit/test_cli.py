@@ -299,6 +299,7 @@ class TestSimulate:
         truth = load_ground_truth(simulated)
         assert truth is not None
         assert 0.4 < np.nanmin(truth) < np.nanmax(truth) <= 4.0
+        assert (simulated / "all_in_focus.png").is_file()
 
     def test_gives_the_same_again_for_the_same_seed(self, simulated: Path, tmp_path: Path) -> None:
         size = ("--slices", SLICES, "--size", "96x72")
