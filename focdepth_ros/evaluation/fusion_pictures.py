@@ -12,7 +12,7 @@ from focdepth_ros.stack import ImageArray
 from focdepth_ros.visualization import as_colour, colour_values
 
 #: Grey levels of the last colour of a difference picture.
-DIFFERENCE_LIMIT = 64.0
+DIFFERENCE_LIMIT = 32.0
 
 _SIDE = 128  # px of what is cut out
 _ENLARGED = 2

@@ -116,7 +116,7 @@ def test_stacks_without_depth_are_measured_and_shown(
     assert "<caption>All-in-focus images</caption>" in text
     for name in ("psnr", "niqe", "Q^AB/F", "MI", "SCD"):
         assert text.count(f"<th>{name}") == 2, name  # means, and head of the scenes
-    assert "64 grey levels" in text
+    assert "32 grey levels" in text
     assert "<polyline" not in text  # no depth, no curve
     files = {path.name for path in (tmp_path / "pictures").rglob("*.jpg")}
     backends = {
