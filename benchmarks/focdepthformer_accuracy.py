@@ -99,11 +99,11 @@ def stackmff_methods(code: Path | None, weights: Path | None) -> dict[str, Metho
 
         network = load_network(code, weights)
     except (FileNotFoundError, ModuleNotFoundError) as error:
-        console.print(f"stackmff_v2 is left out: {error}")
+        console.print(f"the official stackmff_v2 is left out: {error}")
         return {}
     return {
-        "stackmff_v2": stackmff_method(network),
-        f"stackmff_v2, blur {FAIR_BLUR} px": stackmff_method(network, FAIR_BLUR),
+        "official stackmff_v2": stackmff_method(network),
+        f"official stackmff_v2, blur {FAIR_BLUR} px": stackmff_method(network, FAIR_BLUR),
     }
 
 

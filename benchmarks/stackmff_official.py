@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from focdepth_ros.classical.all_in_focus import sample_all_in_focus
 from focdepth_ros.estimate import depth_from_slice_index
-from focdepth_ros.stack import FloatImage, FocalStack
+from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
 
 #: Blur that takes away the sensor noise on which the network breaks, px.
 FAIR_BLUR = 1.2
@@ -66,19 +67,50 @@ def stackmff_method(
     """
 
     def estimate(stack: FocalStack) -> tuple[FloatImage, None]:
-        grey = np.stack([cv2.cvtColor(item.image, cv2.COLOR_RGB2GRAY) for item in stack.slices])
-        pictures = grey.astype(np.float32) / np.float32(255.0)
-        if blur > 0.0:
-            pictures = np.stack([cv2.GaussianBlur(picture, (0, 0), blur) for picture in pictures])
+        share, _ = _answer(network, stack, blur)
         height, width = stack.size
-        size = tuple(-(-side // _MULTIPLE) * _MULTIPLE for side in (height, width))
-        with torch.inference_mode():
-            given = functional.interpolate(
-                torch.from_numpy(pictures)[None], size=size, mode="bilinear", align_corners=False
-            )
-            _, depth, _ = network(given)
-        share = cv2.resize(depth.numpy().squeeze(), (width, height))
+        share = cv2.resize(share, (width, height))
         index = np.asarray(share * np.float32(len(stack) - 1), np.float32)
         return depth_from_slice_index(index, stack.dioptres), None
 
     return estimate
+
+
+def stackmff_fusion(
+    network: torch.nn.Module, blur: float = 0.0
+) -> Callable[[FocalStack], ImageArray]:
+    """All-in-focus image of a focal stack, by the network's own rule.
+
+    The slice of a pixel is its depth times the number of the last one, rounded; its colour that of
+    the slice as it was recorded.
+
+    Parameters
+    ----------
+    network, blur
+        As of `stackmff_method`.
+    """
+
+    def fuse(stack: FocalStack) -> ImageArray:
+        _, index = _answer(network, stack, blur)
+        height, width = stack.size
+        index = cv2.resize(index, (width, height), interpolation=cv2.INTER_NEAREST)
+        return sample_all_in_focus([item.image for item in stack.slices], index)
+
+    return fuse
+
+
+def _answer(
+    network: torch.nn.Module, stack: FocalStack, blur: float
+) -> tuple[FloatImage, FloatImage]:
+    """Its depth from 0 to 1 and the index of its slices, in the size that the network takes."""
+    grey = np.stack([cv2.cvtColor(item.image, cv2.COLOR_RGB2GRAY) for item in stack.slices])
+    pictures = grey.astype(np.float32) / np.float32(255.0)
+    if blur > 0.0:
+        pictures = np.stack([cv2.GaussianBlur(picture, (0, 0), blur) for picture in pictures])
+    size = tuple(-(-side // _MULTIPLE) * _MULTIPLE for side in stack.size)
+    with torch.inference_mode():
+        given = functional.interpolate(
+            torch.from_numpy(pictures)[None], size=size, mode="bilinear", align_corners=False
+        )
+        _, depth, index = network(given)
+    return depth.numpy().squeeze(), index.numpy().squeeze().astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,13 @@ def list_folder(folder: Path) -> list[str]:
         ) from error
 
 
-def check_listed_slices(folder: Path, names: Sequence[str], depth: str | None) -> None:
+def check_listed_slices(folder: Path, names: Sequence[str], truths: Mapping[str, Path]) -> None:
     """Make sure that the images which ``stack.yaml`` lists are there, and are slices.
 
     Raises
     ------
     StackFileError
-        If there are fewer than two, one is missing, or one is the ground truth `depth`.
+        If there are fewer than two, one is missing, or one is among the `truths`, which are by key.
     """
     if len(names) < 2:
         raise StackFileError(
@@ -53,11 +53,12 @@ def check_listed_slices(folder: Path, names: Sequence[str], depth: str | None) -
                 f"{folder / name}: no such file, but {STACK_YAML} lists it under images; "
                 "add the file or correct the list"
             )
-        if name == depth:
-            raise StackFileError(
-                f"{folder / STACK_YAML}: {name} is listed both under images and as depth; "
-                "a ground truth is no slice"
-            )
+        for key, truth in truths.items():
+            if folder / name == truth:
+                raise StackFileError(
+                    f"{folder / STACK_YAML}: {name} is listed both under images and as {key}; "
+                    "a ground truth is no slice"
+                )
 
 
 def check_given_slices(paths: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ All keys of ``stack.yaml`` are optional::
     target_distance: 0.5                      # metres to a flat target, for calibration
     reference: 0                              # index into the images as listed
     depth: depth.npy                          # ground truth: .npy in metres, or 16-bit .png in mm
+    all_in_focus: all_in_focus.png            # the true picture that is sharp everywhere
     lens: {focal_length: 0.00681, f_number: 1.85, pixel_pitch: 2.4e-06}   # metres
     intrinsics: {width: 640, height: 480, fx: 525.0, fy: 525.0, cx: 319.5, cy: 239.5,
                  distortion_model: plumb_bob, distortion: [0, 0, 0, 0, 0]}   # pixels
@@ -43,6 +44,7 @@ from focdepth_ros.stack import (
 from focdepth_ros.stack_images import images_in_turn, limited_size
 from focdepth_ros.stack_yaml import (
     STACK_YAML,
+    TRUTHS,
     StackDescription,
     check_focus_distances,
     read_description,
@@ -71,8 +73,8 @@ class StackFolder:
         In the unit of the camera's driver, one per image.
     lens, intrinsics
         Of the camera, where known.
-    depth : Path or None
-        The ground truth.
+    depth, all_in_focus : Path or None
+        The ground truth, and the true picture that is sharp everywhere.
     target_distance : float or None
         Metres to the flat target that the images show, for calibration.
     reference : int
@@ -88,6 +90,7 @@ class StackFolder:
     lens: Lens | None = None
     intrinsics: CameraIntrinsics | None = None
     depth: Path | None = None
+    all_in_focus: Path | None = None
     target_distance: float | None = None
     reference: int = 0
     left_out: tuple[str, ...] = ()
@@ -113,18 +116,20 @@ class StackFolder:
         names = list_folder(folder)
         description_path = folder / STACK_YAML
         description = read_description(description_path)
-        depth = None if description.depth is None else folder / description.depth
-        if depth is not None and not depth.is_file():
-            raise StackFileError(
-                f"{depth}: no such file, but {STACK_YAML} names it as depth; "
-                "add the file or remove the key"
-            )
+        named = ((key, getattr(description, key)) for key in TRUTHS)
+        truths = {key: folder / name for key, name in named if name is not None}
+        for key, truth in truths.items():
+            if not truth.is_file():
+                raise StackFileError(
+                    f"{truth}: no such file, but {STACK_YAML} names it as {key}; "
+                    "add the file or remove the key"
+                )
         if description.images is None:
-            candidates = [name for name in names if depth is None or folder / name != depth]
+            candidates = [name for name in names if folder / name not in truths.values()]
             chosen, left_out = choose_slices(candidates, folder)
         else:
             chosen, left_out = description.images, ()
-            check_listed_slices(folder, chosen, description.depth)
+            check_listed_slices(folder, chosen, truths)
         images = tuple(folder / name for name in chosen)
         if not 0 <= description.reference < len(images):
             raise StackFileError(
@@ -149,7 +154,8 @@ class StackFolder:
             lens_positions=lens_positions,
             lens=description.lens,
             intrinsics=description.intrinsics,
-            depth=depth,
+            depth=truths.get("depth"),
+            all_in_focus=truths.get("all_in_focus"),
             target_distance=description.target_distance,
             reference=description.reference,
             left_out=left_out,
@@ -379,7 +385,11 @@ def load_ground_truth(
 
 
 def save_stack(
-    folder: str | os.PathLike[str], stack: FocalStack, *, depth: FloatImage | None = None
+    folder: str | os.PathLike[str],
+    stack: FocalStack,
+    *,
+    depth: FloatImage | None = None,
+    all_in_focus: ImageArray | None = None,
 ) -> None:
     """Write a focal stack as a folder that `load_stack` reads back without loss.
 
@@ -392,16 +402,19 @@ def save_stack(
     stack : FocalStack
     depth : (H, W) float32, optional
         Ground truth in metres, NaN where not known.
+    all_in_focus : (H, W, 3) uint8, optional
+        The true picture that is sharp everywhere.
 
     Raises
     ------
     StackError
-        If `depth` is of another size than the slices.
+        If one of these is of another size than the slices.
     OSError
         If a file cannot be written.
     """
-    if depth is not None and depth.shape != stack.size:
-        raise StackError(f"ground truth has shape {depth.shape}, the slices {stack.size}")
+    for truth in (depth, all_in_focus):
+        if truth is not None and truth.shape[:2] != stack.size:
+            raise StackError(f"ground truth has shape {truth.shape}, the slices {stack.size}")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     names = tuple(f"{i:03d}.png" for i in range(len(stack)))
@@ -409,6 +422,8 @@ def save_stack(
         write_image(path / name, item.image)
     if depth is not None:
         np.save(path / "depth.npy", depth.astype(np.float32, copy=False), allow_pickle=False)
+    if all_in_focus is not None:
+        write_image(path / "all_in_focus.png", all_in_focus)
     distances = [item.focus_distance for item in stack.slices if item.focus_distance is not None]
     positions = [item.lens_position for item in stack.slices if item.lens_position is not None]
     write_description(
@@ -420,6 +435,7 @@ def save_stack(
             lens=stack.lens,
             intrinsics=stack.intrinsics,
             depth=None if depth is None else "depth.npy",
+            all_in_focus=None if all_in_focus is None else "all_in_focus.png",
             reference=stack.reference,
         ),
     )

@@ -14,6 +14,8 @@ from focdepth_ros.errors import CalibrationError, StackFileError
 from focdepth_ros.stack import CameraIntrinsics, Lens
 
 STACK_YAML = "stack.yaml"
+#: Keys of the files that hold a ground truth.
+TRUTHS = ("depth", "all_in_focus")
 
 _KEYS = (
     "focus_distances",
@@ -21,7 +23,7 @@ _KEYS = (
     "lens_positions",
     "lens",
     "intrinsics",
-    "depth",
+    *TRUTHS,
     "target_distance",
     "reference",
 )
@@ -46,6 +48,8 @@ class StackDescription:
         Of the camera.
     depth : str, optional
         File name of the ground truth, relative to the folder.
+    all_in_focus : str, optional
+        File name of the true all-in-focus image, relative to the folder.
     target_distance : float, optional
         Metres from the lens to the flat target that the images show, for calibration; +inf allowed.
     reference : int
@@ -58,6 +62,7 @@ class StackDescription:
     lens: Lens | None = None
     intrinsics: CameraIntrinsics | None = None
     depth: str | None = None
+    all_in_focus: str | None = None
     target_distance: float | None = None
     reference: int = 0
 
@@ -105,8 +110,9 @@ def write_description(path: Path, description: StackDescription) -> None:
     if description.images is not None:
         content["images"] = list(description.images)
     content["reference"] = int(description.reference)
-    if description.depth is not None:
-        content["depth"] = description.depth
+    for key in TRUTHS:
+        if getattr(description, key) is not None:
+            content[key] = getattr(description, key)
     if description.target_distance is not None:
         content["target_distance"] = float(description.target_distance)
     if description.lens is not None:
@@ -179,8 +185,9 @@ class _Reader:
             found["lens_positions"] = self._finite("lens_positions", values["lens_positions"])
         if values.get("images") is not None:
             found["images"] = self._names(values["images"])
-        if values.get("depth") is not None:
-            found["depth"] = self._text("depth", values["depth"])
+        for key in TRUTHS:
+            if values.get(key) is not None:
+                found[key] = self._text(key, values[key])
         if values.get("target_distance") is not None:
             distance = self._number("target_distance", values["target_distance"])
             if not distance > 0.0:  # NaN fails this comparison too

@@ -41,6 +41,11 @@ ALIGN = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."
 MIN_CONFIDENCE = typer.Option(
     0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
 )
+AIF = typer.Option(
+    False,
+    "--aif",
+    help="Measure the all-in-focus images, too; then scenes need no depth.",
+)
 PICTURES = typer.Option(True, help="Pictures of depths and errors in the report.")
 WORKERS = typer.Option(
     None,
@@ -82,9 +87,10 @@ def evaluate(
     address: Optional[str] = ADDRESS,
     align: str = ALIGN,
     min_confidence: float = MIN_CONFIDENCE,
+    aif: bool = AIF,
     pictures: bool = PICTURES,
 ) -> None:
-    """Measure backends on datasets whose depth is known.
+    """Measure backends on datasets whose depth or all-in-focus image is known.
 
     Leaves scores of every scene (scenes.csv), means (summary.json) and a page
     with tables, pictures, error maps and curves (report.html), which opens
@@ -107,6 +113,7 @@ def evaluate(
         address=address,
         align=align,
         min_confidence=min_confidence,
+        aif=aif,
         pictures=pictures,
     )
 
@@ -124,6 +131,7 @@ def run_evaluation(
     align: str,
     min_confidence: float,
     pictures: bool,
+    aif: bool = False,
 ) -> None:
     """What `evaluate` does, whose arguments these are; also for other commands.
 
@@ -140,6 +148,7 @@ def run_evaluation(
     if missing is not None:
         raise EvaluationError(f"no report can be written here: {missing}")
     from focdepth_ros.evaluation.dataset_evaluation import evaluate_datasets
+    from focdepth_ros.evaluation.fusion_scores import need_fusion_libraries
     from focdepth_ros.evaluation.job import EvaluationJob
     from focdepth_ros.evaluation.machine import describe_machine
     from focdepth_ros.evaluation.results import Evaluated, write_evaluation
@@ -147,12 +156,15 @@ def run_evaluation(
     from focdepth_ros.evaluation.score_file import ScoreFile
     from focdepth_ros.evaluation.summary import overview
 
+    if aif:
+        need_fusion_libraries()
     usual = [info.name for info in list_backends() if info.is_usual]
     job = EvaluationJob(
         datasets=tuple(datasets),
         backends=backend_settings(backend or usual, option),
         align=align,
         min_confidence=min_confidence,
+        aif=aif,
     )
     opened, left_out = _opened(job.datasets)
     job.make_pipelines()  # what is wrong with a backend is said before the work begins
@@ -160,7 +172,8 @@ def run_evaluation(
         label: Evaluated(found, tuple(evenly_spread(found.scenes, scenes)))
         for label, found in opened.items()
     }
-    about = {"align": align, "min_confidence": min_confidence}
+    # Only where it is set: evaluations without it go on that were begun before it was there.
+    about = {"align": align, "min_confidence": min_confidence} | ({"aif": True} if aif else {})
     asked = {
         "datasets": {choice.label: _as_asked(choice) for choice in job.datasets},
         "scenes_of_each": scenes,
@@ -249,23 +262,45 @@ def _table(means: Overview) -> Iterator[str]:
     """Lines of the means; no wider than a terminal."""
     blocks = dict(means.by_dataset)
     if len(blocks) == 1:
-        yield from _block(means.over_scenes)
+        yield from _blocks(means.over_scenes)
         return
     blocks |= {"mean over datasets": means.over_datasets, "mean over scenes": means.over_scenes}
     for label, summaries in blocks.items():
         yield f"{label}:"
-        yield from _block(summaries)
+        yield from _blocks(summaries)
 
 
-def _block(summaries: Sequence[BackendSummary]) -> Iterator[str]:
-    figures = ("abs_rel", "rmse", "delta1", "coverage", "ause")
+def _blocks(summaries: Sequence[BackendSummary]) -> Iterator[str]:
+    """Means of the depths, and of the all-in-focus images where these were measured in full."""
+    from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES
+
+    names = ("abs_rel", "rmse", "delta1", "coverage", "ause")
+    columns = {
+        **{name: [item.figures[name] for item in summaries] for name in names},
+        "s/stack": [item.seconds for item in summaries],
+        "s after last": [item.finish_seconds for item in summaries],
+    }
+    yield from _lines(summaries, columns)
+    if all(name in item.figures for name in FUSION_FIGURES for item in summaries):
+        heads = {"mutual_information": "MI"}
+        yield from _lines(
+            summaries,
+            {
+                heads.get(name, name): [item.figures[name] for item in summaries]
+                for name in FUSION_FIGURES
+            },
+        )
+
+
+def _lines(
+    summaries: Sequence[BackendSummary], columns: Mapping[str, Sequence[float]]
+) -> Iterator[str]:
     first = max(len("backend"), *(len(item.backend) for item in summaries))
-    names = (*figures, "s/stack", "s after last")
-    yield f"{'backend':<{first}}  scenes  " + "  ".join(f"{name:>8}" for name in names)
-    for item in summaries:
-        values = [*(item.figures[name] for name in figures), item.seconds, item.finish_seconds]
+    yield f"{'backend':<{first}}  scenes  " + "  ".join(f"{name:>8}" for name in columns)
+    for number, item in enumerate(summaries):
+        cells = {name: values[number] for name, values in columns.items()}
         numbers = "  ".join(
             f"{'–' if value != value else format(value, '.4f'):>{max(len(name), 8)}}"
-            for name, value in zip(names, values, strict=True)
+            for name, value in cells.items()
         )
         yield f"{item.backend:<{first}}  {item.scenes:>6}  {numbers}"

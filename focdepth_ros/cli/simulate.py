@@ -64,5 +64,5 @@ def simulate(
         textures=textures,
         options=RenderOptions(psf=psf.value, breathing=breathing, shake_translation=shake),
     )
-    save_stack(out, simulated.stack, depth=simulated.depth)
+    save_stack(out, simulated.stack, depth=simulated.depth, all_in_focus=simulated.all_in_focus)
     typer.echo(f"{slices} slices of {width}x{height} px from {near} to {far} m written to {out}")

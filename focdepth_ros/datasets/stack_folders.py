@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from focdepth_ros.datasets.base import Dataset, LabelledStack
+from focdepth_ros.datasets.files import read_rgb
 from focdepth_ros.errors import DatasetError, StackFileError
 from focdepth_ros.image_io import IMAGE_SUFFIXES
 from focdepth_ros.slice_files import natural_order
@@ -22,7 +23,8 @@ class StackFolders(Dataset):
     A scene is a folder with a ``stack.yaml`` or at least two images with a number in their
     names; what lies within it is not looked at. Its name is its path below the root. Lens,
     intrinsics, focus distances and ground truth are those of its ``stack.yaml``: without focus
-    distances the stack is relative, without ``depth:`` there is no truth.
+    distances the stack is relative, without ``depth:`` there is no truth, and without
+    ``all_in_focus:`` no true all-in-focus image.
     """
 
     name = "stack_folders"
@@ -44,7 +46,8 @@ class StackFolders(Dataset):
     def _load(self, scene: str) -> LabelledStack:
         try:
             folder = StackFolder.open(self._folders[scene])
-            return LabelledStack(scene, folder.load(), folder.ground_truth())
+            sharp = None if folder.all_in_focus is None else read_rgb(folder.all_in_focus)
+            return LabelledStack(scene, folder.load(), folder.ground_truth(), all_in_focus=sharp)
         except StackFileError as error:
             raise DatasetError(str(error)) from error
 

@@ -21,8 +21,7 @@ from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import BackendError, FocdepthError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.evaluation.scores import FIGURES, SceneScore, score_estimate
-from focdepth_ros.evaluation.sparsification import KEPT_SHARES
+from focdepth_ros.evaluation.scores import SceneScore, score_estimate, score_without_depth
 from focdepth_ros.evaluation.timed_sweep import SweepTimes, timed_sweep, use_threads
 from focdepth_ros.pipeline import DepthPipeline
 
@@ -214,30 +213,15 @@ class _Measurer:
         return self._score(estimate), self._score(replace(estimate, depth=depth))
 
     def _score(self, estimate: DepthEstimate) -> SceneScore:
-        sample, name = self._sample, self._contender.name
-        if sample.valid_mask.any():
-            return score_estimate(
-                sample,
-                name,
-                estimate,
-                seconds=self._times.total,
-                finish_seconds=self._times.finish,
-            )
+        sample = self._sample
         # Without a truth there is still something to tell.
-        figures = dict.fromkeys(FIGURES, float("nan"))
-        figures["coverage"] = float(np.isfinite(estimate.depth).mean())
-        height, width = sample.stack.size
-        return SceneScore(
-            scene=sample.name,
-            backend=name,
-            figures=figures,
-            curve=(float("nan"),) * len(KEPT_SHARES),
+        score = score_estimate if sample.valid_mask.any() else score_without_depth
+        return score(
+            sample,
+            self._contender.name,
+            estimate,
             seconds=self._times.total,
             finish_seconds=self._times.finish,
-            slices=len(sample.stack),
-            height=height,
-            width=width,
-            warnings=estimate.warnings,
         )
 
 

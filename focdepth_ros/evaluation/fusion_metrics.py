@@ -108,18 +108,33 @@ def q_abf(image: ImageArray, slices: Sequence[ImageArray]) -> float:
     return kept / weight if weight > 0.0 else float("nan")
 
 
-def scd(image: ImageArray, first: ImageArray, second: ImageArray) -> float:
-    """Sum of the correlations of differences of two slices, in [-2, 2].
+def scd(image: ImageArray, slices: Sequence[ImageArray]) -> float:
+    """Sum of the correlations of differences, in [-2, 2].
 
-    What the fused image has beyond one slice should look like the other.
+    What the fused image has beyond one slice should look like the other. It is published for two.
+    Of more there is no published form; here it is what the image has beyond the mean of the other
+    slices that should look like a slice, and the sum over the slices is scaled by two over their
+    number. For two slices that is the published measure.
 
     References
     ----------
     Aslantas, Bendes, "A new image quality metric for image fusion: the sum of the correlations
     of differences", AEU 2015.
+
+    Raises
+    ------
+    EvaluationError
+        If there are fewer than two slices.
     """
-    fused, a, b = (_luma(item) for item in (image, *_checked(image, (first, second))))
-    return _correlation(fused - b, a) + _correlation(fused - a, b)
+    fused = _luma(image)
+    sources = [_luma(item) for item in _checked(image, slices)]
+    if len(sources) < 2:
+        raise EvaluationError("there is one slice; differences need at least two")
+    total = sum(sources)
+    others = len(sources) - 1
+    # Times the number of the others: whole numbers, of which no rounding error is left over.
+    correlations = [_correlation(others * fused - (total - own), own) for own in sources]
+    return 2.0 / len(sources) * sum(correlations)
 
 
 def _luma(image: ImageArray) -> _Grey:

@@ -64,12 +64,15 @@ class EvaluationJob:
         Method of the alignment.
     min_confidence : float
         Pixels of lower confidence count as not answered.
+    aif : bool
+        Whether all-in-focus images are measured in full, too.
     """
 
     datasets: tuple[DatasetChoice, ...]
     backends: dict[str, dict[str, Any]] = field(default_factory=dict)
     align: str = "auto"
     min_confidence: float = 0.0
+    aif: bool = False
 
     def open_dataset(self, label: str) -> Dataset:
         """The dataset that the results call so.

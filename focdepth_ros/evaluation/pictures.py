@@ -12,6 +12,7 @@ import numpy as np
 
 from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.evaluation.fusion_pictures import cut_outs
 from focdepth_ros.evaluation.scores import comparable_depth
 from focdepth_ros.image_io import encode_image
 from focdepth_ros.stack import FloatImage, ImageArray
@@ -22,6 +23,8 @@ FOLDER = "pictures"
 SCENE_PICTURES = ("image", "truth")
 #: What there is of every backend.
 BACKEND_PICTURES = ("depth", "error")
+#: The same of all-in-focus images, where they are measured in full: see `fusion_pictures`.
+SCENE_CUT_OUTS, BACKEND_CUT_OUTS = ("sharp",), ("fused", "difference")
 #: Relative error of the last colour of an error picture.
 ERROR_LIMIT = 0.2
 
@@ -34,7 +37,11 @@ def picture_path(folder: Path, scene: str, what: str, backend: str = "", dataset
 
 
 def make_pictures(
-    sample: LabelledStack, answers: Mapping[str, DepthEstimate], dataset: str = ""
+    sample: LabelledStack,
+    answers: Mapping[str, DepthEstimate],
+    dataset: str = "",
+    *,
+    aif: bool = False,
 ) -> dict[str, bytes]:
     """The pictures of a scene, all depths in the colours of the truth.
 
@@ -45,6 +52,8 @@ def make_pictures(
         By backend.
     dataset : str
         What the results call it.
+    aif : bool
+        Whether parts of the all-in-focus images are wanted, too.
 
     Returns
     -------
@@ -54,7 +63,7 @@ def make_pictures(
     image = sample.all_in_focus
     if image is None:
         image = as_colour(sample.stack.slices[sample.stack.reference].image)
-    return make_scene_pictures(
+    made = make_scene_pictures(
         sample.name,
         image,
         sample.depth if sample.valid_mask.any() else None,
@@ -62,6 +71,11 @@ def make_pictures(
         dataset,
         is_metric=sample.is_metric,
     )
+    if aif:
+        fused = {k: v.all_in_focus for k, v in answers.items() if v.all_in_focus is not None}
+        for (what, backend), picture in cut_outs(fused, sample.all_in_focus).items():
+            made[_place(dataset, sample.name, what, backend)] = _as_file(picture)
+    return made
 
 
 def make_scene_pictures(

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from focdepth_ros.evaluation.fusion_pictures import DIFFERENCE_LIMIT
+from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES
 from focdepth_ros.evaluation.pictures import (
+    BACKEND_CUT_OUTS,
     BACKEND_PICTURES,
     ERROR_LIMIT,
+    SCENE_CUT_OUTS,
     SCENE_PICTURES,
     picture_path,
 )
@@ -18,12 +22,13 @@ from focdepth_ros.evaluation.report_tables import (
     curve_chart,
     distance,
     measures_table,
+    of_scenes,
     scene_rows,
     scene_table,
 )
 from focdepth_ros.evaluation.scene_choice import evenly_spread
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
-from focdepth_ros.evaluation.summary import BackendSummary, overview
+from focdepth_ros.evaluation.summary import BackendSummary, measured_figures, overview
 from focdepth_ros.visualization import css_gradient
 from focdepth_ros.whole_files import whole_file
 
@@ -66,9 +71,18 @@ def write_report(
         Of the page.
     """
     means = overview(scores)
-    shown = [name for name in FIGURES if any(_known(s.figures[name]) for s in means.over_scenes)]
+    known = [
+        name
+        for name in measured_figures(scores)
+        if any(_known(item.figures[name]) for item in means.over_scenes)
+    ]
+    # Measured in full, all-in-focus images have tables of their own.
+    fused = [name for name in FUSION_FIGURES if name in known] if {*known} - {*FIGURES} else []
+    shown = [name for name in known if name not in fused]
     sections = [
-        _section(folder, label, dict((datasets or {}).get(label, {})), summaries, scores, shown)
+        _section(
+            folder, label, dict((datasets or {}).get(label, {})), summaries, scores, shown, fused
+        )
         for label, summaries in means.by_dataset.items()
     ]
     counted = sum(any(item.scenes for item in rows) for rows in means.by_dataset.values())
@@ -80,10 +94,12 @@ def write_report(
         failures=_failures(scores, left_out or {}),
         counted=counted,
         compared=[comparison(name, means) for name in _COMPARED] if len(sections) > 1 else [],
+        compared_fused=[comparison(name, means) for name in fused] if len(sections) > 1 else [],
         over_datasets=measures_table(means.over_datasets, shown, with_counts=False),
         over_scenes=measures_table(means.over_scenes, shown),
         chart=_chart(means.over_datasets),
         error_limit=f"{100.0 * ERROR_LIMIT:.0f} %",
+        difference_limit=f"{DIFFERENCE_LIMIT:.0f} grey levels",
         error_colours=css_gradient(),
         depth_colours=css_gradient(reverse=True),
     )
@@ -114,6 +130,7 @@ def _section(
     summaries: Sequence[BackendSummary],
     scores: Sequence[SceneScore],
     shown: Sequence[str],
+    fused: Sequence[str],
 ) -> dict[str, Any]:
     """What the page has of one dataset."""
     by_scene: dict[str, list[SceneScore]] = {}
@@ -123,17 +140,24 @@ def _section(
     cards = [
         card
         for scene in evenly_spread(list(by_scene), _MOST_PICTURED)
-        if (card := _card(folder, label, scene, by_scene[scene]))["pairs"]
+        if (card := _card(folder, label, scene, by_scene[scene]))["pairs"] or card["cut_outs"]
     ]
     return {
         "label": label,
         "title": facts.pop("title", label),
         "facts": facts,
         "measures": measures_table(summaries, shown),
+        "fusion_measures": measures_table(summaries, fused, with_counts=False, with_times=False),
         "chart": _chart(summaries),
-        "scene_columns": scene_table(shown),
+        "scene_columns": scene_table(of_scenes(shown)),
+        "fusion_columns": scene_table(fused),
         "scenes": [
-            {"name": scene, "rows": scene_rows(group, shown), "notes": _notes(group)}
+            {
+                "name": scene,
+                "rows": scene_rows(group, of_scenes(shown)),
+                "fusion_rows": scene_rows(group, fused),
+                "notes": _notes(group),
+            }
             for scene, group in by_scene.items()
         ],
         "cards": cards,
@@ -143,21 +167,33 @@ def _section(
 
 def _card(folder: Path, label: str, scene: str, group: Sequence[SceneScore]) -> dict[str, Any]:
     """Pictures of a scene in pairs: of the scene, and of what each backend made of it."""
-    of_scene = [
-        (what, _inline(picture_path(folder, scene, what, "", label))) for what in SCENE_PICTURES
-    ]
-    pairs = [{"name": "", "pictures": of_scene}]
-    for score in group:
-        pictures = [
-            (what, _inline(picture_path(folder, scene, what, score.backend, label)))
-            for what in BACKEND_PICTURES
+
+    def pairs(of_scene: Sequence[str], of_backend: Sequence[str]) -> list[dict[str, Any]]:
+        wanted = [("", of_scene), *((score.backend, of_backend) for score in group)]
+        found = [
+            {
+                "name": name,
+                "pictures": [
+                    (what, _inline(picture_path(folder, scene, what, name, label)))
+                    for what in pictures
+                ],
+            }
+            for name, pictures in wanted
         ]
-        pairs.append({"name": score.backend, "pictures": pictures})
-    first = group[0]
+        return [pair for pair in found if any(source for _, source in pair["pictures"])]
+
+    first, cut_outs = group[0], pairs(SCENE_CUT_OUTS, BACKEND_CUT_OUTS)
     return {
         "name": scene,
         "size": f"{first.slices} slices, {first.width}×{first.height} px",
-        "pairs": [pair for pair in pairs if any(source for _, source in pair["pictures"])],
+        "pairs": pairs(SCENE_PICTURES, BACKEND_PICTURES),
+        "cut_outs": cut_outs,
+        "has_differences": any(
+            source
+            for pair in cut_outs
+            for what, source in pair["pictures"]
+            if what == BACKEND_CUT_OUTS[-1]
+        ),
         "depth_ticks": _depth_ticks(first.depth_range),
     }
 

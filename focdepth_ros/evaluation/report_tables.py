@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES
 from focdepth_ros.evaluation.scores import SceneScore
 from focdepth_ros.evaluation.sparsification import KEPT_SHARES
 from focdepth_ros.evaluation.summary import BackendSummary, Overview
 
 # Of these figures the highest is the best, of all others the lowest.
-_HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "coverage", "psnr", "ssim"})
-_UNITS = {"mae": "m", "mse": "m²", "rmse": "m", "psnr": "dB"}
+_HIGHER_IS_BETTER = frozenset(
+    {"delta1", "delta2", "delta3", "coverage"}.union(FUSION_FIGURES).difference({"niqe"})
+)
+_UNITS = {"mae": "m", "mse": "m²", "rmse": "m", "psnr": "dB", "mutual_information": "bit"}
+_LABELS = {"q_abf": "Q^AB/F", "mutual_information": "MI", "scd": "SCD"}
 _TIMES = {"seconds": "time per stack", "finish_seconds": "time after the last slice"}
 # Of every scene; the others are in the CSV file.
 _OF_SCENES = ("abs_rel", "rmse", "delta1", "coverage", "ause", "psnr")
+_TWO_DIGITS = ("psnr", "niqe", "mutual_information", "bumpiness")
 
 _COLOURS = ("#2f7fc1", "#d1495b", "#2a9d5c", "#9467c4", "#c77d0a", "#6b7a90")
 _WIDTH, _HEIGHT, _MARGIN = 520.0, 240.0, 46.0  # of the curves, px
@@ -41,7 +46,11 @@ class Row:
 
 
 def measures_table(
-    summaries: Sequence[BackendSummary], shown: Sequence[str], *, with_counts: bool = True
+    summaries: Sequence[BackendSummary],
+    shown: Sequence[str],
+    *,
+    with_counts: bool = True,
+    with_times: bool = True,
 ) -> list[Row]:
     """A row per measure, a column per backend: it fits on a phone."""
     rows = []
@@ -49,7 +58,7 @@ def measures_table(
         rows.append(Row("scenes", [Cell(str(item.scenes)) for item in summaries]))
         if any(item.failed for item in summaries):
             rows.append(Row("failed", [Cell(str(item.failed)) for item in summaries]))
-    for name in (*shown, *_TIMES):
+    for name in (*shown, *(_TIMES if with_times else ())):
         values = [_value(item, name) for item in summaries]
         rows.append(Row(_label(name), _cells(name, values), _unit(name), _arrow(name)))
     return rows
@@ -74,17 +83,19 @@ def comparison(name: str, means: Overview) -> dict[str, Any]:
     }
 
 
-def scene_table(shown: Sequence[str]) -> list[Row]:
+def of_scenes(shown: Sequence[str]) -> tuple[str, ...]:
+    """Those of the measures that the table of single scenes has, and the time."""
+    return (*(name for name in _OF_SCENES if name in shown), "seconds")
+
+
+def scene_table(names: Sequence[str]) -> list[Row]:
     """Heads of the columns of `scene_rows`."""
-    names = [name for name in _OF_SCENES if name in shown]
-    return [Row(_label(name), [], _unit(name)) for name in (*names, "seconds")]
+    return [Row(_label(name), [], _unit(name)) for name in names]
 
 
-def scene_rows(group: Sequence[SceneScore], shown: Sequence[str]) -> list[Row]:
+def scene_rows(group: Sequence[SceneScore], names: Sequence[str]) -> list[Row]:
     """A row per backend of the scores of a scene."""
-    names = [name for name in _OF_SCENES if name in shown]
-    columns = [_cells(name, [score.figures[name] for score in group]) for name in names]
-    columns.append(_cells("seconds", [score.seconds for score in group]))
+    columns = [_cells(name, [_score(score, name) for score in group]) for name in names]
     return [Row(score.backend, [column[i] for column in columns]) for i, score in enumerate(group)]
 
 
@@ -101,6 +112,8 @@ def curve_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
     lines = []
     for number, (name, curve) in enumerate(curves.items()):
+        if all(map(math.isnan, curve)):
+            continue
         points = [
             f"{x(1.0 - share)},{y(value)}"
             for share, value in zip(KEPT_SHARES, curve, strict=False)
@@ -129,7 +142,7 @@ def number(value: float, name: str = "") -> str:
         return "–"
     if name in _TIMES:
         return f"{value:.3f}" if value < 10.0 else f"{value:.1f}"
-    if name in ("psnr", "bumpiness") or abs(value) >= 10.0:
+    if name in _TWO_DIGITS or abs(value) >= 10.0:
         return f"{value:.2f}"
     if 0.0 < abs(value) < 1e-3:
         return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
@@ -153,8 +166,12 @@ def _value(summary: BackendSummary, name: str) -> float:
     return float(getattr(summary, name)) if name in _TIMES else summary.figures[name]
 
 
+def _score(score: SceneScore, name: str) -> float:
+    return score.seconds if name == "seconds" else score.figures.get(name, math.nan)
+
+
 def _label(name: str) -> str:
-    return _TIMES.get(name, name)
+    return _TIMES.get(name, _LABELS.get(name, name))
 
 
 def _unit(name: str) -> str:

@@ -86,9 +86,10 @@ def write_evaluation(
     titles = [item.dataset.title for item in evaluated.values()]
     what = titles[0] if len(titles) == 1 else f"{len(titles)} datasets"
     about = {"scenes": sum(len(item.scenes) for item in evaluated.values()), **about}
+    measured = "depth and all-in-focus images" if about.get("aif") else "depth"
     return write_results(
         folder,
-        f"{what}: depth against the truth",
+        f"{what}: {measured} against the truth",
         {**about, "settings": dict(backends), "machine": machine},
         scores,
         shown={"backends": ", ".join(backends), **about, "machine": machine},

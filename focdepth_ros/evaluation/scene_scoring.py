@@ -10,6 +10,7 @@ from os import cpu_count
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.errors import DatasetError, FocdepthError
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.evaluation.fusion_scores import need_fusion_libraries
 from focdepth_ros.evaluation.job import EvaluationJob
 from focdepth_ros.evaluation.pictures import make_pictures
 from focdepth_ros.evaluation.scores import SceneScore, score_estimate
@@ -60,9 +61,13 @@ class Workbench:
     Raises
     ------
     BackendUnavailableError, OptionError
+    EvaluationError
+        If all-in-focus images are to be measured and the libraries for it are not here.
     """
 
     def __init__(self, job: EvaluationJob) -> None:
+        if job.aif:
+            need_fusion_libraries()
         self.job = job
         self._pipelines = job.make_pipelines()
         self._datasets: dict[str, Dataset] = {}
@@ -80,11 +85,16 @@ class Workbench:
         dataset = self._datasets[task.dataset]
         if task.scene not in dataset.scenes:
             raise DatasetError(f"{dataset.root}: has no scene '{task.scene}' any more")
-        return scored_scene(dataset, task, {name: self._pipelines[name] for name in task.backends})
+        pipelines = {name: self._pipelines[name] for name in task.backends}
+        return scored_scene(dataset, task, pipelines, aif=self.job.aif)
 
 
 def scored_scene(
-    dataset: Dataset, task: SceneTask, pipelines: Mapping[str, DepthPipeline]
+    dataset: Dataset,
+    task: SceneTask,
+    pipelines: Mapping[str, DepthPipeline],
+    *,
+    aif: bool = False,
 ) -> SceneResult:
     """Scores and pictures of one scene, by pipeline. Whatever fails is an error in the scores."""
     try:
@@ -95,11 +105,11 @@ def scored_scene(
     answers: dict[str, DepthEstimate] = {}
     for name, pipeline in pipelines.items():
         try:
-            score, answers[name] = scored_sample(sample, name, pipeline)
+            score, answers[name] = scored_sample(sample, name, pipeline, aif=aif)
         except Exception as error:
             score = SceneScore(task.scene, name, error=_reason(error))
         scores.append(replace(score, dataset=task.dataset))
-    pictures = make_pictures(sample, answers, task.dataset) if task.pictures else {}
+    pictures = make_pictures(sample, answers, task.dataset, aif=aif) if task.pictures else {}
     return SceneResult(scores, pictures)
 
 
@@ -114,17 +124,20 @@ def failed_scene(
 
 
 def scored_sample(
-    sample: LabelledStack, name: str, pipeline: DepthPipeline
+    sample: LabelledStack, name: str, pipeline: DepthPipeline, *, aif: bool = False
 ) -> tuple[SceneScore, DepthEstimate]:
     """Score and answer of one pipeline on a stack.
 
     Raises
     ------
     FocdepthError
-        If there is no answer, or only that of another backend, or no truth to compare it with.
+        If there is no answer, or only that of another backend, or no truth to compare it with;
+        `aif` (`score_estimate`) needs none.
     """
     estimate, times = timed_sweep(pipeline, name, sample.stack)
-    score = score_estimate(sample, name, estimate, seconds=times.total, finish_seconds=times.finish)
+    score = score_estimate(
+        sample, name, estimate, seconds=times.total, finish_seconds=times.finish, aif=aif
+    )
     return score, estimate
 
 

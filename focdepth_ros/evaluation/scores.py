@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.errors import EvaluationError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.fusion_metrics import psnr, ssim
+from focdepth_ros.evaluation.fusion_scores import fusion_figures
 from focdepth_ros.evaluation.metrics import METRICS, depth_metrics, valid_mask
 from focdepth_ros.evaluation.scale_shift import aligned_depth
 from focdepth_ros.evaluation.sparsification import (
+    KEPT_SHARES,
     area_under_sparsification_error,
     sparsification_curve,
 )
@@ -37,7 +39,8 @@ class SceneScore:
     scene, backend : str
         The backend as it was asked for.
     figures : dict of str to float
-        Those of `FIGURES`; NaN where there was nothing to measure.
+        Those of `FIGURES`, and of `fusion_scores.FUSION_FIGURES` where these were asked for; NaN
+        where there was nothing to measure.
     curve : tuple of float
         Relative error of the most confident pixels, by the shares of
         `sparsification.KEPT_SHARES`.
@@ -132,37 +135,79 @@ def score_estimate(
     *,
     seconds: float,
     finish_seconds: float,
+    aif: bool = False,
 ) -> SceneScore:
     """Compare an estimate with the truth of its scene.
 
     Parameters
     ----------
     sample : LabelledStack
-        With depth.
+        With depth, unless `aif` is set.
     backend : str
         As it was asked for.
     estimate : DepthEstimate
         On the grid of the reference slice.
     seconds, finish_seconds : float
         See `SceneScore`.
+    aif : bool
+        Whether to measure all of its all-in-focus image, too.
 
     Raises
     ------
     EvaluationError
-        If the scene has no known depth, or the sizes differ.
+        If the scene has no known depth and `aif` is not set, the sizes differ, or what `aif` needs
+        is not installed.
     """
-    score = score_depth(
-        estimate,
-        sample.depth,
+    times: dict[str, Any] = {"seconds": seconds, "finish_seconds": finish_seconds}
+    if aif and not sample.valid_mask.any():
+        score = score_without_depth(sample, backend, estimate, **times)
+    else:
+        score = score_depth(
+            estimate,
+            sample.depth,
+            scene=sample.name,
+            backend=backend,
+            slices=len(sample.stack),
+            is_metric=sample.is_metric,
+            **times,
+        )
+    if not aif:
+        score.figures.update(_all_in_focus_figures(estimate, sample))
+        return score
+    slices = [item.image for item in sample.stack.slices]
+    score.figures.update(fusion_figures(estimate.all_in_focus, slices, sample.all_in_focus))
+    if estimate.all_in_focus is None:
+        score = replace(score, warnings=(*score.warnings, "it gave no all-in-focus image"))
+    return score
+
+
+def score_without_depth(
+    sample: LabelledStack,
+    backend: str,
+    estimate: DepthEstimate,
+    *,
+    seconds: float,
+    finish_seconds: float,
+) -> SceneScore:
+    """What there is to tell of an estimate where no depth is known: times, and how much it answers.
+
+    The parameters are those of `score_estimate`.
+    """
+    figures = dict.fromkeys(FIGURES, float("nan"))
+    figures["coverage"] = float(np.isfinite(estimate.depth).mean())
+    height, width = sample.stack.size
+    return SceneScore(
         scene=sample.name,
         backend=backend,
-        slices=len(sample.stack),
+        figures=figures,
+        curve=(float("nan"),) * len(KEPT_SHARES),
         seconds=seconds,
         finish_seconds=finish_seconds,
-        is_metric=sample.is_metric,
+        slices=len(sample.stack),
+        height=height,
+        width=width,
+        warnings=estimate.warnings,
     )
-    score.figures.update(_all_in_focus_figures(estimate, sample))
-    return score
 
 
 def score_depth(

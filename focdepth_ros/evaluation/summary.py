@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
 from focdepth_ros.whole_files import whole_file
 
@@ -29,7 +30,7 @@ class BackendSummary:
     failed : int
         Scenes that it did not answer.
     figures : dict of str to float
-        See `scores.FIGURES`.
+        Those of `measured_figures`.
     curve : tuple of float
         See `SceneScore`.
     seconds, finish_seconds : float
@@ -65,6 +66,12 @@ class Overview:
     by_dataset: dict[str, list[BackendSummary]]
 
 
+def measured_figures(scores: Iterable[SceneScore]) -> tuple[str, ...]:
+    """Names of `scores.FIGURES`, and of those of all-in-focus images that a score has besides."""
+    found = {name for score in scores for name in score.figures}
+    return (*FIGURES, *(name for name in FUSION_FIGURES if name in found.difference(FIGURES)))
+
+
 def overview(scores: Iterable[SceneScore]) -> Overview:
     """All means, of each dataset and over all of them; a dataset of no common scene has none."""
     every = list(scores)
@@ -88,7 +95,8 @@ def summarise(scores: Iterable[SceneScore]) -> list[BackendSummary]:
     """
     by_backend = _by_backend(scores)
     shared = _answered_by_all(by_backend)
-    return [_summary(name, rows, shared) for name, rows in by_backend.items()]
+    names = measured_figures(score for rows in by_backend.values() for score in rows)
+    return [_summary(name, rows, shared, names) for name, rows in by_backend.items()]
 
 
 def shared_scenes(scores: Iterable[SceneScore]) -> set[tuple[str, str]]:
@@ -114,12 +122,13 @@ def _key(score: SceneScore) -> tuple[str, str]:
 
 def _mean_of(summaries: Sequence[BackendSummary]) -> BackendSummary:
     """Mean of the summaries of a backend on several datasets."""
+    names = dict.fromkeys(name for item in summaries for name in item.figures)
     known = [item for item in summaries if item.scenes]
     return BackendSummary(
         backend=summaries[0].backend,
         scenes=sum(item.scenes for item in summaries),
         failed=sum(item.failed for item in summaries),
-        figures={name: _mean([item.figures[name] for item in known]) for name in FIGURES},
+        figures={name: _mean([_figure(item, name) for item in known]) for name in names},
         curve=tuple(_mean(values) for values in zip(*(s.curve for s in known), strict=True)),
         seconds=_mean([item.seconds for item in known]),
         finish_seconds=_mean([item.finish_seconds for item in known]),
@@ -127,14 +136,17 @@ def _mean_of(summaries: Sequence[BackendSummary]) -> BackendSummary:
 
 
 def _summary(
-    backend: str, rows: Sequence[SceneScore], shared: set[tuple[str, str]]
+    backend: str,
+    rows: Sequence[SceneScore],
+    shared: set[tuple[str, str]],
+    names: Iterable[str],
 ) -> BackendSummary:
     kept = [score for score in rows if not score.error and _key(score) in shared]
     return BackendSummary(
         backend=backend,
         scenes=len(kept),
         failed=sum(bool(score.error) for score in rows),
-        figures={name: _mean([score.figures[name] for score in kept]) for name in FIGURES},
+        figures={name: _mean([_figure(score, name) for score in kept]) for name in names},
         curve=tuple(_mean(values) for values in zip(*(s.curve for s in kept), strict=True)),
         seconds=_median([score.seconds for score in kept]),
         finish_seconds=_median([score.finish_seconds for score in kept]),
@@ -143,12 +155,14 @@ def _summary(
 
 def write_csv(path: Path, scores: Iterable[SceneScore]) -> None:
     """A row per dataset, scene and backend."""
+    rows = list(scores)
+    names = measured_figures(rows)
     plain = ("seconds", "finish_seconds", "slices", "height", "width", "error")
     with whole_file(path, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("dataset", "scene", "backend", *FIGURES, *plain))
-        for score in scores:
-            figures = (score.figures.get(name, float("nan")) for name in FIGURES)
+        writer.writerow(("dataset", "scene", "backend", *names, *plain))
+        for score in rows:
+            figures = (_figure(score, name) for name in names)
             values = (getattr(score, name) for name in plain)
             writer.writerow((score.dataset, score.scene, score.backend, *figures, *values))
 
@@ -195,6 +209,10 @@ def _rows(summaries: Iterable[BackendSummary]) -> list[dict[str, Any]]:
         }
         for item in summaries
     ]
+
+
+def _figure(of: SceneScore | BackendSummary, name: str) -> float:
+    return of.figures.get(name, float("nan"))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -208,7 +208,7 @@ class TestEstimate:
         (stack_dir / "stack.yaml").unlink()
         write_image(stack_dir / "index_map.png", np.zeros((72, 96), np.uint8))
         assert run("estimate", stack_dir, "-o", tmp_path / "out") == 0
-        assert "taken for no slices: index_map.png" in capsys.readouterr().err
+        assert "taken for no slices: all_in_focus.png, index_map.png" in capsys.readouterr().err
         assert "index_map.png" in str(result_of(tmp_path / "out")["warnings"])
 
     def test_names_the_results_after_the_stack(
@@ -300,6 +300,7 @@ class TestSimulate:
         truth = load_ground_truth(simulated)
         assert truth is not None
         assert 0.4 < np.nanmin(truth) < np.nanmax(truth) <= 4.0
+        assert (simulated / "all_in_focus.png").is_file()
 
     def test_gives_the_same_again_for_the_same_seed(self, simulated: Path, tmp_path: Path) -> None:
         size = ("--slices", SLICES, "--size", "96x72")

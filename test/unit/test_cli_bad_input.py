@@ -24,7 +24,7 @@ def other_size(folder: Path) -> None:
 
 
 def remove_images(folder: Path) -> None:
-    for path in folder.glob("0*.png"):
+    for path in folder.glob("*.png"):
         path.unlink()
     (folder / "stack.yaml").unlink()
 

@@ -122,3 +122,12 @@ def test_weights_are_installed() -> None:
     for path in files:
         assert f'"weights/*{path.suffix}"' in text, path
     assert "graft focdepth_ros/weights" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+
+
+def test_the_model_of_niqe_is_installed() -> None:
+    pattern = "evaluation/niqe_model.*"
+    found = {path.suffix for path in (ROOT / "focdepth_ros").glob(pattern)}
+    assert found == {".npz", ".md"}
+    assert f'"{pattern}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+    assert f"include focdepth_ros/{pattern}" in text.splitlines()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from focdepth_ros.errors import OptionError, StackError, StackFileError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.image_io import read_image, write_image
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
 from focdepth_ros.stack_io import StackFolder, load_ground_truth, load_stack, save_stack
 
@@ -74,6 +74,16 @@ class TestRoundTrip:
         stack = FocalStack([Slice(np.zeros((4, 5), np.uint8), d) for d in (1.0, 2.0)])
         save_stack(folder, stack)
         assert len(load_stack(folder)) == 2
+
+    def test_keeps_the_true_sharp_picture_apart_from_the_slices(self, tmp_path: Path) -> None:
+        slices = [Slice(np.full((6, 8, 3), i, np.uint8), 1.0 + i) for i in range(3)]
+        sharp = np.full((6, 8, 3), 77, np.uint8)
+        save_stack(tmp_path, FocalStack(slices), all_in_focus=sharp)
+        folder = StackFolder.open(tmp_path)
+        assert folder.all_in_focus is not None
+        np.testing.assert_array_equal(read_image(folder.all_in_focus), sharp)
+        assert values(folder.load()) == [0, 1, 2]
+        assert load_ground_truth(tmp_path) is None
 
     def test_refuses_a_ground_truth_of_another_size(self, tmp_path: Path) -> None:
         stack = FocalStack([Slice(np.zeros((4, 5), np.uint8), d) for d in (1.0, 2.0)])
@@ -383,6 +393,18 @@ class TestBadDescription:
 
 
 class TestBadGroundTruth:
+    def test_sharp_picture_is_missing(self, folder: Path) -> None:
+        write_yaml(folder, all_in_focus="sharp.png")
+        with pytest.raises(StackFileError, match=r"sharp\.png: no such file, .* as all_in_focus"):
+            load_stack(folder)
+
+    def test_sharp_picture_is_no_slice(self, folder: Path) -> None:
+        write_yaml(folder, all_in_focus="1.png")
+        assert values(load_stack(folder)) == [0, 20]
+        write_yaml(folder, images=["0.png", "1.png"], all_in_focus="1.png")
+        with pytest.raises(StackFileError, match=r"1\.png is listed both .* and as all_in_focus"):
+            load_stack(folder)
+
     def test_missing(self, folder: Path) -> None:
         write_yaml(folder, depth="depth.npy")
         with pytest.raises(

@@ -80,6 +80,17 @@ def test_reads_what_the_description_tells(root: Path) -> None:
     assert sample.valid_mask.sum() == 11
 
 
+def test_reads_the_true_sharp_picture(tmp_path: Path) -> None:
+    slices = [Slice(np.full((3, 4), 50 * i, np.uint8), 2.0 - i) for i in range(2)]
+    sharp = np.full((3, 4, 3), 9, np.uint8)
+    save_stack(tmp_path / "a", FocalStack(slices), all_in_focus=sharp)
+    (sample,) = StackFolders(tmp_path)
+    np.testing.assert_array_equal(sample.all_in_focus, sharp)
+    write_image(tmp_path / "a/all_in_focus.png", sharp[:2])
+    with pytest.raises(DatasetError, match=r"a: all_in_focus is of shape \(2, 4, 3\), the slices"):
+        StackFolders(tmp_path).load("a")
+
+
 def test_pictures_alone_are_a_relative_stack_in_the_order_of_their_numbers(root: Path) -> None:
     sample = StackFolders(root).load("stack_2")
     assert [int(item.image[0, 0]) for item in sample.stack.slices] == [20, 0, 10]  # 1, 2, 10

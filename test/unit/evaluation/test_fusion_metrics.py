@@ -54,7 +54,7 @@ def test_the_true_fusion_is_the_best() -> None:
         best = measure(SHARP, [LEFT, RIGHT])
         assert best > measure(BLURRED, [LEFT, RIGHT])
     assert fm.q_abf(SHARP, [LEFT, RIGHT]) > fm.q_abf(LEFT, [LEFT, RIGHT])
-    assert fm.scd(SHARP, LEFT, RIGHT) > fm.scd(BLURRED, LEFT, RIGHT)
+    assert fm.scd(SHARP, [LEFT, RIGHT]) > fm.scd(BLURRED, [LEFT, RIGHT])
 
 
 def test_q_abf_of_a_copy_is_the_most_that_there_can_be() -> None:
@@ -70,7 +70,7 @@ def test_scd_by_hand() -> None:
         np.corrcoef((fused - b).ravel(), a.ravel())[0, 1]
         + np.corrcoef((fused - a).ravel(), b.ravel())[0, 1]
     )
-    assert fm.scd(SHARP, LEFT, RIGHT) == pytest.approx(expected, rel=1e-9)
+    assert fm.scd(SHARP, [LEFT, RIGHT]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_vif_falls_with_blur() -> None:

@@ -391,17 +391,32 @@ def test_q_abf(images: list[np.ndarray]) -> None:
     assert same(fusion_metrics.q_abf(images[0], images[1:]), plain_q_abf(fused, slices))
 
 
+def plain_correlation(difference: np.ndarray, other: np.ndarray) -> float:
+    stats = pytest.importorskip("scipy.stats")
+    if np.ptp(difference) < 1e-9 or not np.ptp(other):
+        return 0.0  # what is all the same goes along with nothing
+    return float(stats.pearsonr(difference, other).statistic)
+
+
 @few
 @given(grey_images(3, side=2))
 def test_scd(images: list[np.ndarray]) -> None:
     """Aslantas, Bendes, AEU 2015: r(F - B, A) + r(F - A, B)."""
-    stats = pytest.importorskip("scipy.stats")
     fused, a, b = (grey.astype(np.float64).ravel() for grey in lumas(images))
+    expected = plain_correlation(fused - b, a) + plain_correlation(fused - a, b)
+    assert same(fusion_metrics.scd(images[0], images[1:]), expected)
+
+
+@few
+@given(grey_images(5, side=2))
+def test_scd_of_four(images: list[np.ndarray]) -> None:
+    """Of each slice against the mean of the others, scaled to the range of two slices."""
+    fused, *slices = (grey.astype(np.float64).ravel() for grey in lumas(images))
     expected = 0.0
-    for difference, other in ((fused - b, a), (fused - a, b)):
-        if np.ptp(difference) and np.ptp(other):  # what is all the same goes along with nothing
-            expected += float(stats.pearsonr(difference, other).statistic)
-    assert same(fusion_metrics.scd(*images), expected)
+    for number, own in enumerate(slices):
+        others = [item for i, item in enumerate(slices) if i != number]
+        expected += plain_correlation(fused - np.mean(others, axis=0), own)
+    assert same(fusion_metrics.scd(images[0], images[1:]), expected / 2.0)
 
 
 def test_what_cannot_be_measured() -> None:
