@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from focdepth_ros.stack import FloatImage, ImageArray
 @dataclass(frozen=True, eq=False)
 class DepthEstimate:
     """Depth of every pixel of the reference slice.
+
+    Where a sweep was started without depth (`SweepSpec.depth`), `depth` is NaN, `confidence` 0, and
+    `slice_index` where the all-in-focus image is from.
 
     Parameters
     ----------
@@ -45,6 +48,15 @@ class DepthEstimate:
     timings: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     left_out: int = 0
+
+    def without_depth(self) -> DepthEstimate:
+        """The same with neither depth nor confidence."""
+        size = self.slice_index.shape
+        return replace(
+            self,
+            depth=np.full(size, np.nan, np.float32),
+            confidence=np.zeros(size, np.float32),
+        )
 
 
 def depth_from_slice_index(slice_index: FloatImage, dioptres: NDArray[np.float64]) -> FloatImage:

@@ -74,9 +74,11 @@ class DepthPipeline:
         """Begin a sweep whose slices come one by one."""
         return SweepRun(self, spec)
 
-    def estimate(self, stack: FocalStack, *, all_in_focus: bool = True) -> DepthEstimate:
+    def estimate(
+        self, stack: FocalStack, *, all_in_focus: bool = True, depth: bool = True
+    ) -> DepthEstimate:
         """Depth of a whole focal stack; pixels below `min_confidence` are NaN."""
-        run = self.start(spec_of(stack, all_in_focus=all_in_focus))
+        run = self.start(spec_of(stack, all_in_focus=all_in_focus, depth=depth))
         for item in stack.slices:
             run.add(item)
         return run.finish(reference=stack.slices[stack.reference])
@@ -169,7 +171,7 @@ class SweepRun:
         estimate = self._answer()
         warnings.extend(self._failures)
         estimate = self._without_unsure(estimate)
-        if not self._spec.metric and self._left_out:
+        if not (self._spec.metric or self._spec.by_position) and self._left_out:
             estimate = self._in_given_slices(estimate)
         if reference is not None:
             taken = self.reference_taken(reference)
@@ -191,7 +193,9 @@ class SweepRun:
         )
 
     def _without_unsure(self, estimate: DepthEstimate) -> DepthEstimate:
-        """Depth only where it is sure enough; the rest is NaN, or filled and marked so."""
+        """Depth only where it is wanted and sure enough; the rest is NaN, or filled, marked so."""
+        if not self._spec.depth:
+            return estimate.without_depth()
         unsure = estimate.confidence < self._min_confidence
         if not self._fill_holes:
             return replace(estimate, depth=np.where(unsure, np.float32(np.nan), estimate.depth))
@@ -234,8 +238,7 @@ class SweepRun:
         self._left_out[self._numbers[item]] = f"{self._name(item)} left out: {reason}"
 
     def _name(self, item: Slice) -> str:
-        distance = "" if item.focus_distance is None else f" at {item.focus_distance:.4g} m"
-        return f"slice {self._numbers[item]}{distance}"
+        return f"slice {self._numbers[item]} {item.where}".rstrip()
 
     def _begin(self) -> None:
         chosen = self._backend

@@ -88,6 +88,13 @@ class Slice:
         return 1.0 / self.focus_distance
 
     @property
+    def where(self) -> str:
+        """Where the focus is, for messages: ``at 0.5 m``, ``at lens position 120``, or nothing."""
+        if self.focus_distance is not None:
+            return f"at {self.focus_distance:.4g} m"
+        return "" if self.lens_position is None else f"at lens position {self.lens_position:.6g}"
+
+    @property
     def rounded_dioptre(self) -> np.float32:
         """`dioptre` in the precision of the backends, in which two distances may be the same."""
         with np.errstate(over="ignore"):

@@ -38,6 +38,7 @@ from focdepth_ros.stack import (
     CameraIntrinsics,
     FloatImage,
     FocalStack,
+    ImageArray,
     Lens,
     Slice,
 )

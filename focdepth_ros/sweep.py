@@ -60,6 +60,9 @@ class SweepAssembler:
     - A change of image size or encoding ends the sweep, and the next begins with the new one.
     - Stamps that go back by more than a second or a sweep end the sweep and start everything
       afresh; see `FrameMatcher`, also for the frames that merely come late.
+    - Where metres are not needed, a sweep whose first frame has none goes by lens position
+      instead, and so do all its frames, with metres or without. In one that begins with metres
+      those without are dropped.
 
     At any time at most ``match_window`` images as they came and ``max_slices`` decoded ones are
     in memory, apart from the events handed out.
@@ -67,15 +70,26 @@ class SweepAssembler:
     Parameters
     ----------
     config : SweepConfig, optional
+    needs_metres : bool
+        Whether frames without focus distance are dropped also where the lens position is known.
+    position_tolerance : float
+        Lens positions that differ by no more count as the same, in a sweep that goes by them.
     """
 
-    def __init__(self, config: SweepConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: SweepConfig | None = None,
+        *,
+        needs_metres: bool = True,
+        position_tolerance: float = 0.0,
+    ) -> None:
         self.config = config = SweepConfig() if config is None else config
         #: How many images, focus states and sweeps were left out, by `DropReason`.
         self.dropped: Counter[str] = Counter()
         self._events: list[SweepEvent] = []
         splitter = SlidingWindow if config.split == "window" else ConsecutiveSweeps
-        self._sweeps: SweepSplitter = splitter(config, self._emit, self._drop)
+        self._sweeps: SweepSplitter = splitter(config, self._emit, self._drop, position_tolerance)
+        self._needs_metres = needs_metres
         self._matcher = FrameMatcher(config.match_window, self._drop)
 
     @property
@@ -146,15 +160,25 @@ class SweepAssembler:
     def _usable_slice(self, frame: Frame) -> Slice | None:
         """The frame as a slice, or None if it is dropped; decoded last because that is dear."""
         focus = frame.focus
-        refusal = _uselessness(focus) or self._sweeps.refusal(focus)
+        by_position = self._goes_by_position(focus)
+        useless = _without_position if by_position else _without_metres
+        refusal = _unsettled(focus) or useless(focus) or self._sweeps.refusal(focus)
         if refusal is None:
             try:
-                return _decoded(frame)
+                return _decoded(frame, None if by_position else focus.focus_distance)
             except FocdepthError as error:
                 refusal = DropReason.BAD_IMAGE, str(error)
         reason, detail = refusal
         self._drop(reason, f"frame of stamp {seconds(focus.stamp)}: {detail}")
         return None
+
+    def _goes_by_position(self, focus: FocusSample) -> bool:
+        """Whether it is the lens position of this frame that counts."""
+        if self._needs_metres:
+            return False
+        if self._sweeps.is_metric is None:
+            return _without_metres(focus) is not None
+        return not self._sweeps.is_metric
 
     def _drop(self, reason: DropReason, detail: str) -> None:
         self._emit(FrameDropped(reason, detail))
@@ -169,10 +193,12 @@ class SweepAssembler:
         return events
 
 
-def _uselessness(focus: FocusSample) -> tuple[DropReason, str] | None:
-    """Why no slice can have this focus state."""
-    if not focus.settled:
-        return DropReason.UNSETTLED, "the lens was still moving"
+def _unsettled(focus: FocusSample) -> tuple[DropReason, str] | None:
+    return None if focus.settled else (DropReason.UNSETTLED, "the lens was still moving")
+
+
+def _without_metres(focus: FocusSample) -> tuple[DropReason, str] | None:
+    """Why no slice of a metric sweep can have this focus state."""
     if focus.lack is not None:
         return focus.lack
     distance = focus.focus_distance
@@ -184,12 +210,25 @@ def _uselessness(focus: FocusSample) -> tuple[DropReason, str] | None:
     return None
 
 
-def _decoded(frame: Frame) -> Slice:
+def _without_position(focus: FocusSample) -> tuple[DropReason, str] | None:
+    """Why no slice of a sweep that goes by lens positions can have this focus state."""
+    if math.isfinite(focus.lens_position):
+        return None
+    if focus.lack is not None:
+        return focus.lack
+    return (
+        DropReason.UNKNOWN_POSITION,
+        f"neither the focus distance, {focus.focus_distance} m, nor the lens position, "
+        f"{focus.lens_position}, tells the focus; have the focus source give one of them",
+    )
+
+
+def _decoded(frame: Frame, focus_distance: float | None) -> Slice:
     source = frame.image.source
     position = frame.focus.lens_position
     item = Slice(
         source() if callable(source) else source,
-        frame.focus.focus_distance,
+        focus_distance,
         frame.focus.stamp,
         None if math.isnan(position) else position,
     )

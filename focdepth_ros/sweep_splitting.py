@@ -43,6 +43,8 @@ class SweepSplitter(ABC):
         Called with every event.
     drop : callable
         Called with the reason and the detail of each frame that is left out.
+    position_tolerance : float
+        Lens positions that differ by no more count as the same, where there are no distances.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class SweepSplitter(ABC):
         config: SweepConfig,
         emit: Callable[[SweepEvent], None],
         drop: Callable[[DropReason, str], None],
+        position_tolerance: float = 0.0,
     ) -> None:
         self._config = config
         self._emit = emit
         self._drop = drop
+        self._position_tolerance = position_tolerance
         self._slices: list[Slice] = []
         self._format: ImageFormat | None = None
         self._last_progress = -math.inf
@@ -62,6 +66,11 @@ class SweepSplitter(ABC):
     def __len__(self) -> int:
         """Number of slices of the open sweep."""
         return len(self._slices)
+
+    @property
+    def is_metric(self) -> bool | None:
+        """Whether the slices of the open sweep have focus distances; None where there is none."""
+        return _is_metric(self._slices[0]) if self._slices else None
 
     @property
     def sweep_start(self) -> int | None:
@@ -110,6 +119,8 @@ class SweepSplitter(ABC):
         )
 
     def _is_same_distance(self, item: Slice, other: Slice) -> bool:
+        if not _is_metric(item):
+            return abs(_place(item) - _place(other)) <= self._position_tolerance
         if item.rounded_dioptre == other.rounded_dioptre:
             return True  # a stack does not tell them apart
         return abs(item.dioptre - other.dioptre) <= self._config.min_dioptre_step
@@ -122,14 +133,14 @@ class SweepSplitter(ABC):
         last = self._slices[-1]
         if sharpness(item.image) <= sharpness(last.image):
             return item
-        self._slices[-1] = replace(item, focus_distance=last.focus_distance)
+        where = "focus_distance" if _is_metric(item) else "lens_position"
+        self._slices[-1] = replace(item, **{where: getattr(last, where)})
         return last
 
     def _drop_duplicate(self, item: Slice) -> None:
         self._drop(
             DropReason.DUPLICATE,
-            f"frame of stamp {seconds(item.stamp)}: the sweep has another slice at "
-            f"{item.focus_distance:.4g} m",
+            f"frame of stamp {seconds(item.stamp)}: the sweep has another slice {item.where}",
         )
 
 
@@ -141,8 +152,9 @@ class ConsecutiveSweeps(SweepSplitter):
         config: SweepConfig,
         emit: Callable[[SweepEvent], None],
         drop: Callable[[DropReason, str], None],
+        position_tolerance: float = 0.0,
     ) -> None:
-        super().__init__(config, emit, drop)
+        super().__init__(config, emit, drop, position_tolerance)
         self._sweep_id = self._sweep_step = 0
         self._finished_id = self._finished_step = 0
 
@@ -206,7 +218,7 @@ class ConsecutiveSweeps(SweepSplitter):
     def _end_at_turn(self, item: Slice, now: float) -> None:
         """End the open sweep if this slice goes back in it; one that turns round is shared."""
         by_reversal = self._config.split in ("auto", "reversal") and self._sweep_id == 0
-        turn = focus_turn([s.dioptre for s in self._slices], item.dioptre) if by_reversal else None
+        turn = focus_turn([*map(_place, self._slices)], _place(item)) if by_reversal else None
         if turn is not None:
             turning_slice = self._slices[-1]
             self.end("reversal")
@@ -215,7 +227,7 @@ class ConsecutiveSweeps(SweepSplitter):
 
     def _append(self, item: Slice, now: float) -> None:
         if not self._slices:
-            self._emit(SweepStarted(*item.size))
+            self._emit(SweepStarted(*item.size, _is_metric(item)))
         self._slices.append(item)
         self._emit(SliceAdded(item))
         self._last_progress = now
@@ -242,8 +254,9 @@ class SlidingWindow(SweepSplitter):
         config: SweepConfig,
         emit: Callable[[SweepEvent], None],
         drop: Callable[[DropReason, str], None],
+        position_tolerance: float = 0.0,
     ) -> None:
-        super().__init__(config, emit, drop)
+        super().__init__(config, emit, drop, position_tolerance)
         self._frames = 0
         self._new_distances = 0
         self._sent_until: int | None = None
@@ -288,7 +301,7 @@ class SlidingWindow(SweepSplitter):
         self._sent_until = None
 
     def _finish(self, reason: EndReason) -> None:
-        self._emit(SweepStarted(*self._slices[0].size))
+        self._emit(SweepStarted(*self._slices[0].size, _is_metric(self._slices[0])))
         for item in self._slices:
             self._emit(SliceAdded(item))
         super()._finish(reason)
@@ -299,7 +312,7 @@ class SlidingWindow(SweepSplitter):
         return self._sent_until is None or item.stamp > self._sent_until
 
 
-def focus_turn(dioptres: Sequence[float], new: float) -> Literal["round", "back"] | None:
+def focus_turn(places: Sequence[float], new: float) -> Literal["round", "back"] | None:
     """Whether the focus turned round or jumped back.
 
     A frame that comes back to the earlier half of the slices is a jump back to the start
@@ -309,8 +322,8 @@ def focus_turn(dioptres: Sequence[float], new: float) -> Literal["round", "back"
 
     Parameters
     ----------
-    dioptres : sequence of float
-        Of a sweep that so far goes one way, in order of exposure, 1/m.
+    places : sequence of float
+        Of a sweep that so far goes one way, in order of exposure: dioptres, or lens positions.
     new : float
         That of the frame which comes next.
 
@@ -318,16 +331,16 @@ def focus_turn(dioptres: Sequence[float], new: float) -> Literal["round", "back"
     -------
     "round", "back", or None where the sweep goes on
     """
-    if len(dioptres) < 2:
+    if len(places) < 2:
         return None
-    covered = dioptres[-1] - dioptres[0]
-    step = new - dioptres[-1]
+    covered = places[-1] - places[0]
+    step = new - places[-1]
     if (step > 0.0) == (covered > 0.0):
         return None
-    if len(dioptres) == 2:
+    if len(places) == 2:
         return "back" if abs(step) > 1.5 * abs(covered) else "round"
-    nearest = min(range(len(dioptres)), key=lambda i: abs(dioptres[i] - new))
-    return "round" if 2 * nearest >= len(dioptres) - 1 else "back"
+    nearest = min(range(len(places)), key=lambda i: abs(places[i] - new))
+    return "round" if 2 * nearest >= len(places) - 1 else "back"
 
 
 def sharpness(image: ImageArray) -> float:
@@ -342,3 +355,15 @@ def sharpness(image: ImageArray) -> float:
     grey = image[::stride, ::stride] if image.ndim == 2 else image[::stride, ::stride, 1]
     laplacian = cv2.Laplacian(np.ascontiguousarray(grey), cv2.CV_32F)
     return float(np.mean(np.square(laplacian)))
+
+
+def _is_metric(item: Slice) -> bool:
+    return item.focus_distance is not None
+
+
+def _place(item: Slice) -> float:
+    """What tells the slices of a sweep apart: dioptres, or without them the lens position."""
+    if item.focus_distance is None:
+        assert item.lens_position is not None
+        return item.lens_position
+    return item.dioptre

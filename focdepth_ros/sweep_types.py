@@ -97,7 +97,8 @@ class Sweep:
     Parameters
     ----------
     slices : tuple of Slice
-        Of one size, with distinct focus distances.
+        Of one size, with distinct focus distances; or none has one, then with distinct lens
+        positions.
     end_reason : EndReason
     """
 
@@ -110,7 +111,7 @@ class Sweep:
         lens: Lens | None = None,
         reference: Reference = "last",
     ) -> FocalStack:
-        """The sweep as a focal stack, near to far.
+        """The sweep as a focal stack, near to far; without metres by rising lens position.
 
         Parameters
         ----------
@@ -129,15 +130,22 @@ class Sweep:
         indices = {"first": 0, "middle": len(self.slices) // 2, "last": len(self.slices) - 1}
         if reference not in indices:
             raise OptionError(f"reference is {reference!r}; it must be one of {', '.join(indices)}")
-        return FocalStack(self.slices, intrinsics, lens, indices[reference])
+        wanted = self.slices[indices[reference]]
+        # A stack with focus distances sorts itself.
+        slices = sorted(self.slices, key=lambda item: item.lens_position or 0.0)
+        return FocalStack(slices, intrinsics, lens, slices.index(wanted))
 
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """A sweep of images of this size begins; its slices follow."""
+    """A sweep of images of this size begins; its slices follow.
+
+    They have focus distances if it is `metric`, else lens positions alone.
+    """
 
     height: int
     width: int
+    metric: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +153,7 @@ class SliceAdded:
     """The sweep begun last has a new slice.
 
     With `replaces_last` it takes the place of the slice before it, at exactly the same focus
-    distance.
+    distance or, without one, lens position.
     """
 
     slice: Slice

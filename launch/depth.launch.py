@@ -35,6 +35,12 @@ def generate_launch_description() -> LaunchDescription:
                 "empty: the one in params_file.",
             ),
             DeclareLaunchArgument(
+                "aif_only",
+                default_value="",
+                description="true: the all-in-focus image alone, which needs no focus distances; "
+                "empty: as in params_file.",
+            ),
+            DeclareLaunchArgument(
                 "image_topic", default_value="image_raw", description="Images of the sweep."
             ),
             DeclareLaunchArgument(
@@ -118,6 +124,8 @@ def _depth_node(context: LaunchContext) -> list[Action]:
         value = LaunchConfiguration(argument).perform(context)
         if value:
             overrides[f"focus.{argument.removeprefix('focus_')}"] = value
+    if LaunchConfiguration("aif_only").perform(context):
+        overrides["aif_only"] = ParameterValue(LaunchConfiguration("aif_only"), value_type=bool)
     if LaunchConfiguration("sweep_timeout").perform(context):
         timeout = ParameterValue(LaunchConfiguration("sweep_timeout"), value_type=float)
         overrides["sweep.timeout"] = timeout

@@ -129,6 +129,7 @@ def _depth_node(context: LaunchContext, topics: Topics, is_compressed: bool) -> 
     overrides: dict[str, object] = {
         "use_sim_time": _flag(context, "clock"),
         "min_confidence": _number(context, "min_confidence"),
+        "aif_only": False,  # it is depth that is measured
         "max_waiting_sweeps": _WAITING_SWEEPS,
         # The node waits in real time, the recording counts in its own.
         "sweep.timeout": min(max(_sweep_timeout(Path(params_file)) / rate, 0.01), 3600.0),

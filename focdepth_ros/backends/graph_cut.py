@@ -26,7 +26,7 @@ from focdepth_ros.classical.energy_terms import (
     log_unary,
     sweep_density,
 )
-from focdepth_ros.classical.focus_answer import answer_from_positions
+from focdepth_ros.classical.focus_answer import answer_from_positions, answer_without_depth
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.graph_cut import (
     MAX_LABELS,
@@ -227,6 +227,8 @@ class GraphCutAccumulator(Accumulator):
         started = time.perf_counter()
         volume = self._builder.volume()
         sharpest = self._sharpest(volume)
+        if not volume.depth:
+            return self._picture_alone(volume, sharpest, started)
         curves = self._solve(volume, sharpest)
         confidence = focus_confidence(curves, GRAPH_CUT_CONFIDENCE)
         slice_index = curves.slice_index
@@ -238,6 +240,27 @@ class GraphCutAccumulator(Accumulator):
             slice_index,
             confidence,
             guide,
+            picture,
+            backend=GraphCutBackend.name,
+            timings={
+                "positions": solved - started,
+                "all_in_focus": time.perf_counter() - solved,
+            },
+        )
+
+    def _picture_alone(
+        self, volume: FocusVolume, sharpest: FloatImage, started: float
+    ) -> DepthEstimate:
+        """The answer without what only depth needs, which is the cut and all that follows it."""
+        if self._config.all_in_focus == "depth":
+            sharpest = self._solve(volume, sharpest).slice_index
+        solved = time.perf_counter()
+        positions = enlarge(sharpest, volume.size)
+        mixed = self._config.aif_blend
+        picture = (volume.blend_all_in_focus if mixed else volume.sample_all_in_focus)(positions)
+        return answer_without_depth(
+            volume,
+            positions,
             picture,
             backend=GraphCutBackend.name,
             timings={

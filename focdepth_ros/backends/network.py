@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
@@ -22,7 +23,7 @@ from focdepth_ros.stack import FloatImage, ImageArray, Slice
 from focdepth_ros.weights_index import choose_weights
 
 if TYPE_CHECKING:
-    from focdepth_ros.models.inference import Answer, SweepRunner
+    from focdepth_ros.models.inference import SweepRunner
     from focdepth_ros.models.sweeps import SliceFeatures
 
 # A relative sweep is shown to the network as one of this kind [1/m].
@@ -106,7 +107,10 @@ class NetworkBackend(Backend):
         missing = missing_because(NETWORK_LIBRARIES, "torch")
         return missing or (None if weights else _weights_missing_because(cls.name))
 
-    def start(self, spec: SweepSpec) -> NetworkAccumulator:
+    def start(self, spec: SweepSpec) -> Accumulator:
+        of_sharpness = self._config.all_in_focus == "sharpness"
+        if not spec.depth and of_sharpness and self._runner.measures_sharpness:
+            return SharpestAccumulator(self.name, spec, self._runner, self._config)
         with self._runner.failures_named():
             self._runner.warm_up(spec.height, spec.width)
         return NetworkAccumulator(self.name, spec, self._runner, self._config)
@@ -138,7 +142,9 @@ class NetworkAccumulator(Accumulator):
 
     def finish(self) -> DepthEstimate:
         started = time.perf_counter()
-        order, positions = near_to_far(self._slices, metric=self._spec.metric)
+        order, positions = near_to_far(
+            self._slices, metric=self._spec.metric, by_position=self._spec.by_position
+        )
         assert self._state is not None
         with self._runner.failures_named():
             answer = self._runner.decode(
@@ -149,7 +155,12 @@ class NetworkAccumulator(Accumulator):
         solved = time.perf_counter()
         slice_index = answer.slice_index
         images = [self._slices[number] for number in order]
-        picture = self._picture(answer, images) if self._spec.all_in_focus else None
+        picture = None
+        if self._spec.all_in_focus:
+            where = slice_index
+            if answer.sharpest is not None:
+                where = _sharpest_positions(answer.sharpest, images[0].size)
+            picture = _picture(images, where, blend=self._config.aif_blend)
         pictured = time.perf_counter()
         metric = self._spec.metric
         depth = depth_from_slice_index(slice_index, positions) if metric else slice_index.copy()
@@ -178,21 +189,76 @@ class NetworkAccumulator(Accumulator):
             dioptre = _RELATIVE_START - _RELATIVE_STEP * len(self._slices)
             return self._runner.encode(item, dioptre)
         features = self._runner.seen.get(item)
-        if features is None:
+        if features is None or not features.tokens:  # it may have been seen for its image alone
             features = self._runner.encode(item, item.dioptre)
             self._runner.seen.keep(item, features)
         return features
 
-    def _picture(self, answer: Answer, slices: list[Slice]) -> ImageArray:
-        positions: FloatImage = answer.slice_index
-        if answer.sharpest is not None:
-            sharpest = cv2.medianBlur(answer.sharpest, _AIF_MEDIAN)
-            positions = enlarge(np.asarray(sharpest, np.float32), positions.shape)
-        images = [item.image for item in slices]
-        masks = [item.valid_mask for item in slices]
-        if self._config.aif_blend:
-            return blend_all_in_focus(images, positions, masks)
-        return sample_all_in_focus(images, positions, masks)
+
+class SharpestAccumulator(Accumulator):
+    """A sweep of which only the all-in-focus image is wanted, so that depth is never worked out.
+
+    The focus measure of the network is all that it takes: nothing that was learned has a part in
+    that image.
+    """
+
+    def __init__(
+        self, backend: str, spec: SweepSpec, runner: SweepRunner, config: NetworkSettings
+    ) -> None:
+        self._backend = backend
+        self._spec = spec
+        self._runner = runner
+        self._config = config
+        self._slices: list[Slice] = []
+        self._features: list[SliceFeatures] = []
+
+    def add(self, item: Slice) -> None:
+        if self._spec.check(item, self._slices):
+            self._slices.pop()
+            self._features.pop()
+        features = self._runner.seen.get(item)
+        if features is None:
+            with self._runner.failures_named():
+                features = self._runner.encode(item, 0.0, measured_only=True)
+            self._runner.seen.keep(item, features)
+        self._features.append(features)
+        self._slices.append(item)
+
+    def finish(self) -> DepthEstimate:
+        started = time.perf_counter()
+        order, _ = near_to_far(
+            self._slices, metric=self._spec.metric, by_position=self._spec.by_position
+        )
+        with self._runner.failures_named():
+            sharpest = self._runner.sharpest(self._features, order)
+        solved = time.perf_counter()
+        positions = _sharpest_positions(sharpest, (self._spec.height, self._spec.width))
+        images = [self._slices[number] for number in order]
+        picture = _picture(images, positions, blend=self._config.aif_blend)
+        return DepthEstimate(
+            depth=np.full_like(positions, np.nan),
+            confidence=np.zeros_like(positions),
+            slice_index=positions,
+            backend=self._backend,
+            metric=self._spec.metric,
+            all_in_focus=picture,
+            timings={
+                "positions": solved - started,
+                "all_in_focus": time.perf_counter() - solved,
+            },
+        )
+
+
+def _sharpest_positions(
+    sharpest: NDArray[np.uint8 | np.uint16], size: tuple[int, int]
+) -> FloatImage:
+    smooth = cv2.medianBlur(sharpest, _AIF_MEDIAN)
+    return enlarge(np.asarray(smooth, np.float32), size)
+
+
+def _picture(slices: list[Slice], positions: FloatImage, *, blend: bool) -> ImageArray:
+    mix = blend_all_in_focus if blend else sample_all_in_focus
+    return mix([item.image for item in slices], positions, [item.valid_mask for item in slices])
 
 
 def _weights_missing_because(backend: str) -> str | None:

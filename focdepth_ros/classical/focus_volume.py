@@ -39,8 +39,8 @@ class FocusVolume:
         Of the images.
     metric : bool
         Whether `positions` are dioptres.
-    all_in_focus : bool
-        Whether the all-in-focus image is wanted.
+    all_in_focus, depth : bool
+        Whether the all-in-focus image, and whether depth, is wanted.
     valid : (N, h, w) bool, optional
         False where the slice was out of view. The energy there is what `fill_unknown` makes of
         the other slices. All of it is known by default.
@@ -54,6 +54,7 @@ class FocusVolume:
     size: tuple[int, int]
     metric: bool
     all_in_focus: bool
+    depth: bool = True
     valid: NDArray[np.bool_] | None = None
     valid_masks: tuple[NDArray[np.bool_] | None, ...] = ()
 
@@ -172,7 +173,9 @@ def fill_unknown(
         curves[:, gaps] = np.where(seen, curve, filled)
 
 
-def near_to_far(slices: Sequence[Slice], *, metric: bool) -> tuple[list[int], NDArray[np.float64]]:
+def near_to_far(
+    slices: Sequence[Slice], *, metric: bool, by_position: bool = False
+) -> tuple[list[int], NDArray[np.float64]]:
     """The order of slices from near to far, and their positions in that order.
 
     Parameters
@@ -180,6 +183,9 @@ def near_to_far(slices: Sequence[Slice], *, metric: bool) -> tuple[list[int], ND
     slices : sequence of Slice
     metric : bool
         Whether focus distances count; else slices stay in the order in which they came.
+    by_position : bool
+        Whether they go by rising lens position instead. There is no telling then whether that is
+        from near to far or the other way.
 
     Returns
     -------
@@ -196,7 +202,10 @@ def near_to_far(slices: Sequence[Slice], *, metric: bool) -> tuple[list[int], ND
     if count < 2:
         raise StackError(f"a sweep needs at least 2 slices, this one has {count}")
     if not metric:
-        return list(range(count)), np.arange(count, dtype=np.float64)
+        order = list(range(count))
+        if by_position:
+            order.sort(key=lambda i: slices[i].lens_position or 0.0)
+        return order, np.arange(count, dtype=np.float64)
     dioptres = [item.dioptre for item in slices]
     order = sorted(range(count), key=lambda i: -dioptres[i])
     return order, np.array([dioptres[i] for i in order])
@@ -260,7 +269,9 @@ class FocusVolumeBuilder:
         StackError
             If there are fewer than 2 slices.
         """
-        order, positions = near_to_far(self._slices, metric=self._spec.metric)
+        order, positions = near_to_far(
+            self._slices, metric=self._spec.metric, by_position=self._spec.by_position
+        )
         count = len(order)
         energy = self._energy[:count]
         valid = None
@@ -281,6 +292,7 @@ class FocusVolumeBuilder:
             size=(self._spec.height, self._spec.width),
             metric=self._spec.metric,
             all_in_focus=self._spec.all_in_focus,
+            depth=self._spec.depth,
             valid=valid,
             valid_masks=tuple(self._slices[i].valid_mask for i in order),
         )

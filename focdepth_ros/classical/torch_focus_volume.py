@@ -123,7 +123,9 @@ class TorchFocusVolumeBuilder:
         StackError
             If there are fewer than 2 slices.
         """
-        order, positions = near_to_far(self._slices, metric=self._spec.metric)
+        order, positions = near_to_far(
+            self._slices, metric=self._spec.metric, by_position=self._spec.by_position
+        )
         first = self._energies[0]
         on_device = first.new_empty((len(order), *first.shape))
         for row, i in enumerate(order):
@@ -143,6 +145,7 @@ class TorchFocusVolumeBuilder:
             size=(self._spec.height, self._spec.width),
             metric=self._spec.metric,
             all_in_focus=self._spec.all_in_focus,
+            depth=self._spec.depth,
             valid=None if valid is None or valid.all() else valid,
             valid_masks=tuple(self._slices[i].valid_mask for i in order),
             device_energy=on_device,

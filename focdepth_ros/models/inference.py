@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -99,7 +99,8 @@ class SweepRunner:
         self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
         self._step: Callable[[Any, SliceFeatures], Any] = network.step
         self._decode: Callable[[Any], Prediction] = network.decode
-        self.network = network.eval().requires_grad_(False)
+        self.network = network
+        network.eval().requires_grad_(False)
         for part in network.modules():
             if isinstance(part, ResidualUnit):
                 part.fold()
@@ -118,7 +119,12 @@ class SweepRunner:
             for part in network.parts_to_compile():
                 part.compile(dynamic=False)
 
-    def encode(self, item: Slice, dioptre: float) -> SliceFeatures:
+    @property
+    def measures_sharpness(self) -> bool:
+        """Whether the network has a focus measure, so that `sharpest` can be told."""
+        return self.network.measures_sharpness
+
+    def encode(self, item: Slice, dioptre: float, *, measured_only: bool = False) -> SliceFeatures:
         """Look at one slice.
 
         Parameters
@@ -126,7 +132,11 @@ class SweepRunner:
         item : Slice
         dioptre : float
             1/m; its place in the sweep where that is not known in metres.
+        measured_only : bool
+            Whether the focus measure is all that is looked at: enough for `sharpest`, not for
+            `decode`.
         """
+        look = self.network.measure if measured_only else self._encode
         device = str(self.device)
         pixels = upload(item.image, device)
         image = pixels.expand(3, -1, -1) if pixels.ndim == 2 else pixels.permute(2, 0, 1)
@@ -134,7 +144,7 @@ class SweepRunner:
         with self._at_work():
             # Filled, not copied: a copy of a Python number would wait for the device.
             told = torch.full((1,), max(dioptre, 0.0), device=self.device)
-            features = self._encode(image[None], told, mask)
+            features = look(image[None], told, mask)
             return replace(features, dioptre=torch.full((1,), dioptre, device=self.device))
 
     def step(self, state: Any, features: SliceFeatures) -> Any:
@@ -175,7 +185,7 @@ class SweepRunner:
             slice_index = self._slice_index(prediction, state, order)
             logits = prediction.confidence_logits
             confidence = None if logits is None else torch.sigmoid(logits[0].float())
-            sharpest = self._sharpest(state, order) if wants_sharpest else None
+            sharpest = self._sharpest(state.slices, order) if wants_sharpest else None
             answer = Answer(
                 slice_index.cpu().numpy(),
                 None if confidence is None else confidence.cpu().numpy(),
@@ -190,6 +200,23 @@ class SweepRunner:
                     f"pixels, at {self.precision}; use {remedy}other weights"
                 )
         return answer
+
+    def sharpest(
+        self, slices: Sequence[SliceFeatures], order: list[int]
+    ) -> NDArray[np.uint8 | np.uint16]:
+        """Where the finest detail is strongest, as in an `Answer`; this waits for the device.
+
+        Parameters
+        ----------
+        slices : sequence of SliceFeatures
+            With `measures_sharpness`.
+        order : list of int
+            Of them, from near to far.
+        """
+        with self._at_work():
+            sharpest = self._sharpest(slices, order)
+        assert sharpest is not None
+        return np.asarray(sharpest.cpu().numpy())
 
     def warm_up(self, height: int, width: int) -> None:
         """Run slices of a size through, once for each size, where the first ones would be slow."""
@@ -257,8 +284,8 @@ class SweepRunner:
         inside = torch.where(raw.isfinite(), raw.clamp(0.0, 1.0), torch.nan)
         return slice_coordinates(inside, normalised_dioptres(dioptres, dioptres))[0]
 
-    def _sharpest(self, state: Any, order: list[int]) -> Tensor | None:
-        slices = [state.slices[number] for number in order]
+    def _sharpest(self, every: Sequence[SliceFeatures], order: list[int]) -> Tensor | None:
+        slices = [every[number] for number in order]
         finest = [item.energies[:, :1] for item in slices if item.energies is not None]
         if not finest:
             return None
@@ -266,7 +293,7 @@ class SweepRunner:
         known = known_of(slices)
         if known is not None:
             energies = known_energies(energies, torch.stack(known, dim=1))
-        height, width = ((side + 1) // 2 for side in state.slices[0].size)
+        height, width = ((side + 1) // 2 for side in slices[0].size)
         labels = energies[0, :, 0, :height, :width].argmax(dim=0)
         return labels.to(torch.uint8 if len(order) <= 256 else torch.uint16)
 

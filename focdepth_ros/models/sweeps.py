@@ -81,6 +81,17 @@ class SweepNetwork(nn.Module, ABC):
         """Look at slices, each for itself."""
 
     @abstractmethod
+    def measure(
+        self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
+    ) -> SliceFeatures:
+        """What `encode` gives but for the tokens; no answer, but the sharpest slices."""
+
+    @property
+    @abstractmethod
+    def measures_sharpness(self) -> bool:
+        """Whether there is a focus measure in the features of a slice."""
+
+    @abstractmethod
     def step(self, state: Any, features: SliceFeatures) -> Any:
         """Take a slice into the sweep; None begins one."""
 

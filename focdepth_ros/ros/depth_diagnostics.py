@@ -60,6 +60,7 @@ class DepthDiagnostics:
         wanted: Sequence[str],
         under_way: int,
         backend: str,
+        aif_only: bool,
         frame_id: str,
     ) -> None:
         """Publish the state.
@@ -72,7 +73,10 @@ class DepthDiagnostics:
             The results that somebody subscribes to.
         under_way : int
             Number of sweeps that are not yet answered.
-        backend, frame_id : str
+        backend : str
+        aif_only : bool
+            Whether the all-in-focus image is all there is.
+        frame_id : str
         """
         self._look(is_listening)
         for topic in self._inputs:
@@ -81,7 +85,8 @@ class DepthDiagnostics:
         self._health.set_value("results subscribed to", ", ".join(wanted))
         self._health.set_value("sweeps under way", str(under_way))
         idle = "" if is_listening else "idle, nobody subscribes to a result; "
-        self._status.publish(f"{idle}backend {backend}", hardware_id=frame_id)
+        alone = ", all-in-focus image alone" if aif_only else ""
+        self._status.publish(f"{idle}backend {backend}{alone}", hardware_id=frame_id)
 
     def _look(self, is_listening: bool) -> None:
         now = time.monotonic()

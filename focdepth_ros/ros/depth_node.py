@@ -108,7 +108,7 @@ class DepthNode:
             for name in backend_names()
         }
         warn_of_unknown_parameters(node)
-        lens_map = focus.read_lens_map()
+        lens_map = focus.read_lens_map(needs_metres=not parameters.aif_only)
         backend = choose_backend(parameters.backend)
         self._pipeline = DepthPipeline(
             self._backend(backend, asdict(options[backend])),
@@ -117,10 +117,14 @@ class DepthNode:
             fill_holes=parameters.fill_holes,
             cooldown_s=parameters.cooldown_s,
         )
-        self._assembler = SweepAssembler(parameters.sweep)
+        self._assembler = SweepAssembler(
+            parameters.sweep,
+            needs_metres=not parameters.aif_only,
+            position_tolerance=focus.position_tolerance,
+        )
         self._queue = SweepQueue(parameters.max_waiting_sweeps)
         self._qos_watch = QosWatch(node, self._health.condition)
-        self._outputs = DepthOutputs(node, self._qos_watch)
+        self._outputs = DepthOutputs(node, self._qos_watch, depth=not parameters.aif_only)
 
         self._frame_id = ""
         self._was_listening = False
@@ -159,8 +163,9 @@ class DepthNode:
             complain=self.complain,
         )
         self._worker.start()
+        product = "all-in-focus image alone" if parameters.aif_only else "depth"
         node.get_logger().info(
-            f"depth by backend '{self._pipeline.backend.name}' from {image_topic}, "
+            f"{product} by backend '{self._pipeline.backend.name}' from {image_topic}, "
             f"{self._focus.topic} and {info_topic}"
         )
 
@@ -253,7 +258,7 @@ class DepthNode:
     def _handle(self, events: Sequence[SweepEvent]) -> None:
         for event in events:
             if isinstance(event, SweepStarted):
-                self._queue.start(event.height, event.width, self._frame_id)
+                self._queue.start(event.height, event.width, self._frame_id, metric=event.metric)
             elif isinstance(event, SliceAdded):
                 now = time.monotonic()
                 self._queue.add(event.slice, replaces_last=event.replaces_last, now=now)
@@ -304,6 +309,7 @@ class DepthNode:
             wanted=self._outputs.wanted(),
             under_way=self._queue.under_way,
             backend=self._pipeline.backend.name,
+            aif_only=self._parameters.aif_only,
             frame_id=self._frame_id,
         )
 

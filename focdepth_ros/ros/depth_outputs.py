@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,20 @@ from focdepth_ros.stack import CameraIntrinsics, FocalStack
 
 # Results are large and soon outdated: nobody is served by a long queue of them.
 _RESULTS_QOS = QoSProfile(depth=2)
+
+_RESULTS: dict[str, type] = {
+    "depth/image": Image,
+    "depth/camera_info": CameraInfo,
+    "confidence/image": Image,
+    "all_in_focus/image": Image,
+    "points": PointCloud2,
+    "sweep_info": SweepInfo,
+}
+_WITHOUT_DEPTH: dict[str, type] = {
+    "all_in_focus/image": Image,
+    "all_in_focus/camera_info": CameraInfo,
+    "sweep_info": SweepInfo,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +85,11 @@ class DepthOutputs:
     node : Node
     qos_watch : QosWatch
         Reports subscribers that cannot be served.
+    depth : bool
+        Whether there is more than the all-in-focus image.
     """
 
-    def __init__(self, node: Node, qos_watch: QosWatch) -> None:
+    def __init__(self, node: Node, qos_watch: QosWatch, *, depth: bool = True) -> None:
         def publisher(kind: type, topic: str) -> Any:
             full_name = str(node.resolve_topic_name(topic))
             qos = copy(_RESULTS_QOS)  # rclpy writes overrides into it
@@ -84,32 +101,33 @@ class DepthOutputs:
                 event_callbacks=qos_watch.publisher_events(full_name, qos),
             )
 
-        self._depth = publisher(Image, "depth/image")
-        self._camera_info = publisher(CameraInfo, "depth/camera_info")
-        self._confidence = publisher(Image, "confidence/image")
-        self._all_in_focus = publisher(Image, "all_in_focus/image")
-        self._points = publisher(PointCloud2, "points")
-        self._sweep_info = publisher(SweepInfo, "sweep_info")
-        self._all = {
-            "depth/image": self._depth,
-            "depth/camera_info": self._camera_info,
-            "confidence/image": self._confidence,
-            "all_in_focus/image": self._all_in_focus,
-            "points": self._points,
-            "sweep_info": self._sweep_info,
-        }
+        self._has_depth = depth
+        kinds = _RESULTS if depth else _WITHOUT_DEPTH
+        self._publishers = {topic: publisher(kind, topic) for topic, kind in kinds.items()}
 
     def wanted(self) -> list[str]:
         """The topics that somebody listens to, by their relative names."""
-        return [topic for topic, publisher in self._all.items() if _is_wanted(publisher)]
+        return [topic for topic in self._publishers if self._is_wanted(topic)]
 
     def anything_wanted(self) -> bool:
         """Whether somebody listens to any result."""
-        return any(map(_is_wanted, self._all.values()))
+        return any(map(self._is_wanted, self._publishers))
 
-    def colour_wanted(self) -> bool:
-        """Whether somebody listens to what needs the all-in-focus image."""
-        return _is_wanted(self._all_in_focus) or _is_wanted(self._points)
+    def picture_wanted(self) -> bool:
+        """Whether somebody listens to what needs the all-in-focus image, or there is no other."""
+        return (
+            not self._has_depth
+            or self._is_wanted("all_in_focus/image")
+            or self._is_wanted("points")
+        )
+
+    def lacking_without_camera(self, reason: str) -> str | None:
+        """What is not published for want of a usable ``camera_info``; None if nothing is missed."""
+        if self._has_depth:
+            return f"depth is published, but no points: {reason}"
+        if self._is_wanted("all_in_focus/camera_info"):
+            return f"the all-in-focus image is published, but no camera_info of it: {reason}"
+        return None
 
     def publish(self, result: SweepResult) -> None:
         """Publish what somebody listens to, but for `publish_info`.
@@ -121,21 +139,19 @@ class DepthOutputs:
         """
         header, estimate, camera = result.header(), result.estimate, result.camera
         # Before the depth: depthimage_to_laserscan lets go of a depth that it knows no camera of.
-        if camera is not None and _is_wanted(self._camera_info):
-            self._camera_info.publish(with_header(camera.info, header))
-        if _is_wanted(self._depth):
-            self._depth.publish(float_image_message(estimate.depth, header))
-        if _is_wanted(self._confidence):
-            self._confidence.publish(float_image_message(estimate.confidence, header))
-        if estimate.all_in_focus is not None and _is_wanted(self._all_in_focus):
-            self._all_in_focus.publish(rgb_image_message(estimate.all_in_focus, header))
-        if camera is not None and _is_wanted(self._points):
+        if camera is not None:
+            for topic in ("depth/camera_info", "all_in_focus/camera_info"):
+                self._offer(topic, with_header, camera.info, header)
+        self._offer("depth/image", float_image_message, estimate.depth, header)
+        self._offer("confidence/image", float_image_message, estimate.confidence, header)
+        if estimate.all_in_focus is not None:
+            self._offer("all_in_focus/image", rgb_image_message, estimate.all_in_focus, header)
+        if camera is not None:
             colours = estimate.all_in_focus
             if colours is None:  # somebody came to listen in the middle of the sweep
                 colours = result.stack.slices[result.stack.reference].image
-            self._points.publish(
-                point_cloud_message(estimate.depth, camera.intrinsics, colours, header)
-            )
+            cloud = (estimate.depth, camera.intrinsics, colours, header)
+            self._offer("points", point_cloud_message, *cloud)
 
     def publish_info(
         self,
@@ -148,10 +164,10 @@ class DepthOutputs:
         dropped: dict[str, int],
     ) -> None:
         """Publish how the result came about; the parameters are fields of ``SweepInfo``."""
-        if not _is_wanted(self._sweep_info):
+        if not self._is_wanted("sweep_info"):
             return
         stack, estimate, timings = result.stack, result.estimate, result.estimate.timings
-        self._sweep_info.publish(
+        self._publishers["sweep_info"].publish(
             SweepInfo(
                 header=result.header(),
                 sequence=sequence,
@@ -170,6 +186,11 @@ class DepthOutputs:
             )
         )
 
+    def _is_wanted(self, topic: str) -> bool:
+        publisher = self._publishers.get(topic)
+        return publisher is not None and bool(publisher.get_subscription_count() > 0)
 
-def _is_wanted(publisher: Any) -> bool:
-    return bool(publisher.get_subscription_count() > 0)
+    def _offer(self, topic: str, make: Callable[..., Any], *contents: Any) -> None:
+        """Make and publish a message where somebody listens to it."""
+        if self._is_wanted(topic):
+            self._publishers[topic].publish(make(*contents))

@@ -49,6 +49,11 @@ class DepthNodeParameters:
         AUTO,
         "Depth backend by name, as `focdepth backends` lists them; auto: the best usable one.",
     )
+    aif_only: bool = parameter(
+        False,
+        "Publish the all-in-focus image alone: no depth, no confidence, no points. Focus distances "
+        "are not needed then: where focus states have no metres, sweeps go by lens position.",
+    )
     cooldown_s: float = parameter(
         DEFAULT_COOLDOWN_S,
         "Time in which the backend is not tried again after its GPU has failed; a simpler one "

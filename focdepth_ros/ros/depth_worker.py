@@ -81,7 +81,8 @@ class DepthWorker:
         try:
             step()
         except FocdepthError as error:
-            self._health.problem("no depth", str(error), Level.ERROR)
+            missing = "all-in-focus image" if self.parameters.aif_only else "depth"
+            self._health.problem(f"no {missing}", str(error), Level.ERROR)
         except Exception as error:
             self._complain(error)
 
@@ -92,18 +93,23 @@ class DepthWorker:
             for i in range(4)
         ]
         stack = FocalStack(slices, lens=self.parameters.lens)
-        self._report_fallback(self._pipeline.estimate(stack))
+        wants_depth = not self.parameters.aif_only
+        self._report_fallback(self._pipeline.estimate(stack, depth=wants_depth))
 
     def _answer(self, queued: QueuedSweep) -> None:
         size = (queued.height, queued.width)
         camera, _ = self._camera(size)
+        wants_depth = not self.parameters.aif_only
         run = self._pipeline.start(
             SweepSpec(
                 height=queued.height,
                 width=queued.width,
+                metric=queued.metric,
+                by_position=not queued.metric,
                 intrinsics=None if camera is None else camera.intrinsics,
                 lens=self.parameters.lens,
-                all_in_focus=self._outputs.colour_wanted(),
+                all_in_focus=self._outputs.picture_wanted(),
+                depth=wants_depth,
             )
         )
         for item in queued:
@@ -113,7 +119,9 @@ class DepthWorker:
             return
         stack = sweep.stack(reference=self.parameters.reference_slice)
         wanted = stack.slices[stack.reference]
-        estimate = self._within_range(run.finish(reference=wanted))
+        estimate = run.finish(reference=wanted)
+        if wants_depth:
+            estimate = self._within_range(estimate)
         if self._queue.is_closed:  # a backend that was interrupted is no failure
             return
         fallback = self._report_fallback(estimate)
@@ -130,7 +138,7 @@ class DepthWorker:
             lacking = str(error)
         self._health.condition(
             "camera_info",
-            None if lacking is None else f"depth is published, but no points: {lacking}",
+            None if lacking is None else self._outputs.lacking_without_camera(lacking),
         )
         latency = time.monotonic() - queued.last_arrival
         self._outputs.publish_info(

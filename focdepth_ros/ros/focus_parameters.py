@@ -48,8 +48,8 @@ class FocusParameters:
     )
     position_tolerance: float = parameter(
         0.0,
-        "Lens positions that differ by no more are no change; for sensors with noise. Not for "
-        "focus_state.",
+        "Lens positions that differ by no more are no change; for sensors with noise. Of "
+        "focus_state only with aif_only, where there are no metres.",
         minimum=0.0,
     )
     hardware_id: str = parameter(
@@ -80,8 +80,13 @@ class FocusParameters:
                 "focus.position_key is empty; give the key of the lens position, like LensPosition"
             )
 
-    def read_lens_map(self) -> LensMap | None:
-        """The lens map; None where the source tells distances itself.
+    def read_lens_map(self, *, needs_metres: bool = True) -> LensMap | None:
+        """The lens map; None where the source tells distances itself, or nobody needs them.
+
+        Parameters
+        ----------
+        needs_metres : bool
+            Whether sweeps cannot go by lens positions.
 
         Raises
         ------
@@ -92,9 +97,10 @@ class FocusParameters:
         """
         if self.lens_map:
             return read_lens_map(self.lens_map)
-        if self.source == "lens_position":
+        if self.source == "lens_position" and needs_metres:
             raise OptionError(
                 "focus.source is lens_position and focus.lens_map is empty; make a lens map by "
-                "`focdepth calibrate lens`, or give config/lens/dioptres.yaml if these are dioptres"
+                "`focdepth calibrate lens`, or give config/lens/dioptres.yaml if these are "
+                "dioptres; the all-in-focus image alone (aif_only) needs none"
             )
         return DIOPTRES if self.source == "diagnostics" else None

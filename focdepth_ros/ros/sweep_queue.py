@@ -25,12 +25,22 @@ class QueuedSweep:
         Size of the images in pixels.
     frame_id : str
         Of the images.
+    metric : bool
+        Whether its slices have focus distances; else they have lens positions.
     """
 
-    def __init__(self, changed: threading.Condition, height: int, width: int, frame_id: str):
+    def __init__(
+        self,
+        changed: threading.Condition,
+        height: int,
+        width: int,
+        frame_id: str,
+        metric: bool,
+    ) -> None:
         self.height = height
         self.width = width
         self.frame_id = frame_id
+        self.metric = metric
         #: Counts finished sweeps from 1; 0 before this one is finished.
         self.sequence = 0
         self.finished: Sweep | None = None
@@ -104,10 +114,10 @@ class SweepQueue:
         with self._changed:
             return self._is_closed
 
-    def start(self, height: int, width: int, frame_id: str) -> None:
+    def start(self, height: int, width: int, frame_id: str, *, metric: bool = True) -> None:
         """A sweep begins; the slices to come are its."""
         with self._changed:
-            self._open = QueuedSweep(self._changed, height, width, frame_id)
+            self._open = QueuedSweep(self._changed, height, width, frame_id, metric)
             self._waiting.append(self._open)
             self._changed.notify_all()
 

@@ -51,7 +51,7 @@ from focdepth_ros.ros.params import declare_parameters, parameter, warn_of_unkno
 from focdepth_ros.ros.self_report import report_unforeseen
 from focdepth_ros.stack import ImageArray, Slice
 from focdepth_ros.stack_yaml import STACK_YAML, StackDescription, write_description
-from focdepth_ros.sweep import DropReason, FocusSample, SweepAssembler, SweepConfig, SweepFinished
+from focdepth_ros.sweep import FocusSample, SweepAssembler, SweepConfig, SweepFinished
 
 _INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _POLL_PERIOD = 0.1  # seconds
@@ -62,7 +62,6 @@ _MAX_PIXELS = 1_000_000  # of an image that is kept; larger ones are scaled down
 _SWEEPS = 2  # that are waited for: the first was under way already
 _SINGLE = 4.0  # seconds after one sweep in which no second has begun
 _UNDER_WAY = 4  # images of a second one
-_OFFSET = 1000.0  # dioptres that stand for position 0, so that none is below 0
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,8 @@ class TargetRecorder:
 
     def _on_focus(self, sample: FocusSample) -> None:
         if self._distance is not None:
-            sample = _by_position(sample)
+            # What distance a position is is yet to be found out, whatever the source says.
+            sample = replace(sample, focus_distance=math.nan, lack=None)
             self._handle(self._assembler.add_focus(sample, now=time.monotonic()))
 
     def _handle(self, events: Sequence[Any]) -> None:
@@ -255,8 +255,8 @@ class TargetRecorder:
                 min_slices=5,
                 max_slices=_MAX_POSITIONS,
                 timeout=self._parameters.timeout,
-                min_dioptre_step=0.0,
-            )
+            ),
+            needs_metres=False,
         )
 
     def _ask(self) -> None:
@@ -283,15 +283,6 @@ class _Lines:
             if not read:
                 return ""
         return self._lines.popleft() if self._lines else None
-
-
-def _by_position(sample: FocusSample) -> FocusSample:
-    """The sample with a distance that only puts the positions in order."""
-    position = sample.lens_position
-    if not math.isfinite(position) or position <= -_OFFSET:
-        lack = DropReason.UNKNOWN_POSITION, f"the lens position is {position}"
-        return replace(sample, focus_distance=math.nan, lack=lack)
-    return replace(sample, focus_distance=1.0 / (_OFFSET + position), lack=None)
 
 
 def _kept_size(size: tuple[int, int]) -> tuple[int, int]:

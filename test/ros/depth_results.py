@@ -17,6 +17,8 @@ KINDS = {
     "points": PointCloud2,
     "sweep_info": SweepInfo,
 }
+#: Of a node with the parameter aif_only.
+WITHOUT_DEPTH = ("all_in_focus/image", "all_in_focus/camera_info", "sweep_info")
 
 
 class DepthResults:
@@ -33,7 +35,7 @@ class DepthResults:
         self._peer = peer
         self.topics = topics
         self.received: dict[str, list[Any]] = {
-            topic: peer.collect(KINDS[topic], topic) for topic in topics
+            topic: peer.collect(KINDS.get(topic, CameraInfo), topic) for topic in topics
         }
 
     def wait_until_served(self, diagnostics: Diagnostics, driver: Any) -> None:

@@ -40,7 +40,7 @@ VARIANTS: dict[str, list[dict[str, ParameterValue]]] = {
         {
             "focus.source": "lens_position",
             "focus.position_type": "std_msgs/msg/Float32",
-            "focus.lens_map": str(ROOT / "config" / "lens" / "dioptres.yaml"),
+            "aif_only": True,
         },
     ],
     "sweep_node": [

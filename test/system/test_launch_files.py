@@ -103,9 +103,10 @@ def test_simulation_is_launched_in_a_namespace(peer: Peer, tmp_path: Path) -> No
 
 def test_depth_node_is_launched_alone(peer: Peer, tmp_path: Path) -> None:
     log = tmp_path / "launch.log"
-    with launched("depth.launch.py", "focus_topic:=/lens/focus", "use_sim_time:=true", log=log):
-        values = peer.get_parameters("/depth_node", "backend", "use_sim_time")
-        assert values == ["auto", True]
+    given = ("focus_topic:=/lens/focus", "use_sim_time:=true", "aif_only:=true")
+    with launched("depth.launch.py", *given, log=log):
+        values = peer.get_parameters("/depth_node", "backend", "use_sim_time", "aif_only")
+        assert values == ["auto", True, True]
         peer.wait_for(
             lambda: peer.node.count_subscribers("/lens/focus"), "the node to listen to /lens/focus"
         )

@@ -33,8 +33,14 @@ BLURRED = np.asarray(cv2.GaussianBlur(SHARP, (0, 0), 2.0), dtype=np.uint8)
 class Feed:
     """Gives an assembler frames one period apart and keeps what comes out."""
 
-    def __init__(self, **config: object) -> None:
-        self.assembler = SweepAssembler(SweepConfig(**config))  # type: ignore[arg-type]
+    def __init__(
+        self, *, needs_metres: bool = True, position_tolerance: float = 0.0, **config: object
+    ) -> None:
+        self.assembler = SweepAssembler(
+            SweepConfig(**config),  # type: ignore[arg-type]
+            needs_metres=needs_metres,
+            position_tolerance=position_tolerance,
+        )
         self.events: list[SweepEvent] = []
         self.stamp = 0
         self.now = 0.0

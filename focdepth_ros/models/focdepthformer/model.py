@@ -129,6 +129,17 @@ class FocDepthFormer(SweepNetwork):
         known = None if valid_mask is None else known_cells(valid_mask)
         return SliceFeatures(tokens, energies, picture, known, dioptres, size)
 
+    def measure(
+        self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
+    ) -> SliceFeatures:
+        """What `encode` gives without the transformer."""
+        return self.encode(images, dioptres, valid_mask, transformer=False)
+
+    @property
+    def measures_sharpness(self) -> bool:
+        """Whether a focus measure guides the refinement."""
+        return self.config.refinement
+
     def step(self, state: SweepState | None, features: SliceFeatures) -> SweepState:
         """Take a slice into the sweep; None begins one."""
         before = () if state is None else state.slices

@@ -110,17 +110,30 @@ class StackMffV2(SweepNetwork):
         valid_mask : (B, H, W) bool, optional
             Where the images show the scene.
         """
+        grey = self._grey(images)
+        found = self.measure(images, dioptres, valid_mask)
+        if found.energies is None:
+            return replace(found, tokens=(self.features(grey),))
+        cells = [functional.pixel_unshuffle(grey, 2), found.energies * _LEVEL_SCALE]
+        return replace(found, tokens=(self.features(torch.cat(cells, dim=1)),))
+
+    def measure(
+        self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
+    ) -> SliceFeatures:
+        """What `encode` gives without the features."""
         size = (images.shape[-2], images.shape[-1])
-        padded = padded_to_multiple(images.float())
-        grey = (padded * self.luma).sum(dim=1, keepdim=True) / 255.0
         known = None if valid_mask is None else known_cells(valid_mask)
         if not self.config.focus_guide:
-            return SliceFeatures((self.features(grey),), None, None, known, dioptres, size)
+            return SliceFeatures((), None, None, known, dioptres, size)
+        padded = padded_to_multiple(images.float())
         with torch.autocast(images.device.type, enabled=False):
             energies = self.energies(padded)
-        cells = [functional.pixel_unshuffle(grey, 2), energies * _LEVEL_SCALE]
-        features = self.features(torch.cat(cells, dim=1))
-        return SliceFeatures((features,), energies, picture_cells(padded), known, dioptres, size)
+        return SliceFeatures((), energies, picture_cells(padded), known, dioptres, size)
+
+    @property
+    def measures_sharpness(self) -> bool:
+        """Whether there is a focus guide."""
+        return self.config.focus_guide
 
     def step(self, state: StackState | None, features: SliceFeatures) -> StackState:
         """Take a slice into the sweep; None begins one."""
@@ -183,6 +196,11 @@ class StackMffV2(SweepNetwork):
             hidden = self.backward(features, hidden)
             found.append((onward + hidden).amax(dim=1, keepdim=True))
         return found[::-1]
+
+    def _grey(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) uint8 as (B, 1, H', W') in [0, 1], padded."""
+        grey = (images.float() * self.luma).sum(dim=1, keepdim=True) / 255.0
+        return padded_to_multiple(grey)
 
     def _position(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Tensor:
         """Mean place in the sweep (B, h, w) by the scores alone."""

@@ -146,8 +146,9 @@ def test_what_is_missing_is_named_and_the_graph_cut_answers(stack: FocalStack, w
     backend = create_backend("defocus", **OPTIONS)
     with pytest.raises(BackendError, match=words):
         backend.start(spec_of(stack))
-    answer = DepthPipeline(backend, min_confidence=0.0).estimate(stack)
-    assert answer.backend == "graph_cut"
+    for depth in (True, False):  # the picture alone takes no less
+        answer = DepthPipeline(backend, min_confidence=0.0).estimate(stack, depth=depth)
+        assert answer.backend == "graph_cut"
     assert re.search(f"backend 'defocus' failed: it {words}", " ".join(answer.warnings))
 
 

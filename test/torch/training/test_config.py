@@ -23,7 +23,7 @@ def written(tmp_path: Path, content: Any) -> Path:
 
 def test_some_are_shipped() -> None:
     names = {path.stem for path in SHIPPED}
-    assert names == {"tiny", "small", "base", "pretrain_monocular", "debug"}
+    assert names == {"tiny", "small", "base", "pretrain_monocular", "debug", "stackmff_v2"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
