@@ -176,9 +176,8 @@ class SweepAssembler:
         """Whether it is the lens position of this frame that counts."""
         if self._needs_metres:
             return False
-        if self._sweeps.is_metric is None:
-            return _without_metres(focus) is not None
-        return not self._sweeps.is_metric
+        is_metric = self._sweeps.is_metric(focus)
+        return _without_metres(focus) is not None if is_metric is None else not is_metric
 
     def _drop(self, reason: DropReason, detail: str) -> None:
         self._emit(FrameDropped(reason, detail))

@@ -67,9 +67,8 @@ class SweepSplitter(ABC):
         """Number of slices of the open sweep."""
         return len(self._slices)
 
-    @property
-    def is_metric(self) -> bool | None:
-        """Whether the slices of the open sweep have focus distances; None where there is none."""
+    def is_metric(self, focus: FocusSample) -> bool | None:
+        """Whether the sweep that this frame joins has focus distances; None: it begins one."""
         return _is_metric(self._slices[0]) if self._slices else None
 
     @property
@@ -168,6 +167,10 @@ class ConsecutiveSweeps(SweepSplitter):
         if sweep_id != 0 and sweep_id == self._finished_id and not is_new:
             return DropReason.SWEEP_OVER, f"sweep {sweep_id} is already finished"
         return None
+
+    def is_metric(self, focus: FocusSample) -> bool | None:
+        """See the base class; a frame of another sweep id joins no open sweep."""
+        return super().is_metric(focus) if self._id_of(focus) == self._sweep_id else None
 
     def add(self, item: Slice, focus: FocusSample, image_format: ImageFormat, now: float) -> None:
         """Take in the slice that comes next in time."""

@@ -138,6 +138,21 @@ def test_metres_count_where_they_are_known() -> None:
     assert SweepStarted(*SIZE, metric=True) in feed.events
 
 
+def test_the_next_sweep_id_may_be_of_the_other_kind() -> None:
+    feed = relative()
+    for step, position in enumerate(POSITIONS[:5]):  # its end is never told
+        frame(feed, position, sweep_id=1, sweep_step=step, sweep_size=9)
+    feed.sweep(2, size=len(DIOPTRES))
+    for step, position in enumerate(POSITIONS):
+        frame(feed, position, sweep_id=3, sweep_step=step, sweep_size=len(POSITIONS))
+    kinds = [[item.focus_distance is not None for item in sweep.slices] for sweep in feed.sweeps]
+    assert kinds == [[False] * 5, [True] * len(DIOPTRES), [False] * len(POSITIONS)]
+    assert [sweep.end_reason for sweep in feed.sweeps] == ["sweep_id", "complete", "complete"]
+    started = [event for event in feed.events if isinstance(event, SweepStarted)]
+    assert [event.metric for event in started] == [False, True, False]
+    assert feed.dropped == {}
+
+
 OUTSIDE = {"lack": (DropReason.OUTSIDE_LENS_MAP, "lens position 10 is not in [50, 150]")}
 
 
