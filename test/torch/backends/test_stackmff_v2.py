@@ -70,7 +70,7 @@ def test_far_to_near_is_the_same_depth(backend: Backend) -> None:
 
 
 def test_without_distances_it_counts_the_slices(backend: Backend) -> None:
-    slices = [Slice(item.image) for item in two_surfaces()]
+    slices = [Slice(item.image, None) for item in two_surfaces()]
     estimate = backend.estimate(FocalStack(slices))
     assert not estimate.metric
     np.testing.assert_array_equal(estimate.depth, estimate.slice_index)
