@@ -61,8 +61,11 @@ class FocusEnergies(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 255], sides multiples of 16, to (B, `MEASURES`, H / 2, W / 2)."""
+        return self.of_grey((images * self.luma).sum(dim=1, keepdim=True))
+
+    def of_grey(self, grey: Tensor) -> Tensor:
+        """The same for grey images (B, 1, H, W)."""
         pool = nn.functional.avg_pool2d
-        grey = (images * self.luma).sum(dim=1, keepdim=True)
         half = pool(grey, 2)
         quarter = pool(half, 2)
         finest = pool(self._energy(grey), 2)

@@ -31,6 +31,7 @@ from focdepth_ros.models.sweeps import (
 )
 
 _LUMA = (0.299, 0.587, 0.114)
+_WHITE = 255.0
 _CELL = 4  # pixels of a cell of 2x2
 _GUIDE_LEVELS = 4
 _LEVEL_SCALE = 0.125  # log energies go to about 8
@@ -110,25 +111,21 @@ class StackMffV2(SweepNetwork):
         valid_mask : (B, H, W) bool, optional
             Where the images show the scene.
         """
-        grey = self._grey(images)
-        found = self.measure(images, dioptres, valid_mask)
-        if found.energies is None:
-            return replace(found, tokens=(self.features(grey),))
-        cells = [functional.pixel_unshuffle(grey, 2), found.energies * _LEVEL_SCALE]
-        return replace(found, tokens=(self.features(torch.cat(cells, dim=1)),))
+        padded = padded_to_multiple(images.float())
+        grey = self._grey(padded)
+        found = self._measured(images, padded, grey, dioptres, valid_mask)
+        seen = grey / _WHITE
+        if found.energies is not None:
+            cells = [functional.pixel_unshuffle(seen, 2), found.energies * _LEVEL_SCALE]
+            seen = torch.cat(cells, dim=1)
+        return replace(found, tokens=(self.features(seen),))
 
     def measure(
         self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
     ) -> SliceFeatures:
         """What `encode` gives without the features."""
-        size = (images.shape[-2], images.shape[-1])
-        known = None if valid_mask is None else known_cells(valid_mask)
-        if not self.config.focus_guide:
-            return SliceFeatures((), None, None, known, dioptres, size)
         padded = padded_to_multiple(images.float())
-        with torch.autocast(images.device.type, enabled=False):
-            energies = self.energies(padded)
-        return SliceFeatures((), energies, picture_cells(padded), known, dioptres, size)
+        return self._measured(images, padded, self._grey(padded), dioptres, valid_mask)
 
     @property
     def measures_sharpness(self) -> bool:
@@ -197,10 +194,26 @@ class StackMffV2(SweepNetwork):
             found.append((onward + hidden).amax(dim=1, keepdim=True))
         return found[::-1]
 
-    def _grey(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) uint8 as (B, 1, H', W') in [0, 1], padded."""
-        grey = (images.float() * self.luma).sum(dim=1, keepdim=True) / 255.0
-        return padded_to_multiple(grey)
+    def _grey(self, padded: Tensor) -> Tensor:
+        """Images (B, 3, H, W) as (B, 1, H, W), in [0, 255] like them."""
+        return (padded * self.luma).sum(dim=1, keepdim=True)
+
+    def _measured(
+        self,
+        images: Tensor,
+        padded: Tensor,
+        grey: Tensor,
+        dioptres: Tensor,
+        valid_mask: Tensor | None,
+    ) -> SliceFeatures:
+        """Focus measure and picture, where there is a guide for them, of images made ready."""
+        size = (images.shape[-2], images.shape[-1])
+        known = None if valid_mask is None else known_cells(valid_mask)
+        if not self.config.focus_guide:
+            return SliceFeatures((), None, None, known, dioptres, size)
+        with torch.autocast(images.device.type, enabled=False):
+            energies = self.energies.of_grey(grey)
+        return SliceFeatures((), energies, picture_cells(padded), known, dioptres, size)
 
     def _position(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Tensor:
         """Mean place in the sweep (B, h, w) by the scores alone."""
