@@ -93,8 +93,6 @@ def backend_methods(names: Iterable[str], texts: Iterable[str]) -> dict[str, Met
 def stackmff_methods(code: Path | None, weights: Path | None) -> dict[str, Method]:
     """The official StackMFF-V2 both ways, or none where it is not there."""
     try:
-        if code is None or weights is None:
-            raise FileNotFoundError("--stackmff-code and --stackmff-weights are not both given")
         from stackmff_official import FAIR_BLUR, load_network, stackmff_method
 
         network = load_network(code, weights)

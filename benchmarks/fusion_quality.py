@@ -67,11 +67,7 @@ def backend_fusions(names: Iterable[str]) -> dict[str, Fusion]:
 
 def stackmff_fusions(code: Path | None, weights: Path | None) -> dict[str, Fusion]:
     """The official StackMFF-V2 both ways, or none where it is not there."""
-    if code is None and weights is None:
-        return {}
     try:
-        if code is None or weights is None:
-            raise FileNotFoundError("--stackmff-code and --stackmff-weights are not both given")
         from stackmff_official import FAIR_BLUR, load_network, stackmff_fusion
 
         network = load_network(code, weights)

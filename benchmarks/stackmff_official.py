@@ -26,14 +26,16 @@ FAIR_BLUR = 1.2
 _MULTIPLE = 32  # px, of the sizes that the network takes
 
 
-def load_network(checkout: Path, weights: Path) -> torch.nn.Module:
+def load_network(checkout: Path | None, weights: Path | None) -> torch.nn.Module:
     """The network of a checkout with the weights of a file.
 
     Raises
     ------
     FileNotFoundError
-        If either is not there.
+        If either is not there, or not told.
     """
+    if checkout is None or weights is None:
+        raise FileNotFoundError("its code and its weights are not both given")
     code = checkout / "network.py"
     for path in (code, weights):
         if not path.is_file():

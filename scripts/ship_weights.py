@@ -80,9 +80,9 @@ def ship(source: Path, name: str, summary: str, folder: Path = WEIGHTS_DIR) -> S
 
 def preset_of(stored: StoredWeights) -> str:
     """Name of the preset that the configuration is, or ``custom``."""
-    architecture = ARCHITECTURES[stored.architecture]
-    for name in architecture.presets:
-        values = architecture.preset(name).to_dict()
+    kind = ARCHITECTURES[stored.architecture].config_class()
+    for name in kind.presets:
+        values = kind.preset(name).to_dict()
         if values == {**values, **stored.config}:
             return name
     return "custom"

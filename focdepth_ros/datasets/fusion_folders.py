@@ -90,11 +90,7 @@ class FusionFolders(Dataset):
         folder = _first_folder((*beside, *(self._place / name for name in _DEPTHS)))
         if folder is None:
             return None
-        path = folder / f"{scene}.png"
-        grey = read_raw(path)
-        if grey.dtype != np.uint8:
-            raise DatasetError(f"{path}: holds {grey.dtype} values; expected 8-bit grey levels")
-        return np.float32(_GREY_LEVELS) / (1.0 + grey.astype(np.float32))
+        return read_grey_depth(folder / f"{scene}.png")
 
     def _all_in_focus(self, scene: str) -> ImageArray | None:
         folder = self._place / _SHARP
@@ -103,6 +99,20 @@ class FusionFolders(Dataset):
         names = (f"{scene}{suffix}" for suffix in (".png", ".jpg", ".bmp"))
         found = next((folder / name for name in names if (folder / name).is_file()), None)
         return read_rgb(found or folder / f"{scene}.png")
+
+
+def read_grey_depth(path: Path) -> FloatImage:
+    """Depth (H, W) in no unit, from 1 to 256, of a map of 8 bits; see `FusionFolders`.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read or holds something else.
+    """
+    grey = read_raw(path)
+    if grey.dtype != np.uint8:
+        raise DatasetError(f"{path}: holds {grey.dtype} values; expected 8-bit grey levels")
+    return np.float32(_GREY_LEVELS) / (1.0 + grey.astype(np.float32))
 
 
 def _first_folder(paths: Iterable[Path]) -> Path | None:

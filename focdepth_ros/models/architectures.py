@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from focdepth_ros.models.network_config import NetworkConfig
+
 _MODELS = "focdepth_ros.models"
 
 
@@ -15,35 +17,21 @@ class Architecture:
 
     Parameters
     ----------
-    presets : tuple of str
-        Sizes that have a name.
-    config_module, network_module : str
-        The first imports no torch and has a function ``preset``.
-    config_name, network_name : str
-        Of the classes in them. The configuration has ``to_dict``, ``from_dict``,
-        ``without_download`` and ``segmentation_classes``; the network takes it and keeps it as
-        ``config``.
+    config_module, config_name : str
+        Of its `NetworkConfig`; the module imports no torch.
+    network_module, network_name : str
+        Of its `SweepNetwork`, which takes the configuration and keeps it as ``config``.
     """
 
-    presets: tuple[str, ...]
     config_module: str
     config_name: str
     network_module: str
     network_name: str
 
-    def config_class(self) -> Any:
+    def config_class(self) -> type[NetworkConfig]:
         """The class of the configuration."""
-        return getattr(import_module(self.config_module), self.config_name)
-
-    def preset(self, name: str, **overrides: Any) -> Any:
-        """The configuration of a preset, with some fields changed.
-
-        Raises
-        ------
-        OptionError
-            If there is no such preset or field, or a value is of another type or out of range.
-        """
-        return import_module(self.config_module).preset(name, **overrides)
+        found: type[NetworkConfig] = getattr(import_module(self.config_module), self.config_name)
+        return found
 
     def network_class(self) -> Any:
         """The class of the network; this imports torch."""
@@ -52,14 +40,12 @@ class Architecture:
 
 ARCHITECTURES = {
     "focdepthformer": Architecture(
-        ("tiny", "small", "base"),
         f"{_MODELS}.focdepthformer.config",
         "FocDepthFormerConfig",
         f"{_MODELS}.focdepthformer.model",
         "FocDepthFormer",
     ),
     "stackmff_v2": Architecture(
-        ("guided", "published"),
         f"{_MODELS}.stackmff_v2.config",
         "StackMffV2Config",
         f"{_MODELS}.stackmff_v2.model",

@@ -99,13 +99,40 @@ class SweepNetwork(nn.Module, ABC):
     def decode(self, state: Any) -> Prediction:
         """Answer from the slices so far."""
 
+    def forward(self, images: Tensor, dioptres: Tensor, **how: bool) -> Prediction:
+        """Answer whole stacks at once.
+
+        Parameters
+        ----------
+        images : (B, N, 3, H, W) uint8
+            RGB, in the order of exposure.
+        dioptres : (B, N) float32
+            Inverse focus distances, 1/m.
+        **how
+            For `encode`, where it takes more.
+
+        Raises
+        ------
+        SliceError
+            If the images are not RGB in 8 bits.
+        StackError
+            If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
+        """
+        check_stacks(images, dioptres)
+        batch, count = images.shape[:2]
+        every = self.encode(images.flatten(0, 1), dioptres.flatten(), **how)
+        state = None
+        for number in range(count):
+            state = self.step(state, _one_slice(every, (batch, count), number))
+        return self.decode(state)
+
     @abstractmethod
     def parts_to_compile(self) -> list[nn.Module]:
         """What works on images of one size, whatever the number of slices."""
 
 
 def check_stacks(images: Tensor, dioptres: Tensor) -> None:
-    """Refuse what is no batch of focal stacks; see the `forward` of a network."""
+    """Refuse what is no batch of focal stacks; see `SweepNetwork.forward`."""
     if images.ndim != 5 or images.shape[2] != 3 or images.dtype != torch.uint8:
         raise SliceError(
             f"images are {images.dtype} {tuple(images.shape)}; give uint8 RGB (B, N, 3, H, W)"
@@ -209,7 +236,7 @@ def without_tokens(features: SliceFeatures) -> SliceFeatures:
     return replace(features, tokens=())
 
 
-def one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> SliceFeatures:
+def _one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> SliceFeatures:
     """Slice of each stack, of the number `number`, from what was encoded of all (B * N, ...)."""
 
     def chosen(values: Tensor | None) -> Tensor | None:

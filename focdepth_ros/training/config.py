@@ -15,6 +15,8 @@ import yaml
 
 from focdepth_ros.errors import OptionError, TrainingConfigError
 from focdepth_ros.models.architectures import ARCHITECTURES
+from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig
+from focdepth_ros.models.network_config import NetworkConfig
 from focdepth_ros.options import option
 from focdepth_ros.training.config_values import change_value, known_keys, make_section, plain
 
@@ -31,13 +33,16 @@ class ModelSettings:
     preset: str = option(
         "tiny",
         "Variant of the network: "
-        + "; ".join(f"{name} {', '.join(kind.presets)}" for name, kind in ARCHITECTURES.items())
+        + "; ".join(
+            f"{name} {', '.join(kind.config_class().presets)}"
+            for name, kind in ARCHITECTURES.items()
+        )
         + ".",
     )
     weights: str = option("", "File of weights to start from; empty: those drawn at random.")
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def network(self) -> Any:
+    def network(self) -> NetworkConfig:
         """The configuration of the network itself.
 
         Raises
@@ -45,12 +50,13 @@ class ModelSettings:
         OptionError
             If there is no such preset or option, or its value cannot be.
         """
-        return ARCHITECTURES[self.architecture].preset(self.preset, **self.options)
+        return ARCHITECTURES[self.architecture].config_class().preset(self.preset, **self.options)
 
     @property
     def has_transformer(self) -> bool:
         """Whether it has one beside a guide, and can be trained without it for a while."""
-        return self.architecture == "focdepthformer" and bool(self.network().refinement)
+        network = self.network()
+        return isinstance(network, FocDepthFormerConfig) and network.refinement
 
 
 @dataclass(frozen=True)

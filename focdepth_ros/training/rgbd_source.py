@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from focdepth_ros.datasets.fusion_folders import read_grey_depth
 from focdepth_ros.errors import OptionError, StackFileError
 from focdepth_ros.image_io import IMAGE_SUFFIXES, read_depth, read_image
 from focdepth_ros.simulation.defocus import SEPARATE_BLUR, blur_per_dioptre
@@ -23,7 +24,11 @@ from focdepth_ros.training.layered_tensors import LayeredScene, layered_tensors
 from focdepth_ros.training.randomness import chance, check_range, choice, integer, uniform
 from focdepth_ros.training.rendered_source import RenderedSource, RenderSettings
 
+# Folders of the photographs and of their depth maps; the second ones are those of StackMFF.
+_PICTURES = ("rgb", "AiF")
+_MAPS = ("depth", "depth_maps")
 _DEPTH_SUFFIXES = (".png", ".npy")
+_VALUES = ("depth", "grey")
 _OUTLIERS = (0.5, 99.5)  # % of the depths that a sweep is laid through
 _LEAST_KNOWN = 0.3  # share of a crop
 _TRIES = 20
@@ -35,10 +40,14 @@ class RgbdConfig:
 
     Parameters
     ----------
+    values : {"depth", "grey"}
+        What the maps hold: depths, millimetres in PNG and metres in .npy; or, as those of
+        StackMFF, 8-bit grey levels with which the inverse depth goes evenly, in no unit
+        (`read_grey_depth`): white counts as 1 m and black as 256 m.
     depth_factor : float
-        On the depths as read, millimetres in PNG and metres in .npy; 0.2 for PNG in 1/5000 m.
+        On the depths as read; 0.2 for PNG in 1/5000 m.
     farthest : float
-        Metres; what is farther counts as not known.
+        Metres; what is farther counts as not known. Of depths only.
     zoom : range
         Pixels of the photograph per pixel of a crop.
 
@@ -48,11 +57,16 @@ class RgbdConfig:
         If a value is out of range.
     """
 
+    values: str = "depth"
     depth_factor: float = 1.0
     farthest: float = 60.0
     zoom: tuple[float, float] = (1.0, 2.0)
 
     def __post_init__(self) -> None:
+        if self.values not in _VALUES:
+            raise OptionError(
+                f"RGB-D option 'values' is '{self.values}'; use {' or '.join(_VALUES)}"
+            )
         for name in ("depth_factor", "farthest"):
             value = getattr(self, name)
             if not 0.0 < value < math.inf:
@@ -66,7 +80,8 @@ class RgbdSource(RenderedSource):
     Parameters
     ----------
     folders : sequence of path
-        Each with the photographs in ``rgb/`` and depth maps of the same names in ``depth/``.
+        Each with the photographs in ``rgb/`` or ``AiF/`` and depth maps of the same names in
+        ``depth/`` or ``depth_maps/``.
         Never those that figures are given for, see `refuse_evaluation_data`.
     size : (int, int)
         Height and width of the images.
@@ -146,22 +161,24 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
         If it is one of those that are kept for evaluation.
     """
     refuse_evaluation_data(folder)
-    maps = {path.stem: path for path in (folder / "depth").glob("*")
+    maps = {path.stem: path for name in _MAPS for path in (folder / name).glob("*")
             if path.suffix.lower() in _DEPTH_SUFFIXES}  # fmt: skip
-    pictures = sorted((folder / "rgb").glob("*"))
+    pictures = sorted(path for name in _PICTURES for path in (folder / name).glob("*"))
     pairs = [(path, maps[path.stem]) for path in pictures
              if path.suffix.lower() in IMAGE_SUFFIXES and path.stem in maps]  # fmt: skip
     if not pairs:
         raise StackFileError(
-            f"'{folder}' holds no photograph in rgb/ with a depth map of the same name "
-            "(.png of 16 bits, or .npy) in depth/"
+            f"'{folder}' holds no photograph in {'/ or '.join(_PICTURES)}/ with a depth map of the "
+            f"same name (.png or .npy) in {'/ or '.join(_MAPS)}/"
         )
     return pairs
 
 
 def _read_pair(picture: Path, map_: Path, config: RgbdConfig) -> tuple[ImageArray, FloatImage]:
     image = read_image(picture)
-    depth = read_depth(map_) * np.float32(config.depth_factor)
+    is_grey = config.values == "grey"
+    depth = read_grey_depth(map_) if is_grey else read_depth(map_)
+    depth *= np.float32(config.depth_factor)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if image.shape[:2] != depth.shape:
@@ -169,7 +186,8 @@ def _read_pair(picture: Path, map_: Path, config: RgbdConfig) -> tuple[ImageArra
             f"'{picture}' is {image.shape[:2]} px, its depth map '{map_}' {depth.shape}; "
             "give both in one size"
         )
-    depth[~(depth <= config.farthest)] = np.nan
+    if not is_grey:
+        depth[~(depth <= config.farthest)] = np.nan
     return image, depth
 
 

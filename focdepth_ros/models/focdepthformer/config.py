@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.models.config_values import checked_values
+from focdepth_ros.models.network_config import NetworkConfig
 
 OUTPUTS = ("normalised_dioptres", "metres")
 HOOKS = 4
 
 
+_IMPROVED = {
+    "output": "normalised_dioptres",
+    "dioptre_encoding": True,
+    "refinement": True,
+    "confidence": True,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # A few hundred thousand multiplications per pixel: for computers without a GPU.
+    "tiny": {
+        "backbone": "vit_tiny_patch16_384",
+        "embed_dim": 128,
+        "depth": 4,
+        "heads": 4,
+        "hooks": (0, 1, 2, 3),
+        "early_kernel_channels": 4,
+        "early_channels": 12,
+        "early_stride": 2,
+        "lstm_hidden": 128,
+        "reassemble_channels": (32, 48, 64, 64),
+        "decoder_channels": 48,
+        **_IMPROVED,
+    },
+    "small": {
+        "backbone": "vit_small_patch16_384",
+        "early_stride": 2,
+        "lstm_hidden": 384,
+        "reassemble_channels": (48, 96, 192, 384),
+        "decoder_channels": 96,
+        "guide_channels": 48,
+        **_IMPROVED,
+    },
+    # That of the paper.
+    "base": {},
+}
+
+
 @dataclass(frozen=True)
-class FocDepthFormerConfig:
+class FocDepthFormerConfig(NetworkConfig):
     """The parts of the network; the defaults are those of the paper.
 
     Parameters
@@ -60,6 +96,9 @@ class FocDepthFormerConfig:
     OptionError
         If a value is out of range.
     """
+
+    title = "FocDepthFormer"
+    presets = PRESETS
 
     backbone: str = "vit_base_patch16_384"
     embed_dim: int = 0
@@ -112,24 +151,6 @@ class FocDepthFormerConfig:
             if not getattr(self, name) >= least:  # NaN fails this comparison too
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values, as JSON and YAML know them."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> FocDepthFormerConfig:
-        """The reverse of `to_dict`; what is not given is the paper's.
-
-        Raises
-        ------
-        OptionError
-            If there is no such field, or a value is of another type or out of range.
-        """
-        return replace(cls(), **checked_values(cls(), values, "FocDepthFormer"))
-
     def without_download(self) -> FocDepthFormerConfig:
         """For weights that come from elsewhere: with nothing to be downloaded first."""
         return replace(self, pretrained=False)
@@ -149,57 +170,5 @@ _LEAST = {
     "segmentation_classes": 0,
 }
 
-_IMPROVED = {
-    "output": "normalised_dioptres",
-    "dioptre_encoding": True,
-    "refinement": True,
-    "confidence": True,
-}
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # A few hundred thousand multiplications per pixel: for computers without a GPU.
-    "tiny": {
-        "backbone": "vit_tiny_patch16_384",
-        "embed_dim": 128,
-        "depth": 4,
-        "heads": 4,
-        "hooks": (0, 1, 2, 3),
-        "early_kernel_channels": 4,
-        "early_channels": 12,
-        "early_stride": 2,
-        "lstm_hidden": 128,
-        "reassemble_channels": (32, 48, 64, 64),
-        "decoder_channels": 48,
-        **_IMPROVED,
-    },
-    "small": {
-        "backbone": "vit_small_patch16_384",
-        "early_stride": 2,
-        "lstm_hidden": 384,
-        "reassemble_channels": (48, 96, 192, 384),
-        "decoder_channels": 96,
-        "guide_channels": 48,
-        **_IMPROVED,
-    },
-    # That of the paper.
-    "base": {},
-}
-
-
-def preset(name: str, **overrides: Any) -> FocDepthFormerConfig:
-    """The configuration of a preset, with some fields changed.
-
-    Parameters
-    ----------
-    name : {"tiny", "small", "base"}
-    **overrides
-        Fields of `FocDepthFormerConfig`.
-
-    Raises
-    ------
-    OptionError
-        If there is no such preset or field, or a value is of another type or out of range.
-    """
-    if name not in PRESETS:
-        raise OptionError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
-    return FocDepthFormerConfig.from_dict({**PRESETS[name], **overrides})
+preset = FocDepthFormerConfig.preset

@@ -24,12 +24,10 @@ from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
     SweepNetwork,
-    check_stacks,
     cropped,
     guide_input,
     known_cells,
     normalised_dioptres,
-    one_slice,
     padded_to_multiple,
     picture_cells,
     without_tokens,
@@ -169,34 +167,6 @@ class FocDepthFormer(SweepNetwork):
             dioptres = torch.stack([item.dioptre for item in state.slices], dim=1)
             found = self._plain(tokens, grid, dioptres)
         return cropped(found, height, width)
-
-    def forward(self, images: Tensor, dioptres: Tensor, *, transformer: bool = True) -> Prediction:
-        """Answer whole stacks at once.
-
-        Parameters
-        ----------
-        images : (B, N, 3, H, W) uint8
-            RGB, in the order of exposure.
-        dioptres : (B, N) float32
-            Inverse focus distances, 1/m.
-        transformer : bool
-            See `encode`: training begins without, since that is several times as fast.
-
-        Raises
-        ------
-        SliceError
-            If the images are not RGB in 8 bits.
-        StackError
-            If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
-        """
-        check_stacks(images, dioptres)
-        batch, count = images.shape[:2]
-        every = self.encode(images.flatten(0, 1), dioptres.flatten(), transformer=transformer)
-        state = None
-        for number in range(count):
-            state = self.step(state, one_slice(every, (batch, count), number))
-        assert state is not None
-        return self.decode(state)
 
     def _refined(
         self, tokens: list[Tensor], grid: tuple[int, ...], state: SweepState

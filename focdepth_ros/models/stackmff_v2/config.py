@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.models.config_values import checked_values
+from focdepth_ros.models.network_config import NetworkConfig
 
 NORMS = ("group", "batch")
 STRIDES = (1, 4)
@@ -16,8 +15,14 @@ _LEVELS = 6
 _GROUPS = 4
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "published": {},
+    "guided": {"norm": "batch", "stride": 4, "focus_guide": True, "confidence": True},
+}
+
+
 @dataclass(frozen=True)
-class StackMffV2Config:
+class StackMffV2Config(NetworkConfig):
     """The parts of the network; the defaults are those that were published.
 
     Parameters
@@ -47,6 +52,9 @@ class StackMffV2Config:
     OptionError
         If a value is out of range.
     """
+
+    title = "StackMFF-V2"
+    presets = PRESETS
 
     channels: tuple[int, ...] = (8, 16, 24, 32, 48, 64)
     features: int = 8
@@ -78,53 +86,8 @@ class StackMffV2Config:
             if getattr(self, name) < least:
                 raise OptionError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
-    @property
-    def segmentation_classes(self) -> int:
-        """None: this network has no second head."""
-        return 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values, as JSON and YAML know them."""
-        return {**asdict(self), "channels": list(self.channels)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> StackMffV2Config:
-        """The reverse of `to_dict`; what is not given is as it was published.
-
-        Raises
-        ------
-        OptionError
-            If there is no such field, or a value is of another type or out of range.
-        """
-        return replace(cls(), **checked_values(cls(), values, "StackMFF-V2"))
-
-    def without_download(self) -> StackMffV2Config:
-        """Itself: nothing of it is ever downloaded."""
-        return self
-
 
 _LEAST = {"features": 1, "hidden": 1, "guide_channels": 8, "decoder_channels": 8}
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "published": {},
-    "guided": {"norm": "batch", "stride": 4, "focus_guide": True, "confidence": True},
-}
 
-
-def preset(name: str, **overrides: Any) -> StackMffV2Config:
-    """The configuration of a preset, with some fields changed.
-
-    Parameters
-    ----------
-    name : {"published", "guided"}
-    **overrides
-        Fields of `StackMffV2Config`.
-
-    Raises
-    ------
-    OptionError
-        If there is no such preset or field, or a value is of another type or out of range.
-    """
-    if name not in PRESETS:
-        raise OptionError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
-    return StackMffV2Config.from_dict({**PRESETS[name], **overrides})
+preset = StackMffV2Config.preset

@@ -19,13 +19,11 @@ from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
     SweepNetwork,
-    check_stacks,
     cropped,
     guide_input,
     known_cells,
     known_of,
     normalised_dioptres,
-    one_slice,
     padded_to_multiple,
     picture_cells,
 )
@@ -148,32 +146,6 @@ class StackMffV2(SweepNetwork):
         else:
             found = Prediction(self._position(slices, scores))
         return cropped(found, *slices[0].size)
-
-    def forward(self, images: Tensor, dioptres: Tensor) -> Prediction:
-        """Answer whole stacks at once.
-
-        Parameters
-        ----------
-        images : (B, N, 3, H, W) uint8
-            RGB, in the order of exposure.
-        dioptres : (B, N) float32
-            Inverse focus distances, 1/m.
-
-        Raises
-        ------
-        SliceError
-            If the images are not RGB in 8 bits.
-        StackError
-            If there is not one finite dioptre, 0 or more, for each slice, or two are equal.
-        """
-        check_stacks(images, dioptres)
-        batch, count = images.shape[:2]
-        every = self.encode(images.flatten(0, 1), dioptres.flatten())
-        state = None
-        for number in range(count):
-            state = self.step(state, one_slice(every, (batch, count), number))
-        assert state is not None
-        return self.decode(state)
 
     def scores(self, tokens: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
         """How sharp each slice is next to the others: log probabilities up to a constant.

@@ -113,7 +113,14 @@ def fuse_stacks(network: StackMffV2, images: Tensor, *, official: bool = False) 
     ------
     StackError
         If there are fewer than two slices, or `official` gets sides that it does not know.
+    WeightsError
+        If the network has a focus guide, without which its scores are only half of the answer.
     """
+    if network.config.focus_guide:
+        raise WeightsError(
+            "this network answers by its focus guide, not by scores alone; take one of the preset "
+            "'published', or the backend stackmff_v2"
+        )
     if images.ndim != 4 or images.shape[1] < 2:
         raise StackError(
             f"images have shape {tuple(images.shape)}; give (B, N, H, W) with at least 2 slices"

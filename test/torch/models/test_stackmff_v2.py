@@ -154,6 +154,8 @@ def test_what_cannot_be_fused() -> None:
         fuse_stacks(network, grey_stacks(1, 1))
     with pytest.raises(StackError, match=r"shape \(5, 64, 96\)"):
         fuse_stacks(network, torch.rand(5, 64, 96))
+    with pytest.raises(WeightsError, match="answers by its focus guide"):
+        fuse_stacks(network_of("guided"), grey_stacks(1, 3))
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from focdepth_ros.errors import OptionError, StackFileError
+from focdepth_ros.errors import DatasetError, OptionError, StackFileError
 from focdepth_ros.training.monocular_source import MonocularSource
 from focdepth_ros.training.rendered_source import RenderSettings
 from focdepth_ros.training.rgbd_source import RgbdConfig, RgbdSource
@@ -80,6 +80,28 @@ def test_serves_for_monocular_training_too(folder: Path) -> None:
     assert found.labels is None
 
 
+def test_grey_levels_in_the_layout_of_stackmff(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("AiF", "depth_maps"):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / "AiF" / "1.jpg"), rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    grey = np.zeros((90, 120), np.uint8)
+    grey[30:70, 40:80] = 127
+    cv2.imwrite(str(tmp_path / "depth_maps" / "1.png"), grey)
+    source = RgbdSource([tmp_path], SIZE, 1, config=RgbdConfig(values="grey"), settings=SETTINGS)
+    _, scene = source.draw(torch.Generator().manual_seed(0), 4)
+    values = scene.inverse_depth.unique()  # all of it is known, however far
+    torch.testing.assert_close(values, torch.tensor([1.0 / 256.0, 0.5]))
+    batch = source.batch(torch.Generator().manual_seed(0), 4)
+    assert batch.images.shape == (1, 4, 3, *SIZE)
+    assert bool(torch.isfinite(batch.inverse_depth).all())
+
+    deep = grey.astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "depth_maps" / "1.png"), deep)
+    with pytest.raises(DatasetError, match="uint16 values; expected 8-bit grey levels"):
+        source.batch(torch.Generator(), 2)
+
+
 class TestRefusals:
     def test_evaluation_sets(self, tmp_path: Path) -> None:
         with pytest.raises(OptionError, match="kept for evaluation"):
@@ -100,3 +122,5 @@ class TestRefusals:
     def test_bad_options(self) -> None:
         with pytest.raises(OptionError, match="'depth_factor' is 0.0"):
             RgbdConfig(depth_factor=0.0)
+        with pytest.raises(OptionError, match="'values' is 'inverse'; use depth or grey"):
+            RgbdConfig(values="inverse")
