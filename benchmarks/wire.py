@@ -48,7 +48,7 @@ from focdepth_ros.ros.memory import keep_freed_memory
 from focdepth_ros.ros.node_process import NodeProcess, isolation
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.stack import CameraIntrinsics, ImageArray
-from focdepth_ros.stack_io import save_stack
+from focdepth_ros.stack_saving import save_stack
 
 PROFILES = Path(__file__).parents[1] / "config" / "fastdds_large_images.xml"
 SIZES = ((640, 480), (1280, 720), (1920, 1080))

@@ -182,7 +182,7 @@ def convert(
     from focdepth_ros.pipeline import DepthPipeline
     from focdepth_ros.ply import write_ply
     from focdepth_ros.results import point_cloud
-    from focdepth_ros.stack_io import save_stack
+    from focdepth_ros.stack_saving import save_stack
 
     if out.is_dir() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty; choose another folder")

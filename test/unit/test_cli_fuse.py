@@ -1,8 +1,7 @@
-"""`focdepth fuse`: one stack, a pair of images, and many stacks."""
+"""`focdepth fuse`: one stack, a pair of images, and what cannot be fused."""
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import shutil
@@ -15,67 +14,29 @@ import cv2
 import numpy as np
 import pytest
 from cli_runs import run, run_process
-from synthetic_sweeps import DIOPTRES, blurred, texture, two_surfaces
+from fused_stacks import (
+    METRIC_FILES,
+    RELATIVE_FILES,
+    SIZE,
+    error,
+    files_in,
+    result_of,
+    sharp,
+    write_dataset,
+    write_pair,
+    write_slices,
+)
+from synthetic_sweeps import DIOPTRES, two_surfaces
 
 from focdepth_ros.image_io import read_image, write_image
-from focdepth_ros.stack import FocalStack, ImageArray, Slice
-from focdepth_ros.stack_io import save_stack
-
-SIZE = (72, 96)
-RELATIVE_FILES = {
-    "all_in_focus.png",
-    "slice_index.npy",
-    "index.png",
-    "depth_preview.png",
-    "result.json",
-}
-METRIC_FILES = RELATIVE_FILES | {"depth.npy", "depth.png"}
+from focdepth_ros.stack import FocalStack, Slice
+from focdepth_ros.stack_saving import save_stack
 
 
 @pytest.fixture(autouse=True)
 def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that ``auto`` means the same on every machine; networks are tested in test/torch."""
     monkeypatch.setattr("focdepth_ros.fusion.FUSION_BACKENDS", ("no_such", "graph_cut", "argmax"))
-
-
-def sharp(*, mono: bool = False) -> ImageArray:
-    return texture(SIZE, mono=mono)
-
-
-def error(image: ImageArray, truth: ImageArray) -> float:
-    """Mean squared error in grey levels squared."""
-    return float(np.mean(np.square(image.astype(float) - truth)))
-
-
-def write_slices(folder: Path, *, mono: bool = False, names: Sequence[str] = ()) -> Path:
-    """A relative stack of two surfaces, sharp in the images 1 and 5."""
-    folder.mkdir(parents=True)
-    slices = two_surfaces(size=SIZE, mono=mono)
-    for name, item in zip(names or [f"{i}.png" for i in range(len(slices))], slices, strict=True):
-        write_image(folder / name, item.image)
-    return folder
-
-
-def write_pair(folder: Path) -> tuple[Path, Path]:
-    """Two images, of which one is sharp on the left and the other on the right."""
-    folder.mkdir(exist_ok=True)
-    half = SIZE[1] // 2
-    left, right = sharp().copy(), sharp().copy()
-    left[:, half:] = blurred(sharp(), 3.0)[:, half:]
-    right[:, :half] = blurred(sharp(), 3.0)[:, :half]
-    write_image(folder / "b.png", left)
-    write_image(folder / "a.png", right)
-    return folder / "b.png", folder / "a.png"
-
-
-def files_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def result_of(output: Path) -> dict[str, object]:
-    content = json.loads((output / "result.json").read_text())
-    assert isinstance(content, dict)
-    return content
 
 
 class TestStack:
@@ -270,77 +231,6 @@ class TestPair:
         assert result_of(tmp_path / "b_fused")["focus_distances"] == [0.5, 1.0]
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    """Two stacks in the layout of the fusion networks, with depth maps and sharp images."""
-    root = tmp_path / "data"
-    for name in ("scene2", "scene10"):
-        write_slices(root / "test" / "image_stacks" / name)
-        for beside in ("depth_maps", "AiF"):
-            (root / "test" / beside).mkdir(exist_ok=True)
-            write_image(root / "test" / beside / f"{name}.png", np.zeros(SIZE, np.uint8))
-    return root
-
-
-class TestDataset:
-    def test_fuses_every_stack(
-        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        write_slices(dataset / "more" / "plain")
-        output = tmp_path / "out"
-        assert run("fuse", "--dataset", dataset, "-o", output) == 0
-        captured = capsys.readouterr()
-        names = ("more/plain", "test/image_stacks/scene2", "test/image_stacks/scene10")
-        assert [line.split(":")[0] for line in captured.out.splitlines()[:-1]] == list(names)
-        assert captured.out.splitlines()[-1] == f"fused 3 of 3 stacks; written to {output}"
-        assert captured.err == ""
-        for name in names:
-            assert files_in(output / name) == RELATIVE_FILES
-            fused = read_image(output / name / "all_in_focus.png")
-            assert error(fused, sharp()) < 0.1 * error(two_surfaces(size=SIZE)[3].image, sharp())
-        assert len(list(output.rglob("result.json"))) == 3
-
-    def test_leaves_out_names_and_reports_what_fails(
-        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        stacks, output = dataset / "test" / "image_stacks", tmp_path / "out"
-        (stacks / "scene2" / "3.png").write_bytes(b"junk")
-        (stacks / "single").mkdir()
-        write_image(stacks / "single" / "photo.png", sharp())
-        assert run("fuse", "-d", dataset, "-o", output) == 1
-        captured = capsys.readouterr()
-        assert f"fused 1 of 3 stacks; written to {output}" in captured.out
-        assert "2 of 3 could not be fused:\n" in captured.err
-        assert f"  test/image_stacks/scene2: {stacks}/scene2/3.png: cannot be dec" in captured.err
-        assert "  test/image_stacks/single: " in captured.err
-        assert "only one image in it, photo.png" in captured.err
-        assert [path.name for path in (output / "test" / "image_stacks").iterdir()] == ["scene10"]
-
-    def test_goes_on_where_it_was(
-        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        output = tmp_path / "out"
-        command = ("fuse", "-d", dataset, "-o", output, "--resume")
-        (first, second) = (output / "test/image_stacks" / name for name in ("scene2", "scene10"))
-        assert run(*command) == 0
-        (second / "index.png").unlink()
-        before = (first / "result.json").stat().st_mtime_ns
-        capsys.readouterr()
-        assert run(*command) == 0
-        done = f"fused 1 of 2 stacks, 1 were there already; written to {output}\n"
-        assert capsys.readouterr().out.endswith(done)
-        assert (first / "result.json").stat().st_mtime_ns == before
-        assert files_in(second) == RELATIVE_FILES
-        assert run(*command, "--min-confidence", 0) == 0
-        assert "fused 2 of 2 stacks; written" in capsys.readouterr().out
-
-    def test_may_be_one_stack(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        root = write_slices(tmp_path / "only")
-        monkeypatch.chdir(tmp_path)
-        assert run("fuse", "--dataset", root) == 0
-        assert files_in(tmp_path / "only_fused" / "only") == RELATIVE_FILES
-
-
 class TestBadInput:
     """Each gives one line that names what is wrong and what to do, and exit status 2."""
 
@@ -421,19 +311,20 @@ class TestBadInput:
         self.check((*pair, "1,2", "--reverse"), "give the order; leave it out", capfd)
 
     def test_output_that_cannot_be_written(
-        self, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "file").write_text("in the way")
         output = tmp_path / "file" / "out"
+        dataset = write_dataset(tmp_path / "data")
         stack = dataset / "test" / "image_stacks" / "scene2"
         for what in ((stack,), ("--dataset", dataset)):
             message = f"{output}: Not a directory; check the path"
             self.check((*what, "-o", output), message, capfd)
 
     def test_output_where_the_images_are(
-        self, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        pair = write_pair(tmp_path)
+        pair, dataset = write_pair(tmp_path), write_dataset(tmp_path / "data")
         before = files_in(tmp_path)
         self.check((*pair, "-o", tmp_path), "is where the focal stack lies", capfd)
         assert files_in(tmp_path) == before

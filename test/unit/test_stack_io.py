@@ -11,7 +11,8 @@ import yaml
 from focdepth_ros.errors import OptionError, StackError, StackFileError
 from focdepth_ros.image_io import read_image, write_image
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
-from focdepth_ros.stack_io import StackFolder, load_ground_truth, load_stack, save_stack
+from focdepth_ros.stack_io import StackFolder, load_ground_truth, load_stack
+from focdepth_ros.stack_saving import save_stack
 
 CAMERA = CameraIntrinsics(8, 6, 10.0, 11.0, 3.5, 2.5, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0))
 LENS = Lens(0.016, 1.4, 2e-5)

@@ -18,7 +18,7 @@ from focdepth_ros.errors import BackendError, CalibrationError, OptionError, Sli
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.stack import FocalStack, Slice
-from focdepth_ros.stack_io import save_stack
+from focdepth_ros.stack_saving import save_stack
 
 SIZE = (48, 64)
 DIOPTRE = slanted_dioptres(*SIZE).numpy()

@@ -16,7 +16,8 @@ from focdepth_ros.errors import CalibrationError, StackFileError
 from focdepth_ros.image_io import write_image
 from focdepth_ros.lens_map import LensMap
 from focdepth_ros.position_folders import positions_in_names, with_lens_map
-from focdepth_ros.stack_io import StackFolder, load_stack, save_stack
+from focdepth_ros.stack_io import StackFolder, load_stack
+from focdepth_ros.stack_saving import save_stack
 
 MEASURE = create_focus_measure()
 

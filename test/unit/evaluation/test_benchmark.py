@@ -30,7 +30,8 @@ from focdepth_ros.evaluation.benchmark_rows import benchmark_rows
 from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.simulation import render_random_sweep
-from focdepth_ros.stack_io import load_ground_truth, load_stack, save_stack
+from focdepth_ros.stack_io import load_ground_truth, load_stack
+from focdepth_ros.stack_saving import save_stack
 
 pytest.importorskip("jinja2")
 

@@ -1,0 +1,87 @@
+"""The all-in-focus image of the backend `focdepthformer`, with depth and alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from streamed import SPEC, stream
+from synthetic_sweeps import SIZE, two_surfaces
+
+from focdepth_ros.backends.base import Backend, SweepSpec
+from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.models import inference
+from focdepth_ros.stack import FocalStack
+
+
+def assert_close(one: DepthEstimate, other: DepthEstimate) -> None:
+    np.testing.assert_allclose(one.slice_index, other.slice_index, atol=1e-4)
+    np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-4)
+    np.testing.assert_allclose(one.depth, other.depth, rtol=1e-3)
+
+
+def test_the_sharpest_slices_are_found_only_where_they_are_used(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    sharpest = inference.SweepRunner._sharpest
+
+    def counted(self: Any, state: Any, order: list[int]) -> Any:
+        asked.append(order)
+        return sharpest(self, state, order)
+
+    by_sharpness, by_depth = create(), create(all_in_focus="depth")
+    for backend in (by_sharpness, by_depth):
+        backend.start(SPEC)
+    monkeypatch.setattr(inference.SweepRunner, "_sharpest", counted)
+    stack = FocalStack(two_surfaces())
+    by_sharpness.estimate(stack, all_in_focus=False)
+    by_depth.estimate(stack)
+    assert asked == []
+    by_sharpness.estimate(stack)
+    assert len(asked) == 1
+
+
+def test_the_picture_alone_is_the_same_without_the_transformer(
+    create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = FocalStack(two_surfaces())
+    backend = create()
+    usual = backend.estimate(stack)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("only depth needs this")
+
+    fresh = create()
+    for part in ("encoder", "decoder", "lstm"):
+        monkeypatch.setattr(getattr(fresh._runner.network, part), "forward", never)  # type: ignore[attr-defined]
+    for _ in range(2):  # the second time it knows the slices
+        alone = fresh.estimate(stack, depth=False)
+        np.testing.assert_array_equal(alone.all_in_focus, usual.all_in_focus)
+        assert np.isnan(alone.depth).all()
+        assert not alone.confidence.any()
+    with pytest.raises(AssertionError, match="only depth needs this"):
+        fresh.estimate(stack)
+    monkeypatch.undo()
+    assert_close(fresh.estimate(stack), usual)
+
+
+def test_the_picture_alone_of_a_window_over_the_jump_of_a_saw_tooth(backend: Backend) -> None:
+    slices = two_surfaces()
+    usual = stream(backend, slices)
+    jumping = [
+        replace(item, focus_distance=None, lens_position=-item.dioptre)
+        for item in (*slices[4:], *slices[:4])
+    ]
+    spec = SweepSpec(*SIZE, metric=False, depth=False, by_position=True)
+    alone = stream(backend, jumping, spec)
+    np.testing.assert_array_equal(alone.all_in_focus, usual.all_in_focus)
+
+
+def test_a_picture_made_of_the_depth_needs_the_network(create: Callable[..., Backend]) -> None:
+    stack, backend = FocalStack(two_surfaces()), create(all_in_focus="depth")
+    alone, usual = backend.estimate(stack, depth=False), backend.estimate(stack)
+    np.testing.assert_array_equal(alone.all_in_focus, usual.all_in_focus)
