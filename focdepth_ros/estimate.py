@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +49,27 @@ class DepthEstimate:
     timings: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     left_out: int = 0
+
+    @classmethod
+    def of_picture(
+        cls,
+        all_in_focus: ImageArray,
+        slice_index: FloatImage,
+        *,
+        backend: str,
+        metric: bool,
+        timings: Mapping[str, float],
+    ) -> DepthEstimate:
+        """An all-in-focus image alone; `slice_index` is where it is from."""
+        return cls(
+            depth=np.full_like(slice_index, np.nan),
+            confidence=np.zeros_like(slice_index),
+            slice_index=slice_index,
+            backend=backend,
+            metric=metric,
+            all_in_focus=all_in_focus,
+            timings=dict(timings),
+        )
 
     def without_depth(self) -> DepthEstimate:
         """The same with neither depth nor confidence."""

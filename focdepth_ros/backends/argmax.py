@@ -14,7 +14,7 @@ from focdepth_ros.classical.confidence import (
     focus_confidence,
     noise_floor,
 )
-from focdepth_ros.classical.focus_answer import answer_from_positions, answer_without_depth
+from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder, sharpest_slice
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.estimate import DepthEstimate
@@ -66,8 +66,8 @@ class ArgmaxAccumulator(Accumulator):
         if not volume.depth:
             sharpest = sharpest_slice(volume.energy).astype(np.float32)
             picture = volume.sample_all_in_focus(sharpest)
-            return answer_without_depth(
-                volume, sharpest, picture, backend=ArgmaxBackend.name, timings={}
+            return DepthEstimate.of_picture(
+                picture, sharpest, backend=ArgmaxBackend.name, metric=volume.metric, timings={}
             )
         curves = self._curves(volume)
         picture = volume.sample_all_in_focus(curves.slice_index)

@@ -26,7 +26,7 @@ from focdepth_ros.classical.energy_terms import (
     log_unary,
     sweep_density,
 )
-from focdepth_ros.classical.focus_answer import answer_from_positions, answer_without_depth
+from focdepth_ros.classical.focus_answer import answer_from_positions
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
 from focdepth_ros.classical.graph_cut import (
     MAX_LABELS,
@@ -258,11 +258,11 @@ class GraphCutAccumulator(Accumulator):
         positions = enlarge(sharpest, volume.size)
         mixed = self._config.aif_blend
         picture = (volume.blend_all_in_focus if mixed else volume.sample_all_in_focus)(positions)
-        return answer_without_depth(
-            volume,
-            positions,
+        return DepthEstimate.of_picture(
             picture,
+            positions,
             backend=GraphCutBackend.name,
+            metric=volume.metric,
             timings={
                 "positions": solved - started,
                 "all_in_focus": time.perf_counter() - solved,

@@ -235,13 +235,11 @@ class SharpestAccumulator(Accumulator):
         positions = _sharpest_positions(sharpest, (self._spec.height, self._spec.width))
         images = [self._slices[number] for number in order]
         picture = _picture(images, positions, blend=self._config.aif_blend)
-        return DepthEstimate(
-            depth=np.full_like(positions, np.nan),
-            confidence=np.zeros_like(positions),
-            slice_index=positions,
+        return DepthEstimate.of_picture(
+            picture,
+            positions,
             backend=self._backend,
             metric=self._spec.metric,
-            all_in_focus=picture,
             timings={
                 "positions": solved - started,
                 "all_in_focus": time.perf_counter() - solved,

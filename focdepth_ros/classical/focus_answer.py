@@ -61,35 +61,3 @@ def answer_from_positions(
         all_in_focus=picture if volume.all_in_focus else None,
         timings={**timings, "depth": time.perf_counter() - started},
     )
-
-
-def answer_without_depth(
-    volume: FocusVolume,
-    slice_index: FloatImage,
-    picture: ImageArray,
-    *,
-    backend: str,
-    timings: dict[str, float],
-) -> DepthEstimate:
-    """The all-in-focus image alone, where no depth is wanted.
-
-    Parameters
-    ----------
-    volume : FocusVolume
-    slice_index : (H, W) float32
-        Where the image is from.
-    picture : (H, W, 3) uint8
-    backend : str
-        Whose answer it is.
-    timings : dict of str to float
-        Seconds of each step.
-    """
-    return DepthEstimate(
-        depth=np.full_like(slice_index, np.nan),
-        confidence=np.zeros_like(slice_index),
-        slice_index=slice_index,
-        backend=backend,
-        metric=volume.metric,
-        all_in_focus=picture,
-        timings=timings,
-    )
