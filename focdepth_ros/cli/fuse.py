@@ -54,7 +54,7 @@ def fuse(
         "auto",
         "--backend",
         "-b",
-        help="See `focdepth backends`; auto: stackmff_v2 where it can be used, else graph_cut.",
+        help="See `focdepth backends`; auto: graph_cut where it can be used, else stackmff_v2.",
     ),
     option: list[str] = OPTION,
     focus_distances: Optional[str] = FOCUS_DISTANCES,
