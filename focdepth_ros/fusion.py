@@ -19,7 +19,7 @@ from focdepth_ros.pipeline import DepthPipeline, SweepRun
 from focdepth_ros.stack import Slice
 from focdepth_ros.stack_io import StackFolder
 
-#: Backends that fuse. Their images are equally good; the first takes least time and memory.
+#: Backends that fuse, best first: of the first two, whose images are as good, the cheaper one.
 FUSION_BACKENDS = ("graph_cut", "stackmff_v2", "argmax")
 
 
