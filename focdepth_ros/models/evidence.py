@@ -94,9 +94,9 @@ class Evidence(nn.Module):
 def weighed(curves: Curves, weights: Tensor) -> Tensor:
     """Sum (B, N, h, w) of the curves below their peaks, by weights (B, K, h, w)."""
     peak = (curves.peak * weights).sum(dim=1, keepdim=True)
-    total = -peak.expand(-1, curves.values.shape[1], -1, -1)
+    total = -peak.repeat(1, curves.values.shape[1], 1, 1)
     for number in range(curves.values.shape[2]):  # faster than any product of matrices
-        total = torch.addcmul(total, curves.values[:, :, number], weights[:, number, None])
+        total.addcmul_(curves.values[:, :, number], weights[:, number, None])
     return total
 
 

@@ -20,6 +20,7 @@ _FLOORS = (1.0, 1.0, 0.3, 0.1, 0.1)
 _SHARPNESS = 3.0  # of the soft maximum over the slices
 _LEVEL_SCALE = 0.125  # log energies go to about 8
 _SPREAD_SCALE = 4.0
+_BAND = 2**20  # values of the curves that are looked at together on a CPU, to save memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,7 @@ def known_energies(energies: Tensor, known: Tensor) -> Tensor:
     energies : (B, N, K, h, w)
     known : (B, N, 1, h, w) bool
     """
-    unseen = torch.full_like(energies, torch.inf)
-    least = torch.where(known, energies, unseen).amin(dim=1, keepdim=True)
+    least = torch.where(known, energies, torch.inf).amin(dim=1, keepdim=True)
     least = torch.where(least == torch.inf, torch.zeros_like(least), least)
     return torch.where(known, energies, least)
 
@@ -141,6 +141,26 @@ def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tenso
     peak : (B, K, h, w)
         Largest energies.
     """
+    bands = [_statistics_of(band, positions) for band in energies.split(_rows(energies), dim=3)]
+    if len(bands) == 1:
+        return bands[0]
+    statistics, candidates, sharpest, peak = (
+        torch.cat(part, dim=2) for part in zip(*bands, strict=True)
+    )
+    return statistics, candidates, sharpest, peak
+
+
+def _rows(energies: Tensor) -> int:
+    """Rows of (B, N, K, h, w) to look at together; every pixel is a case of its own."""
+    whole: int = energies.shape[3]
+    if energies.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return whole
+    row: int = energies.numel() // whole
+    return max(1, _BAND // row)
+
+
+def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`focus_statistics` of some rows."""
     count = energies.shape[1]
     at = positions[:, :, None, None, None]
     peak, index = energies.max(dim=1, keepdim=True)

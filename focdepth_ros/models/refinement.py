@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,15 +37,15 @@ class GuideInput:
         Log focus measure and what else speaks for a slice, near to far.
     positions : (B, N) float32
         Normalised dioptres, near to far: falling.
-    pictures : (B, N, 12, h, w) uint8
-        In the order of exposure.
+    pictures : tuple of N (B, 3, H, W) uint8
+        In the order of exposure, not padded.
     order : (B, N) int64
         Numbers of the pictures, near to far.
     """
 
     energies: Tensor
     positions: Tensor
-    pictures: Tensor
+    pictures: tuple[Tensor, ...]
     order: Tensor
 
 
@@ -114,8 +115,7 @@ class GuideEncoder(nn.Module):
         energies, positions, order = given.energies, given.positions, given.order
         statistics, candidates, sharpest, peak = focus_statistics(energies, positions)
         sharpest = order.gather(1, sharpest.flatten(1)).reshape(sharpest.shape)
-        index = sharpest[:, :, None].expand(-1, -1, PICTURE_CHANNELS, -1, -1)
-        picture = given.pictures.gather(1, index)[:, 0].float() / 127.5 - 1.0
+        picture = chosen_cells(given.pictures, sharpest) / 127.5 - 1.0
         spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
         features = self.first(mixed(self.mix, [statistics, picture, spacing]))
         laterals = []
@@ -201,6 +201,33 @@ class RefinementHead(nn.Module):
         return Refined(full, logits, labels, coarse)
 
 
+def chosen_cells(pictures: Sequence[Tensor], number: Tensor) -> Tensor:
+    """Cells of 2x2 pixels, each of the picture whose number is given for it.
+
+    Parameters
+    ----------
+    pictures : sequence of N (B, 3, H, W) uint8
+    number : (B, 1, h, w) int64
+        In [0, N - 1]. The last rows and columns are repeated up to 2 h and 2 w.
+
+    Returns
+    -------
+    (B, 12, h, w) float32
+    """
+    batch, _, height, width = pictures[0].shape
+    cells_high, cells_wide = number.shape[2:]
+    of_pixel = number[:, 0].repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    image = of_pixel[:, :height, :width] * batch
+    image = image + torch.arange(batch, device=number.device)[:, None, None]
+    place = torch.arange(height * width, device=number.device).reshape(height, width)
+    # Images lie in memory pixel by pixel: three bytes are copied at once.
+    pixels = torch.cat([picture.permute(0, 2, 3, 1) for picture in pictures]).flatten(0, 2)
+    chosen = pixels.index_select(0, (image * (height * width) + place).flatten())
+    picture = chosen.reshape(batch, height, width, 3).permute(0, 3, 1, 2).float()
+    missing = (0, 2 * cells_wide - width, 0, 2 * cells_high - height)
+    return nn.functional.pixel_unshuffle(nn.functional.pad(picture, missing, mode="replicate"), 2)
+
+
 def convex_upsampled(values: Tensor, logits: Tensor) -> Tensor:
     """Twice as large, each pixel a weighted mean of the 3x3 cells around its own.
 
@@ -216,9 +243,10 @@ def convex_upsampled(values: Tensor, logits: Tensor) -> Tensor:
     """
     height, width = values.shape[1:]
     weight = torch.softmax(logits.unflatten(1, (_NEIGHBOURS, 4)), dim=1)
-    padded = nn.functional.pad(values[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    around = torch.stack(
-        [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)], dim=1
-    )
-    cells = (weight * around[:, :, None]).sum(dim=1)
+    padded = nn.functional.pad(values[:, None], (1, 1, 1, 1), mode="replicate")
+    cells = torch.zeros_like(weight[:, 0])
+    for number in range(_NEIGHBOURS):
+        top, left = divmod(number, 3)
+        window = padded[..., top : top + height, left : left + width]
+        cells = torch.addcmul(cells, weight[:, number], window)
     return nn.functional.pixel_shuffle(cells, 2)[:, 0]

@@ -51,7 +51,8 @@ class SliceFeatures:
     tokens : tuple of 4 (B, P, D)
     energies : (B, K, h, w) float32 or None
         Log focus measure; only with refinement, as `picture`.
-    picture : (B, 12, h, w) uint8 or None
+    picture : (B, 3, H, W) uint8 or None
+        The image as it was given: in the memory of a CPU it is not copied.
     known : (B, 1, h, w) bool or None
         Where the slice shows the scene; None: everywhere.
     dioptre : (B,) float32
@@ -203,11 +204,6 @@ def known_of(slices: Sequence[SliceFeatures]) -> list[Tensor] | None:
     return [everywhere if item.known is None else item.known for item in slices]
 
 
-def picture_cells(padded: Tensor) -> Tensor:
-    """Images (B, 3, H, W) as cells of 2x2 pixels, (B, 12, H / 2, W / 2) uint8."""
-    return nn.functional.pixel_unshuffle(padded, 2).to(torch.uint8)
-
-
 def guide_input(slices: Sequence[SliceFeatures], more_curves: Sequence[Tensor] = ()) -> GuideInput:
     """What the guide looks at of a sweep, near to far.
 
@@ -221,14 +217,13 @@ def guide_input(slices: Sequence[SliceFeatures], more_curves: Sequence[Tensor] =
     dioptres = torch.stack([item.dioptre for item in slices], dim=1)
     order = dioptres.argsort(dim=1, descending=True)
     with torch.autocast(dioptres.device.type, enabled=False):
-        energies = _sorted_rows([item.energies for item in slices], order)
-        if more_curves:
-            energies = torch.cat([energies, _sorted_rows(more_curves, order)], dim=2)
+        energies = _sorted_rows([item.energies for item in slices], order, more_curves)
         known = known_of(slices)
         if known is not None:
             energies = known_energies(energies, _sorted_rows(known, order))
         positions = normalised_dioptres(dioptres.gather(1, order), dioptres)
-    return GuideInput(energies, positions, _stacked([item.picture for item in slices]), order)
+    pictures = tuple(item.picture for item in slices if item.picture is not None)
+    return GuideInput(energies, positions, pictures, order)
 
 
 def without_tokens(features: SliceFeatures) -> SliceFeatures:
@@ -249,18 +244,25 @@ def _one_slice(every: SliceFeatures, shape: tuple[int, int], number: int) -> Sli
     )
 
 
-def _stacked(values: Sequence[Tensor | None]) -> Tensor:
-    """Slices (B, C, h, w) as (B, N, C, h, w)."""
-    return torch.stack([item for item in values if item is not None], dim=1)
-
-
-def _sorted_rows(values: Sequence[Tensor | None], order: Tensor) -> Tensor:
-    """Slices (B, C, h, w) as (B, N, C, h, w), in the order (B, N)."""
+def _sorted_rows(
+    values: Sequence[Tensor | None], order: Tensor, more: Sequence[Tensor] = ()
+) -> Tensor:
+    """Slices (B, C, h, w), with `more` channels each, as (B, N, C, h, w) in the order (B, N)."""
     batch, count = order.shape
+    each = [part for part in values if part is not None]
+    on_host = batch == 1 and order.device.type == "cpu" and not torch.compiler.is_compiling()
+    if on_host:  # the order can be read without waiting for it, and nothing is copied twice
+        rows = order[0].tolist()
+        each, more = [each[row] for row in rows], [more[row] for row in rows if more]
+    if more:
+        each = [part for pair in zip(each, more, strict=True) for part in pair]
+    stacked = torch.cat(each, dim=1).unflatten(1, (count, -1))
+    if on_host:
+        return stacked
     first = count * torch.arange(batch, device=order.device)
-    rows = (order + first[:, None]).flatten()
     # Whole rows are copied: several times as fast as an index of two dimensions.
-    return _stacked(values).flatten(0, 1).index_select(0, rows).unflatten(0, (batch, count))
+    chosen = (order + first[:, None]).flatten()
+    return stacked.flatten(0, 1).index_select(0, chosen).unflatten(0, (batch, count))
 
 
 def cropped(found: Prediction, height: int, width: int) -> Prediction:

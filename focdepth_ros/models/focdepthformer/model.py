@@ -29,7 +29,6 @@ from focdepth_ros.models.sweeps import (
     known_cells,
     normalised_dioptres,
     padded_to_multiple,
-    picture_cells,
     without_tokens,
 )
 
@@ -123,9 +122,8 @@ class FocDepthFormer(SweepNetwork):
             return SliceFeatures(tokens, None, None, None, dioptres, size)
         with torch.autocast(images.device.type, enabled=False):
             energies = self.energies(padded)
-        picture = picture_cells(padded)
         known = None if valid_mask is None else known_cells(valid_mask)
-        return SliceFeatures(tokens, energies, picture, known, dioptres, size)
+        return SliceFeatures(tokens, energies, images, known, dioptres, size)
 
     def measure(
         self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None

@@ -25,7 +25,6 @@ from focdepth_ros.models.sweeps import (
     known_of,
     normalised_dioptres,
     padded_to_multiple,
-    picture_cells,
 )
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -78,7 +77,7 @@ class StackMffV2(SweepNetwork):
         self.features = FeatureExtraction(config, _CELL + MEASURES if config.focus_guide else 1)
         self.onward = ConvGruCell(config.features, config.hidden)
         self.backward = ConvGruCell(config.features, config.hidden)
-        self.register_buffer("luma", torch.tensor(_LUMA)[:, None, None], persistent=False)
+        self.register_buffer("luma", torch.tensor(_LUMA), persistent=False)
         if config.focus_guide:
             curves, guide, channels = MEASURES + 1, config.guide_channels, config.decoder_channels
             self.energies = FocusEnergies()
@@ -109,9 +108,8 @@ class StackMffV2(SweepNetwork):
         valid_mask : (B, H, W) bool, optional
             Where the images show the scene.
         """
-        padded = padded_to_multiple(images.float())
-        grey = self._grey(padded)
-        found = self._measured(images, padded, grey, dioptres, valid_mask)
+        grey = self._grey(images)
+        found = self._measured(images, grey, dioptres, valid_mask)
         seen = grey / _WHITE
         if found.energies is not None:
             cells = [functional.pixel_unshuffle(seen, 2), found.energies * _LEVEL_SCALE]
@@ -122,8 +120,7 @@ class StackMffV2(SweepNetwork):
         self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
     ) -> SliceFeatures:
         """What `encode` gives without the features."""
-        padded = padded_to_multiple(images.float())
-        return self._measured(images, padded, self._grey(padded), dioptres, valid_mask)
+        return self._measured(images, self._grey(images), dioptres, valid_mask)
 
     @property
     def measures_sharpness(self) -> bool:
@@ -166,26 +163,28 @@ class StackMffV2(SweepNetwork):
             found.append((onward + hidden).amax(dim=1, keepdim=True))
         return found[::-1]
 
-    def _grey(self, padded: Tensor) -> Tensor:
-        """Images (B, 3, H, W) as (B, 1, H, W), in [0, 255] like them."""
-        return (padded * self.luma).sum(dim=1, keepdim=True)
+    def _grey(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) as (B, 1, H, W), in [0, 255] like them, padded."""
+        with torch.autocast(images.device.type, enabled=False):
+            # A product of a matrix and a vector, as images lie in memory pixel by pixel.
+            grey = images.float().permute(0, 2, 3, 1) @ self.luma
+        return padded_to_multiple(grey[:, None])
 
     def _measured(
         self,
         images: Tensor,
-        padded: Tensor,
         grey: Tensor,
         dioptres: Tensor,
         valid_mask: Tensor | None,
     ) -> SliceFeatures:
-        """Focus measure and picture, where there is a guide for them, of images made ready."""
+        """Focus measure and picture, where there is a guide for them, of grey images made ready."""
         size = (images.shape[-2], images.shape[-1])
         known = None if valid_mask is None else known_cells(valid_mask)
         if not self.config.focus_guide:
             return SliceFeatures((), None, None, known, dioptres, size)
         with torch.autocast(images.device.type, enabled=False):
             energies = self.energies.of_grey(grey)
-        return SliceFeatures((), energies, picture_cells(padded), known, dioptres, size)
+        return SliceFeatures((), energies, images, known, dioptres, size)
 
     def _position(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Tensor:
         """Mean place in the sweep (B, h, w) by the scores alone."""
