@@ -65,7 +65,7 @@ test-torch: setup ## the tests of what runs on torch; installs what they need wh
 	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
 
 docs: setup ## the documentation as a site in site/, its reference made anew from the code
-	@$(ENTER) && python3 docs/make_reference.py && python3 -m mkdocs build --strict --quiet && \
+	@$(ENTER) && python3 docs/make_reference.py && NO_MKDOCS_2_WARNING=1 python3 -m mkdocs build --strict --quiet && \
 	echo "open site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory site"
 
 clean: ## delete what was built and written; keeps .venv
