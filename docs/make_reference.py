@@ -6,6 +6,7 @@ compares. Parameters of nodes and messages need the ROS 2 environment of ``make 
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 import sys
@@ -157,14 +158,16 @@ def backends() -> str:
 
 def training() -> str:
     """The sections of a training file."""
-    from focdepth_ros.training import source_kinds
     from focdepth_ros.training.config import TrainingConfig
+
+    source_kinds = ROOT / "focdepth_ros" / "training" / "source_kinds.py"  # which loads torch
+    told = ast.get_docstring(ast.parse(source_kinds.read_text(encoding="utf-8"))) or ""
 
     parts = [
         "The files of [`focdepth train`](../training.md): one mapping per section, what is left "
         "out has its default; `--set SECTION.KEY=VALUE` changes one.",
         "`data.sources` and `validation.sources` are lists of `kind`, `weight` and `options`:",
-        next(part for part in (source_kinds.__doc__ or "").split("\n\n") if part.startswith("|")),
+        next(part for part in told.split("\n\n") if part.startswith("|")),
     ]
     for section in fields(TrainingConfig):
         kind = type(section.default)
