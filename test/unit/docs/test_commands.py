@@ -29,17 +29,19 @@ FOREIGN = {"cd", "colcon", "dask", "export", "rosdep", "source", "tensorboard", 
 FOREIGN_VERBS = {"run", "bag", "topic", "pkg", "service", "security"}  # of ros2
 
 
-def parse(words: list[str]) -> None:
-    """Let the real parser read the arguments of ``focdepth``, without doing anything."""
-    command = typer.main.get_command(_app)
-    disarm(command)
-    command.main(words, "focdepth", standalone_mode=False)
-
-
-def disarm(command: Any) -> None:
+def disarmed(command: Any) -> Any:
+    """A command whose subcommands read their arguments and do nothing."""
     command.callback = lambda **_: None
     for inner in getattr(command, "commands", {}).values():
-        disarm(inner)
+        disarmed(inner)
+    return command
+
+
+FOCDEPTH = disarmed(typer.main.get_command(_app))
+
+
+def parse(words: list[str]) -> None:
+    FOCDEPTH.main(words, "focdepth", standalone_mode=False)
 
 
 def check_make(words: list[str]) -> None:
@@ -121,7 +123,7 @@ def test_commands_are_such_as_there_are(block: Block) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_is_named_in_the_text_exists(page: Path) -> None:
     quoted = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
-    known = set(typer.main.get_command(_app).commands)  # type: ignore[attr-defined]
+    known = set(FOCDEPTH.commands)
     for text in quoted:
         words = [*text.split(), ""]
         if words[0] == "focdepth" and words[1].isidentifier():
