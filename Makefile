@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-faults test-torch soak audit lint clean distclean
+.PHONY: help setup demo docs test test-slow test-faults test-torch soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -64,8 +64,12 @@ test-torch: setup ## the tests of what runs on torch; installs what they need wh
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
 	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
 
+docs: setup ## the documentation as a site in site/, its reference made anew from the code
+	@$(ENTER) && python3 docs/make_reference.py && NO_MKDOCS_2_WARNING=1 python3 -m mkdocs build --strict --quiet && \
+	echo "open site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory site"
+
 clean: ## delete what was built and written; keeps .venv
-	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build install log dist site demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 distclean: clean ## delete .venv, too
 	rm -rf .venv .audit

@@ -51,7 +51,7 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
         "version": python.name,
         "ros": [str(prefix) for prefix in ros],
     }
-    names = ["base", "develop", "test"]
+    names = ["base", "develop", "docs", "test"]
     if not ros:  # photographs, too: scikit-image from pip asks for a newer NumPy than Humble has
         names += ["simulation", "datasets", "evaluation", "bags", "cluster", "ros", "ros-build"]
     sources = [ROOT / "requirements" / f"{name}.txt" for name in names]
