@@ -75,10 +75,7 @@ class Evidence(nn.Module):
             Positions.
         """
         weight = nn.functional.softplus(planes_of(self.weigh, features).float())
-        curves = weighed(measured, weight[:, : self._measures])
-        shares = planes_of(self.share, features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
-        for number, reach in enumerate(_REACHES):
-            curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
+        curves = self._shared(weighed(measured, weight[:, : self._measures]), features)
         at = positions[:, :, None, None]
         step = step_of(positions.shape[1])
         away = ((at - expected).abs() / step).clamp(max=_FARTHEST)
@@ -89,6 +86,13 @@ class Evidence(nn.Module):
         peak, index = stacked.max(dim=1, keepdim=True)
         vertex, _ = refined_peak(stacked, positions, index, peak)
         return Curves(stacked, peak[:, 0]), torch.cat([soft, vertex], dim=1)
+
+    def _shared(self, curves: Tensor, features: Tensor) -> Tensor:
+        """Curves (B, N, h, w) after all rounds of sharing."""
+        shares = planes_of(self.share, features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
+        for number, reach in enumerate(_REACHES):
+            curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
+        return curves
 
 
 def weighed(curves: Curves, weights: Tensor) -> Tensor:

@@ -176,8 +176,20 @@ class RefinementHead(nn.Module):
 
     def forward(self, fused: Tensor, guide: Guide) -> Refined:
         """Features (B, C, h, w) of the decoder at half the resolution to the answer."""
-        step = step_of(guide.positions.shape[1])
         features = self.first(mixed(self.mix, [fused, guide.features]))
+        proposed, chosen, found = self._looked_at(features, guide)
+        step = step_of(guide.positions.shape[1])
+        position = chosen + step * planes_of(self.correct, found).float()[:, 0]
+        logits = None
+        if self.confidence is not None:
+            logits = enlarged(planes_of(self.confidence, found))[:, 0]
+        labels = None if self.labels is None else enlarged(self.labels(found))
+        coarse = (enlarged(proposed)[:, 0], enlarged(chosen[:, None])[:, 0])
+        full = convex_upsampled(position, planes_of(self.upsample, found).float())
+        return Refined(full, logits, labels, coarse)
+
+    def _looked_at(self, features: Tensor, guide: Guide) -> tuple[Tensor, Tensor, Tensor]:
+        """Proposal (B, 1, h, w), first choice (B, h, w), and features that know both."""
         active = nn.functional.relu(features)
         proposed = planes_of(self.propose, active).float()
         evidence, readings = self.evidence(active, guide.curves, guide.positions, proposed)
@@ -188,17 +200,10 @@ class RefinementHead(nn.Module):
         at = chosen.detach()
         places = slice_coordinates(at, guide.positions)
         curves = sampled_curves((guide.curves, evidence), places, _OFFSETS)
+        step = step_of(guide.positions.shape[1])
         apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
         found = mixed(self.look, [features, curves, apart])
-        found = nn.functional.relu(self.third(self.second(found)))
-        position = chosen + step * planes_of(self.correct, found).float()[:, 0]
-        logits = None
-        if self.confidence is not None:
-            logits = enlarged(planes_of(self.confidence, found))[:, 0]
-        labels = None if self.labels is None else enlarged(self.labels(found))
-        coarse = (enlarged(proposed)[:, 0], enlarged(chosen[:, None])[:, 0])
-        full = convex_upsampled(position, planes_of(self.upsample, found).float())
-        return Refined(full, logits, labels, coarse)
+        return proposed, chosen, nn.functional.relu(self.third(self.second(found)))
 
 
 def chosen_cells(pictures: Sequence[Tensor], number: Tensor) -> Tensor:
