@@ -37,13 +37,13 @@ ALL_FILES = {
 
 
 @cache
-def every_command() -> list[tuple[str, ...]]:
-    """Words of every command, of those that have commands of their own, and none at all."""
-    found: list[tuple[str, ...]] = []
+def every_command() -> dict[tuple[str, ...], Any]:
+    """Every command, those that have commands of their own, and the one without a word."""
+    found: dict[tuple[str, ...], Any] = {}
     pending: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(_app))]
     while pending:
         words, command = pending.pop(0)
-        found.append(words)
+        found[words] = command
         commands = getattr(command, "commands", {}).items()
         pending += [((*words, name), sub) for name, sub in commands]
     return found
@@ -72,6 +72,27 @@ class TestEntry:
         captured = capsys.readouterr()
         assert "Usage: focdepth" in captured.out
         assert captured.err == ""
+
+    def test_explains_every_option_and_tells_its_default(self) -> None:
+        options = [
+            (*words, option.name, option)
+            for words, command in every_command().items()
+            for option in command.params
+        ]
+        assert len(options) > 100
+        assert [place for *place, option in options if not option.help] == []
+        # An empty text stands for something, which is to be said.
+        empty = [(place, option) for *place, option in options if option.default == ""]
+        assert [place for place, option in empty if option.show_default in (True, None)] == []
+
+    def test_says_what_a_mistyped_command_may_mean(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("bag", "evel") == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: No such command 'evel'")
+        assert error.endswith("see `focdepth bag --help`\n")
+        assert "?;" not in error
 
     def test_loads_nothing_heavy_for_any_help(self) -> None:
         commands = [[*words, "--help"] for words in every_command()]
