@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-slow test-faults test-torch soak audit lint clean distclean
+.PHONY: help setup demo docs test test-slow test-faults test-torch test-lowest test-newest soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -68,8 +68,26 @@ docs: setup ## the documentation as a site in site/, its reference made anew fro
 	@$(ENTER) && python3 docs/make_reference.py && NO_MKDOCS_2_WARNING=1 python3 -m mkdocs build --strict --quiet && \
 	echo "open site/index.html, or with search: python3 -m http.server --bind 127.0.0.1 --directory site"
 
+# In an environment of its own without ROS, whatever .venv has: $(1) is what uv calls lowest or
+# newest. The other bounds, of torch and of the ROS 2 wheels, are pins in requirements/.
+TRIED := $(patsubst %,-r requirements/%.txt,base bags cluster datasets evaluation simulation test)
+define test_with
+	@"$${PYTHON:-python3}" -m venv --clear .venv-$(1) && \
+	.venv-$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv && \
+	export VIRTUAL_ENV="$$PWD/.venv-$(1)" && unset PYTHONPATH && \
+	.venv-$(1)/bin/uv pip install --quiet --resolution $(1) $(TRIED) && \
+	FOCDEPTH_MESSAGES=0 .venv-$(1)/bin/uv pip install --quiet --no-deps . && \
+	.venv-$(1)/bin/python -m pytest test/unit $(ARGS)
+endef
+
+test-lowest: ## the unit tests, without ROS, on the lowest versions that requirements/ allow
+	$(call test_with,lowest-direct)
+
+test-newest: ## the same on the newest
+	$(call test_with,highest)
+
 clean: ## delete what was built and written; keeps .venv
 	rm -rf build install log dist site demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
-distclean: clean ## delete .venv, too
-	rm -rf .venv .audit
+distclean: clean ## delete .venv and the environments of test-lowest and test-newest, too
+	rm -rf .venv .venv-lowest-direct .venv-highest .audit

@@ -37,7 +37,7 @@ GRAPH_CUT = Extension(
         "focdepth_ros/classical/_expansion.h",
         "focdepth_ros/classical/_grid_cut.h",
     ],
-    extra_compile_args=["-std=c++17", "-O3", "-DNDEBUG", "-pthread"],
+    extra_compile_args=["-std=c++17", "-O3", "-g0", "-DNDEBUG", "-pthread"],
     extra_link_args=["-pthread"],
     language="c++",
     optional=True,  # without it the graph cut backend says that it cannot be used, and why

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Put trained weights among those that come with the package, and write them into the index.
+r"""Put trained weights among those that come with the package, and write them into the index.
 
-    python3 scripts/ship_weights.py training/tiny/weights.safetensors focdepthformer_tiny \\
+    python3 scripts/ship_weights.py training/tiny/weights.safetensors focdepthformer_tiny \
         --summary "trained on rendered scenes; for computers without a GPU"
 
 Weights of the same name are replaced where they stand in the index; new ones go to its end. The

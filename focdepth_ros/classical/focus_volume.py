@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
 from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
+from focdepth_ros.sweep_spec import SweepSpec
 
 SliceMeasure = Callable[[Slice], FloatImage]
 

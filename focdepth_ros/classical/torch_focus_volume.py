@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.focus_measure import FocusMeasure
 from focdepth_ros.classical.focus_volume import FocusVolume, fill_unknown, near_to_far
 from focdepth_ros.classical.torch_focus import (
@@ -18,6 +17,7 @@ from focdepth_ros.classical.torch_focus import (
     upload,
 )
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
+from focdepth_ros.sweep_spec import SweepSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

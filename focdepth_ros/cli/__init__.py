@@ -98,7 +98,8 @@ def _usage_line(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     command = "focdepth" if context is None else context.command_path
     message = str(error.format_message())  # type: ignore[attr-defined]
-    return f"{' '.join(message.split()).rstrip('.')}; see `{command} --help`"
+    told = " ".join(message.split()).rstrip(".")
+    return f"{told}{'' if told.endswith('?') else ';'} see `{command} --help`"
 
 
 def _fail(message: str, status: int = _BAD_INPUT) -> int:

@@ -46,7 +46,10 @@ _TARGETS = typer.Argument(
 )
 _MEASURE = typer.Option("laplacian_of_gaussian", help="Focus measure.")
 _REGION = typer.Option(
-    "", metavar="X,Y,W,H", help="Part of the image that the target fills, in pixels."
+    "",
+    metavar="X,Y,W,H",
+    help="Part of the image that the target fills, in pixels.",
+    show_default="all of it",
 )
 _MAX_ERROR = typer.Option(
     0.1, metavar="DIOPTRES", min=0.0, help="Above which a target does not fit."

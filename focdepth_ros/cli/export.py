@@ -17,7 +17,9 @@ _MAX_SLICES = 64
 def export(
     output: Path = typer.Option(..., "--output", "-o", metavar="FILE", help="The ONNX file."),
     weights: str = typer.Option(
-        "", help="As `focdepth weights` lists them, or path of a .safetensors file."
+        "",
+        help="As `focdepth weights` lists them, or path of a .safetensors file.",
+        show_default="the first that `focdepth weights` lists",
     ),
     slices: int = typer.Option(
         10, min=_MIN_SLICES, max=_MAX_SLICES, help="Slices of the sweeps that it is to take."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from focdepth_ros.errors import EvaluationError
-from focdepth_ros.evaluation.metrics import DepthImage, Mask, depth_metrics, valid_mask
+from focdepth_ros.evaluation.metrics import DepthImage, Mask, valid_mask
 from focdepth_ros.stack import FloatImage
 
 _LEAST_SHARE = 0.01  # of the least inverse depth of the truth, below which no answer may go
@@ -83,8 +83,3 @@ def aligned_depth(position: DepthImage, truth: DepthImage) -> FloatImage:
     least = _LEAST_SHARE * float(inverse[known].min())
     answer = np.maximum(scale * values + shift, least)
     return np.asarray(1.0 / answer, np.float32)
-
-
-def aligned_metrics(position: DepthImage, truth: DepthImage) -> dict[str, float]:
-    """`depth_metrics` of `aligned_depth`."""
-    return depth_metrics(aligned_depth(position, truth), truth)

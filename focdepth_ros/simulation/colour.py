@@ -32,7 +32,7 @@ def linear_from_srgb(image: ImageArray) -> FloatImage:
 
 
 def srgb_from_linear(light: FloatImage) -> ImageArray:
-    """sRGB codes, uint8, from linear light; what is outside [0, 1] is clipped."""
+    """Codes of sRGB, uint8, from linear light; what is outside [0, 1] is clipped."""
     index = light * np.float32(_STEPS - 1)
     np.clip(index, 0.0, _STEPS - 1.0, out=index)
     index += np.float32(0.5)

@@ -301,7 +301,7 @@ def through_jpeg(codes: Tensor, quality: int) -> Tensor:
 
 
 def srgb_from_linear(light: Tensor) -> Tensor:
-    """sRGB codes, uint8, from linear light of any shape; what is outside [0, 1] is clipped."""
+    """Codes of sRGB, uint8, from linear light of any shape; what is outside [0, 1] is clipped."""
     index = (light * (_SRGB_STEPS - 1)).clamp_(0.0, _SRGB_STEPS - 1.0).add_(0.5).int()
     table = _encoding_table(str(light.device))
     return torch.index_select(table, 0, index.reshape(-1)).view(light.shape)

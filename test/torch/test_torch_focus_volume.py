@@ -9,7 +9,6 @@ import pytest
 import torch
 from synthetic_sweeps import SIZE, two_surfaces
 
-from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.confidence import noise_floor
 from focdepth_ros.classical.focus_operators import create_focus_measure
 from focdepth_ros.classical.focus_volume import FocusVolume, FocusVolumeBuilder
@@ -17,6 +16,7 @@ from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.classical.torch_focus_volume import TorchFocusVolume, TorchFocusVolumeBuilder
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import Slice
+from focdepth_ros.sweep_spec import SweepSpec
 
 SPEC = SweepSpec(*SIZE)
 

@@ -80,3 +80,9 @@ def rewritten(
 def without(*topics: str) -> Change:
     """A change that leaves out topics."""
     return lambda topic, number, message: None if topic in topics else message
+
+
+def storage_file(bag: Path) -> Path:
+    """That with the messages, of a bag of one."""
+    (file,) = [path for path in bag.iterdir() if path.suffix in (".db3", ".mcap")]
+    return file

@@ -4,30 +4,26 @@ import pty
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from cli_runs import SLICES, change, run, run_process
 
 import focdepth_ros
 from focdepth_ros.backends.registry import backend_names
+from focdepth_ros.cli import _app
 from focdepth_ros.evaluation.metrics import METRICS
 from focdepth_ros.image_io import write_image
 from focdepth_ros.stack_io import load_ground_truth, load_stack
 
 CLASSICAL = ("graph_cut", "argmax")
-COMMANDS = (
-    "estimate",
-    "fuse",
-    "backends",
-    "datasets",
-    "simulate",
-    "evaluate",
-    "train",
-    "weights",
-    "export",
-)
+# What a first answer must not wait for.
+HEAVY = {"cv2", "distributed", "gradio", "h5py", "jinja2", "lightning_fabric", "numpy", "onnx",
+         "rclpy", "rerun", "rosbags", "scipy", "skimage", "timm", "torch", "yaml"}  # fmt: skip
 ALL_FILES = {
     "depth.npy",
     "depth.png",
@@ -38,6 +34,19 @@ ALL_FILES = {
     "cloud.ply",
     "result.json",
 }
+
+
+@cache
+def every_command() -> dict[tuple[str, ...], Any]:
+    """Every command, those that have commands of their own, and the one without a word."""
+    found: dict[tuple[str, ...], Any] = {}
+    pending: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(_app))]
+    while pending:
+        words, command = pending.pop(0)
+        found[words] = command
+        commands = getattr(command, "commands", {}).items()
+        pending += [((*words, name), sub) for name, sub in commands]
+    return found
 
 
 def result_of(output: Path) -> dict[str, object]:
@@ -54,7 +63,7 @@ class TestEntry:
 
     @pytest.mark.parametrize(
         "arguments",
-        [(), ("--help",), *((name, "--help") for name in COMMANDS)],
+        [(), *((*words, "--help") for words in every_command())],
     )
     def test_helps_everywhere(
         self, arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
@@ -64,12 +73,50 @@ class TestEntry:
         assert "Usage: focdepth" in captured.out
         assert captured.err == ""
 
-    def test_imports_nothing_heavy_before_it_works(self) -> None:
+    def test_explains_every_option_and_tells_its_default(self) -> None:
+        options = [
+            (*words, option.name, option)
+            for words, command in every_command().items()
+            for option in command.params
+        ]
+        assert len(options) > 100
+        assert [place for *place, option in options if not option.help] == []
+        # An empty text stands for something, which is to be said.
+        empty = [(place, option) for *place, option in options if option.default == ""]
+        assert [place for place, option in empty if option.show_default in (True, None)] == []
+
+    def test_says_what_a_mistyped_command_may_mean(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("bag", "evel") == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: No such command 'evel'")
+        assert error.endswith("see `focdepth bag --help`\n")
+        assert "?;" not in error
+
+    def test_loads_nothing_heavy_for_any_help(self) -> None:
+        commands = [[*words, "--help"] for words in every_command()]
         code = (
-            "import sys; from focdepth_ros.cli import main; main(['--help']); "
-            "sys.exit(bool({'cv2', 'numpy', 'yaml', 'torch'} & set(sys.modules)))"
+            "import sys; from focdepth_ros.cli import main\n"
+            f"for words in {commands!r}: main(words)\n"
+            "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
         )
-        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.count("Usage: focdepth") == len(commands)
+        assert HEAVY & set(done.stderr.split()) == set()
+
+    def test_estimates_without_libraries_of_extras(self, simulated: Path, tmp_path: Path) -> None:
+        words = ["estimate", str(simulated), "--output", str(tmp_path / "out")]
+        words += ["--backend", "graph_cut", "--option", "device=cpu"]
+        code = (
+            "import sys; from focdepth_ros.cli import main\n"
+            f"assert main({words!r}) == 0\n"
+            "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        loaded = set(done.stdout.splitlines()[-1].split())
+        assert "cv2" in loaded
+        assert (HEAVY - {"cv2", "numpy", "yaml"}) & loaded == set()
 
 
 class TestEstimate:

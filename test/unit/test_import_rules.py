@@ -20,13 +20,35 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).par
 NODES = [path for path in FILES if path.relative_to(ROOT).parts[0] == "ros"]
 OTHERS = [path for path in FILES if path not in NODES]
 ROS_PACKAGES = {"ament_index_python", "builtin_interfaces", "cv_bridge", "launch", "launch_ros",
-                "message_filters", "rclpy", "sensor_msgs_py", "tf2_ros"}  # fmt: skip
+                "message_filters", "rcl_interfaces", "rclpy", "sensor_msgs_py",
+                "tf2_ros"}  # fmt: skip
 TORCH_PACKAGES = {"lightning_fabric", "onnx", "onnxruntime", "onnxscript", "safetensors",
                   "tensorboard", "timm", "torch", "torchvision", "wandb"}  # fmt: skip
 # What is on torch. Their configurations and the tops of these packages load without it all the
 # same, so that a command can say what is wrong with a setting before anything heavy is loaded.
 ON_TORCH = ("defocus", "models", "training")
 LIGHT_NAMES = {"__init__.py", "config.py"}
+# Other libraries that come only with an extra, and the one part of the package that knows each.
+# They are loaded when they are used, never with a module.
+HOMES = {
+    "distributed": "evaluation",
+    "gradio": "web",
+    "h5py": "datasets",
+    "jinja2": "evaluation",
+    "rerun": "ros",
+    "rosbags": "bags",
+    "scipy": "datasets",
+    "sewar": "evaluation",
+    "skimage": "evaluation",
+}
+# The packages from the ground up: each may use those below it, and what is not here is the roof.
+FLOORS = (
+    {"classical", "simulation"},
+    {"bags", "defocus", "models", "registration"},
+    {"backends", "datasets"},
+    {"evaluation"},
+    {"calibration", "training"},
+)
 
 
 def module_name(path: Path) -> str:
@@ -34,12 +56,17 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_names(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
+@cache
+def imported_names(path: Path, *, when_loaded: bool = False) -> tuple[str, ...]:
     """Dotted names that a file imports, and for ``from a import b`` also ``a.b``.
 
     With `when_loaded` only those that are imported when the file itself is: not those inside
     functions, nor those for type checkers.
     """
+    return tuple(_imported_names(path, when_loaded))
+
+
+def _imported_names(path: Path, when_loaded: bool) -> Iterator[str]:
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
@@ -56,6 +83,18 @@ def imported_names(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
             pending.extend(node.orelse)
         else:
             pending.extend(ast.iter_child_nodes(node))
+
+
+def part_of(path: Path) -> str:
+    """The package below the top in which a module is, or the name of a module that is in none."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def used_parts(path: Path) -> set[str]:
+    """The other parts of the package that a module imports at any time, or for types only."""
+    names = (name.split(".") for name in imported_names(path))
+    used = {name[1] for name in names if name[0] == "focdepth_ros" and len(name) > 1}
+    return (used & {part_of(other) for other in FILES}) - {part_of(path)}
 
 
 def is_ros(name: str) -> bool:
@@ -135,7 +174,43 @@ def test_everything_else_loads_without_ros_and_torch() -> None:
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "focdepth_ros" in loaded
-    assert [name for name in loaded if is_ros(name) or name in TORCH_PACKAGES] == []
+    late = TORCH_PACKAGES | HOMES.keys()
+    assert [name for name in loaded if is_ros(name) or name in late] == []
+
+
+def test_libraries_of_extras_are_known_in_one_place_and_loaded_late() -> None:
+    elsewhere, early = [], []
+    for path in FILES:
+        known = {name.partition(".")[0] for name in imported_names(path)} & HOMES.keys()
+        elsewhere += [(path, top) for top in known if HOMES[top] != part_of(path)]
+        loaded = {name.partition(".")[0] for name in imported_names(path, when_loaded=True)}
+        early += [(path, top) for top in loaded & HOMES.keys()]
+    assert elsewhere == []
+    assert early == []
+
+
+def test_packages_use_only_those_below_them() -> None:
+    floors = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+    roof = len(FLOORS)
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert floors.keys() <= packages
+    upwards = [
+        f"{part_of(path)} -> {used} in {path.relative_to(ROOT)}"
+        for path in FILES
+        if part_of(path) in packages
+        for used in used_parts(path)
+        if used in packages and floors.get(used, roof) >= floors.get(part_of(path), roof + 1)
+    ]
+    assert upwards == []
+
+
+def test_parts_of_the_package_do_not_use_each_other_in_circles() -> None:
+    """Packages, and modules that are in none; also what they import late or for types only."""
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        graph.setdefault(part_of(path), set()).update(used_parts(path))
+    assert "backends" in graph["pipeline"]
+    TopologicalSorter(graph).prepare()
 
 
 def test_modules_do_not_import_each_other_in_circles() -> None:

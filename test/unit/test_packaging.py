@@ -119,9 +119,11 @@ def test_weights_are_installed() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     files = list((ROOT / "focdepth_ros" / "weights").iterdir())
     assert "index.yaml" in {path.name for path in files}
+    manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+    (line,) = [line for line in manifest.splitlines() if "focdepth_ros/weights" in line]
     for path in files:
         assert f'"weights/*{path.suffix}"' in text, path
-    assert "graft focdepth_ros/weights" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+        assert f"*{path.suffix}" in line.split(), path
 
 
 def test_the_model_of_niqe_is_installed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_copies import SLICES, recorded, rewritten, without
+from bag_copies import SLICES, recorded, rewritten, storage_file, without
 from cli_runs import run
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -27,11 +26,6 @@ from focdepth_ros.simulation import SimulatedStack
 def evaluate(bag: Path, out: Path) -> int:
     pytest.importorskip("jinja2")
     return run("bag", "eval", bag, "--backend", "argmax", "--output", out, "--no-pictures")
-
-
-def storage_file(bag: Path) -> Path:
-    (file,) = [path for path in bag.iterdir() if path.suffix in (".db3", ".mcap")]
-    return file
 
 
 def cut(file: Path, share: float) -> None:
@@ -334,71 +328,6 @@ class TestOrder:
         assert [len(sweep.slices) for sweep in contents.sweeps] == [SLICES - 1, SLICES]
         (text,) = contents.left_out
         assert text.startswith("out of order (1): image of stamp 1.033333333 s came after")
-
-
-class TestAbsurdSizes:
-    @pytest.mark.parametrize(
-        ("fields", "reason"),
-        [
-            ({"height": 2**32 - 1}, "bad image size"),
-            ({"width": 2**32 - 1, "height": 2**32 - 1}, "bad image size"),
-            ({"step": 2**32 - 1}, "wrong size of image data"),
-            ({"height": 0}, "bad image size"),
-            ({"step": 0}, "wrong size of image data"),
-        ],
-    )
-    def test_of_images(
-        self, whole: Path, tmp_path: Path, fields: dict[str, int], reason: str
-    ) -> None:
-        def change(topic: str, number: int, message: Any) -> Any:
-            return replace(message, **fields) if (topic, number) == (IMAGES, 1) else message
-
-        contents = find_sweeps(rewritten(whole, tmp_path / "bag", change))
-        assert contents.dropped[reason] == 1
-        assert any(text.startswith(f"{reason} (1): {IMAGES}, at 1.") for text in contents.left_out)
-        assert [len(sweep.slices) for sweep in contents.sweeps] == [SLICES - 1, SLICES]
-
-    @pytest.mark.parametrize(
-        "fields",
-        [{"height": 2**32 - 1}, {"width": 2**32 - 1}, {"step": 2**32 - 1}, {"height": 0}],
-    )
-    def test_of_the_truth(self, whole: Path, tmp_path: Path, fields: dict[str, int]) -> None:
-        def change(topic: str, number: int, message: Any) -> Any:
-            return replace(message, **fields) if (topic, number) == (GROUND_TRUTH, 0) else message
-
-        dataset = BagSweeps(rewritten(whole, tmp_path / "bag", change))
-        with pytest.raises(BagError, match="image on /ground_truth/depth of .* px has 27648 bytes"):
-            dataset.load("sweep_0001")
-        assert dataset.load("sweep_0002").depth is not None
-
-    @pytest.mark.parametrize("length", [2**32 - 1, 2**31, 27649])
-    def test_of_a_sequence(self, simulated: SimulatedStack, tmp_path: Path, length: int) -> None:
-        """Bytes that claim to be more than there are; nothing is allocated for them."""
-        bag = recorded(tmp_path / "bag", simulated)
-        with sqlite3.connect(storage_file(bag)) as database:
-            number, data = database.execute(
-                "SELECT m.id, m.data FROM messages m JOIN topics t ON t.id = m.topic_id"
-                " WHERE t.name = ? ORDER BY m.id LIMIT 1 OFFSET 1",
-                (IMAGES,),
-            ).fetchone()
-            at = data.index(struct.pack("<I", 96 * 72 * 3))
-            lying = data[:at] + struct.pack("<I", length) + data[at + 4 :]
-            database.execute("UPDATE messages SET data = ? WHERE id = ?", (lying, number))
-        contents = find_sweeps(bag)
-        assert [len(sweep.slices) for sweep in contents.sweeps] == [SLICES - 1, SLICES]
-        reasons = ("damaged message", "wrong size of image data")
-        assert sum(contents.dropped.get(reason, 0) for reason in reasons) == 1
-
-    def test_of_a_calibration(self, whole: Path, tmp_path: Path) -> None:
-        def change(topic: str, number: int, message: Any) -> Any:
-            return replace(message, width=2**32 - 1) if topic == INFOS else message
-
-        contents = find_sweeps(rewritten(whole, tmp_path / "bag", change))
-        intrinsics, why = contents.sweeps[0].intrinsics()
-        assert intrinsics is None
-        assert "camera_info is for images of 4294967295x72 px" in why
-        stack, _ = contents.load(contents.sweeps[0])
-        assert stack.intrinsics is None
 
 
 def test_the_truth_of_another_size(whole: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from synthetic_sweeps import DIOPTRES, SIZE, true_index, two_surfaces
 
-from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.classical.focus_operators import create_focus_measure
 from focdepth_ros.classical.focus_volume import (
     FocusVolume,
@@ -16,6 +15,7 @@ from focdepth_ros.classical.focus_volume import (
 )
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
+from focdepth_ros.sweep_spec import SweepSpec
 
 SPEC = SweepSpec(height=2, width=3)
 
