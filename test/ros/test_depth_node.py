@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ros_harness import FRAME_ID, CameraDriver, Diagnostics, Peer, pixels
 from small_sweep import HEIGHT, INTRINSICS, WIDTH, small_sweep
 
 from focdepth_ros.backends.registry import create_backend
+from focdepth_ros.classical.torch_device import cuda_missing_because
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.geometry import back_project
 from focdepth_ros.pipeline import DepthPipeline
@@ -52,6 +54,14 @@ def sweep(depth_node: NodeProcess, peer: Peer) -> Sweep:
 def expected() -> DepthEstimate:
     pipeline = DepthPipeline(create_backend("graph_cut"), min_confidence=0.5)
     return pipeline.estimate(small_sweep().stack)
+
+
+def test_loads_no_library_of_an_extra(depth_node: NodeProcess, sweep: Sweep) -> None:
+    if cuda_missing_because() is None:
+        pytest.skip("there is a GPU here: graph_cut loads torch to use it")
+    mapped = Path(f"/proc/{depth_node.pid}/maps").read_text(encoding="utf-8")
+    assert "/cv2/" in mapped
+    assert [name for name in ("h5py", "scipy", "skimage", "torch") if f"/{name}/" in mapped] == []
 
 
 def test_all_results_have_the_header_of_the_last_slice(sweep: Sweep) -> None:
