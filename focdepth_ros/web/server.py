@@ -1,0 +1,188 @@
+"""Serving the page: where it listens, what browsers may fetch for it, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from focdepth_ros.errors import OptionError
+from focdepth_ros.web.handlers import Handlers
+from focdepth_ros.web.limits import WebLimits
+from focdepth_ros.web.page import CSS, THEME, TITLE, lay_out
+from focdepth_ros.web.visits import Visits
+
+FIRST_PORT = 7860
+_PORTS_TRIED = 20
+_WAITING = 32  # visitors in the queue; more are told to come back
+_TIDY_SECONDS = 300
+_SHUTDOWN_SECONDS = 2
+
+# Everything comes from this server, also where Gradio would fetch something from elsewhere.
+_OWN_SOURCES = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; "
+    "frame-ancestors 'self'; base-uri 'self'"
+)
+
+_Message = MutableMapping[str, Any]
+_Send = Callable[[_Message], Awaitable[None]]
+_Receive = Callable[[], Awaitable[_Message]]
+
+
+def serve(
+    host: str,
+    port: int | None,
+    limits: WebLimits,
+    scene_size: tuple[int, int],
+    ready: Callable[[str, int], None],
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM; the files of all visitors are removed then.
+
+    Parameters
+    ----------
+    host : str
+        Address to listen at.
+    port : int, optional
+        0 for any that is free; by default the first that is free from `FIRST_PORT` on.
+    limits : WebLimits
+    scene_size : (int, int)
+        Width and height of the built-in scenes in pixels.
+    ready : callable
+        Called with host and port when visitors can come.
+
+    Raises
+    ------
+    OptionError
+        If it cannot listen there.
+    """
+    listening = listen(host, port)
+    signal.signal(signal.SIGTERM, _end)
+    closing = Event()
+    try:
+        with listening, tempfile.TemporaryDirectory(prefix="focdepth-web-") as folder:
+            app = make_app(Path(folder), limits, scene_size, closing)
+            server = _Server(uvicorn.Config(
+                app, log_level="warning", timeout_graceful_shutdown=_SHUTDOWN_SECONDS
+            ))  # fmt: skip
+            server.told = closing
+            server.ready = lambda: ready(host, listening.getsockname()[1])
+            server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that is bound to the port, or to the first that is free.
+
+    Raises
+    ------
+    OptionError
+        If the port is taken, may not be used, or the host is none of this computer's.
+    """
+    tried = range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED) if port is None else (port,)
+    for number in tried:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listening = socket.socket(family, kind, protocol)
+            try:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listening.bind(address)
+                listening.listen()
+            except BaseException:
+                listening.close()
+                raise
+            return listening
+        except OSError as error:
+            if port is None and number != tried[-1]:
+                continue
+            raise OptionError(
+                f"cannot listen at {host}, port {number}: {error.strerror}; give another --port, "
+                "or 0 for any that is free, and a --host of this computer"
+            ) from error
+    raise AssertionError("at least one port was tried")
+
+
+def make_app(
+    folder: Path, limits: WebLimits, scene_size: tuple[int, int], closing: Event
+) -> Callable[[_Message, _Receive, _Send], Awaitable[None]]:
+    """The page as an ASGI application that keeps all its files in a folder."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "files")
+    os.environ["GRADIO_RUN_HISTORY"] = "False"
+    visits = Visits(folder, limits)
+    idle = round(60.0 * limits.idle_minutes)
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_TIDY_SECONDS, idle)
+    ) as page:
+        Handlers(lay_out(limits), visits, limits, scene_size, closing).connect()
+
+        def leave(request: gr.Request) -> None:
+            visits.leave(str(request.session_hash))
+
+        page.unload(leave)
+    page.queue(max_size=_WAITING, default_concurrency_limit=4)
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        page,
+        path="/",
+        footer_links=[],
+        show_error=True,
+        max_file_size=round(limits.max_upload_mb * 1e6),
+        ssr_mode=False,
+        theme=THEME,
+        css=CSS,
+    )
+    return _with_own_sources(app)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and when it is to end."""
+
+    told: Event
+    ready: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.told.set()
+        super().handle_exit(sig, frame)
+
+
+def _with_own_sources(
+    app: FastAPI,
+) -> Callable[[_Message, _Receive, _Send], Awaitable[None]]:
+    """The application with a header that keeps browsers from fetching anything from elsewhere."""
+
+    async def wrapped(scope: _Message, receive: _Receive, send: _Send) -> None:
+        async def send_with_header(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ())]
+                headers.append((b"content-security-policy", _OWN_SOURCES.encode("ascii")))
+                headers.append((b"referrer-policy", b"no-referrer"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, send_with_header)
+
+    return wrapped
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
