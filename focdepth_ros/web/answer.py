@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend, spec_of
 from focdepth_ros.backends.registry import choose_backend, create_backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
-from focdepth_ros.errors import FocdepthError
+from focdepth_ros.errors import StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.geometry import intrinsics_from_field_of_view
-from focdepth_ros.glb import write_glb
 from focdepth_ros.image_io import write_image
 from focdepth_ros.picture_sheet import picture_sheet
 from focdepth_ros.pipeline import DepthPipeline
@@ -33,6 +35,7 @@ Progress = Callable[[float, str], None]
 
 # The alignments that need no files or calibration.
 ALIGNMENTS = ("auto", "none", "ecc", "homography", "flow")
+_MOST_POINTS = 250_000
 _DEGREES = 60.0  # assumed field of view, as of a telephone's camera
 
 
@@ -71,6 +74,26 @@ class Reading:
     depth: float
     confidence: float
     slice_index: float
+
+
+class Cloud(NamedTuple):
+    """Points for the 3-D view, thinned out evenly where there are many.
+
+    Parameters
+    ----------
+    points : (H, W, 3) float32
+        Metres in the optical frame, NaN where not known.
+    colours : (H, W, 3) uint8 RGB
+    spacing : float
+        Between neighbouring points at one metre, in metres.
+    half_width : float
+        Half the width of what is seen at one metre, in metres.
+    """
+
+    points: NDArray[np.float32]
+    colours: ImageArray
+    spacing: float
+    half_width: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +155,27 @@ class Answer:
             float(estimate.slice_index[at]),
         )
 
-    def write_model(self, path: Path) -> str | None:
-        """Write the cloud for the 3-D view, or say why there is none."""
-        try:
-            points, colours = point_cloud(self.estimate, self.stack)
-        except FocdepthError as error:
-            return str(error)
-        if write_glb(path, points, colours):
-            return None
-        path.unlink()
-        return "no surface is known well enough; lower the least confidence"
+    @cached_property
+    def cloud(self) -> Cloud:
+        """What the 3-D view shows.
+
+        Raises
+        ------
+        RelativeStackError, CalibrationError
+            If there are no metres, or the lens distorts in an unknown way.
+        """
+        points, colours = point_cloud(self.estimate, self.stack)
+        step = max(1, math.ceil(math.sqrt(self.estimate.depth.size / _MOST_POINTS)))
+        points, colours = points[::step, ::step], colours[::step, ::step]
+        across = points[..., 0] / points[..., 2]
+        if np.isnan(across).all():
+            raise StackError("no pixel is known well enough; lower the least confidence")
+        return Cloud(
+            points,
+            colours,
+            spacing=float(np.nanmedian(np.diff(across, axis=1))),
+            half_width=float(np.nanmax(np.abs(across))),
+        )
 
     def write_files(self, folder: Path) -> dict[str, Path]:
         """Write what can be downloaded: single files, and all that there is in ``report.zip``.

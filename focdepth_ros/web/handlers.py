@@ -98,8 +98,8 @@ class Handlers:
         shown = [
             parts.status, parts.introduction, parts.results, parts.sharp, parts.slice_picture,
             parts.slice_slider, parts.slice_caption, parts.refocused, parts.refocus_slider,
-            parts.refocus_caption, parts.depth, parts.depth_bar, parts.confidence, parts.model,
-            parts.model_note, parts.reading, *parts.downloads.values(),
+            parts.refocus_caption, parts.depth, parts.depth_bar, parts.confidence, parts.cloud,
+            parts.reading, *parts.downloads.values(),
         ]  # fmt: skip
         parts.run.click(
             self.estimate, asked, shown, show_progress_on=parts.status, concurrency_limit=1,
@@ -169,8 +169,8 @@ class Handlers:
             progress(0.0, desc="Reading the images")
             answer = work_out(*self._uploaded(visit, distances), question, advance)
         progress(_WORKED, desc="Drawing")
-        visit.answer = answer
-        return self._shown(answer, visit.folder / "results")
+        visit.show(answer)
+        return self._shown(answer, visit)
 
     @told
     def show_slice(self, number: float, request: gr.Request) -> tuple[ImageArray, str]:
@@ -218,11 +218,9 @@ class Handlers:
         except FocdepthError as error:
             raise FocdepthError(without_folder(str(error), folder)) from error
 
-    def _shown(self, answer: Answer, folder: Path) -> Updates:
+    def _shown(self, answer: Answer, visit: Visit) -> Updates:
         parts = self._parts
-        files = answer.write_files(folder)
-        model = folder / "cloud.glb"
-        no_model = answer.write_model(model)
+        files = answer.write_files(visit.folder / "results")
         middle = len(answer.stack) // 2
         refocused: tuple[ImageArray | None, str]
         try:
@@ -244,8 +242,7 @@ class Handlers:
             parts.depth: answer.depth_picture(),
             parts.depth_bar: snippets.depth_bar(answer),
             parts.confidence: answer.confidence_picture(),
-            parts.model: None if no_model else str(model),
-            parts.model_note: snippets.note(no_model) if no_model else "",
+            parts.cloud: snippets.cloud(answer, visit.key),
             parts.reading: snippets.invitation(),
             **{
                 button: gr.update(value=str(files[name]) if name in files else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 
@@ -33,31 +34,9 @@ _DISTANCES_HELP = (
 _FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 THEME = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono=_MONO)
-CSS = """
-.gradio-container { max-width: 1500px !important; margin: 0 auto !important;
-                    padding: 8px !important }
-.gradio-container > main, .gradio-container .main { padding: 0 8px !important }
-#fd-head { align-items: center; gap: 12px }
-#fd-head h1 { font-size: 1.35rem; margin: 4px 0 }
-#fd-head p { margin: 0; opacity: .7; font-size: .9rem }
-#fd-mode { flex: 0 0 auto; min-width: 0 }
-.fd-intro { padding: 12vh 8% ; text-align: center; font-size: 1.05rem; line-height: 1.6 }
-.fd-intro h2 { font-size: 1.5rem }
-.fd-bar { height: 14px; border-radius: 7px }
-.fd-ticks { display: flex; justify-content: space-between; font-size: .82rem;
-            font-variant-numeric: tabular-nums; margin-top: 2px }
-.fd-note { font-size: .85rem; opacity: .8; margin: 4px 0; line-height: 1.35 }
-.fd-error { color: #b91c1c; opacity: 1 } .dark .fd-error { color: #fca5a5 }
-.fd-facts { display: grid; grid-template-columns: max-content 1fr; gap: 1px 12px; margin: 0;
-            font-size: .9rem }
-.fd-facts dt { opacity: .65 } .fd-facts dd { margin: 0 }
-.fd-reading { font-size: 1rem; margin: 2px 0; min-height: 1.6em }
-.fd-reading b { font-size: 1.15rem } .fd-soft { opacity: .65 }
-.fd-picture img { cursor: crosshair; width: 100%; object-fit: contain }
-#fd-settings { min-width: 270px } #fd-status { min-height: 84px }
-footer { display: none !important }
-@media (max-width: 700px) { .fd-intro { padding: 24px 4% } }
-"""
+_HERE = Path(__file__).parent
+CSS = (_HERE / "page.css").read_text(encoding="utf-8")
+HEAD = f"<script>{(_HERE / 'cloud_view.js').read_text(encoding='utf-8')}</script>"
 TOGGLE_DARK = "() => { document.body.classList.toggle('dark') }"
 
 
@@ -91,8 +70,7 @@ class Parts:
     depth: gr.Image
     depth_bar: gr.HTML
     confidence: gr.Image
-    model: gr.Model3D
-    model_note: gr.HTML
+    cloud: gr.HTML
     reading: gr.HTML
     downloads: dict[str, gr.DownloadButton]
 
@@ -158,15 +136,15 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
 def _photographs(parts: dict[str, object]) -> None:
     with gr.Tabs():
         with gr.Tab("All in focus"):
-            parts["sharp"] = _picture("fd-sharp", "Sharp everywhere")
+            parts["sharp"] = _picture("fd-sharp")
         with gr.Tab("Refocus"):
-            parts["refocused"] = _picture("fd-refocused", "Refocused; click to focus there")
+            parts["refocused"] = _picture("fd-refocused")
             parts["refocus_slider"] = gr.Slider(
                 1, 2, step=0.1, label="Focus, near to far", elem_id="fd-refocus-slider"
             )
             parts["refocus_caption"] = gr.HTML()
         with gr.Tab("Slices"):
-            parts["slice_picture"] = _picture("fd-slice", "One image of the sweep")
+            parts["slice_picture"] = _picture("fd-slice")
             parts["slice_slider"] = gr.Slider(
                 1, 2, step=1, label="Slice, near to far", elem_id="fd-slice-slider"
             )
@@ -176,17 +154,13 @@ def _photographs(parts: dict[str, object]) -> None:
 def _depths(parts: dict[str, object]) -> None:
     with gr.Tabs():
         with gr.Tab("Depth"):
-            parts["depth"] = _picture("fd-depth", "Depth", "png")
+            parts["depth"] = _picture("fd-depth", "png")
             parts["depth_bar"] = gr.HTML(elem_id="fd-depth-bar")
         with gr.Tab("Confidence"):
-            parts["confidence"] = _picture("fd-confidence", "Confidence", "png")
+            parts["confidence"] = _picture("fd-confidence", "png")
             gr.HTML(snippets.confidence_bar())
         with gr.Tab("3-D"):
-            parts["model"] = gr.Model3D(
-                label="Drag to turn, scroll to come closer", height=380,
-                clear_color=(0.09, 0.1, 0.12, 1.0), elem_id="fd-model", interactive=False,
-            )  # fmt: skip
-            parts["model_note"] = gr.HTML()
+            parts["cloud"] = gr.HTML(elem_id="fd-cloud")
 
 
 def _downloads(parts: dict[str, object]) -> None:
@@ -205,9 +179,9 @@ def _downloads(parts: dict[str, object]) -> None:
         }
 
 
-def _picture(name: str, label: str, kind: str = "jpeg") -> gr.Image:
+def _picture(name: str, kind: str = "jpeg") -> gr.Image:
     return gr.Image(
-        label=label, format=kind, interactive=False, buttons=["fullscreen"], elem_id=name,
+        show_label=False, format=kind, interactive=False, buttons=["fullscreen"], elem_id=name,
         elem_classes="fd-picture",
     )  # fmt: skip
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.ply import ply_bytes
 from focdepth_ros.web.handlers import Handlers
 from focdepth_ros.web.limits import WebLimits
-from focdepth_ros.web.page import CSS, THEME, TITLE, lay_out
+from focdepth_ros.web.page import CSS, HEAD, THEME, TITLE, lay_out
 from focdepth_ros.web.visits import Visits
 
 FIRST_PORT = 7860
@@ -135,8 +136,10 @@ def make_app(
 
         page.unload(leave)
     page.queue(max_size=_WAITING, default_concurrency_limit=4)
-    app = gr.mount_gradio_app(
-        FastAPI(openapi_url=None),
+    app = FastAPI(openapi_url=None)
+    app.get("/cloud/{key}.ply")(_cloud_sender(visits))
+    gr.mount_gradio_app(
+        app,
         page,
         path="/",
         footer_links=[],
@@ -145,8 +148,23 @@ def make_app(
         ssr_mode=False,
         theme=THEME,
         css=CSS,
+        head=HEAD,
     )
     return _with_own_sources(app)
+
+
+def _cloud_sender(visits: Visits) -> Callable[[str], Response]:
+    """What sends the points of an answer to the 3-D view."""
+
+    def send(key: str) -> Response:
+        visit = visits.with_key(key)
+        if visit is None or visit.answer is None:
+            return Response(status_code=404)
+        cloud = visit.answer.cloud
+        content = ply_bytes(cloud.points, cloud.colours)
+        return Response(content, media_type="application/octet-stream")
+
+    return send
 
 
 class _Server(uvicorn.Server):

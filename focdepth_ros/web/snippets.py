@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from focdepth_ros.backends.registry import BackendInfo
+from focdepth_ros.errors import FocdepthError
 from focdepth_ros.stack import FocalStack
 from focdepth_ros.visualization import css_gradient
 from focdepth_ros.web.answer import Answer, Reading
@@ -118,6 +119,19 @@ def refocus_caption(answer: Answer, position: float) -> str:
         where = f"at slice {position + 1.0:.1f}"
     lens = "the lens of the stack" if answer.stack.lens is not None else "an assumed lens"
     return note(f"Rendered from depth and all-in-focus image: focused {where}, by {lens}.")
+
+
+def cloud(answer: Answer, key: str) -> str:
+    """The 3-D view, or why there is none."""
+    try:
+        seen = answer.cloud
+    except FocdepthError as error:
+        return note(f"No 3-D view: {error}.")
+    return (
+        f"<canvas class='fd-cloud' data-src='cloud/{escape(key)}.ply' data-spacing='{seen.spacing}'"
+        f" data-half-width='{seen.half_width}'></canvas><p class='fd-note fd-cloud-note'>Drag to "
+        "turn, scroll to come closer, double click to see it as the camera did.</p>"
+    )
 
 
 def unusable(infos: list[BackendInfo]) -> str:

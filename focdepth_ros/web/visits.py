@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import threading
 import time
@@ -23,13 +24,24 @@ class Visit:
     ----------
     folder : Path
         Of its own, for its files; made when it is needed.
+
+    Attributes
+    ----------
+    key : str
+        Names the answer in addresses, which nobody else can guess.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.upload: StackFolder | None = None
         self.answer: Answer | None = None
+        self.key = ""
         self.last_used = 0.0
+
+    def show(self, answer: Answer) -> None:
+        """Keep an answer instead of the one before."""
+        self.answer = answer
+        self.key = secrets.token_urlsafe(16)
 
     def answered(self) -> Answer:
         """The answer that the page shows.
@@ -79,6 +91,12 @@ class Visits:
             visit.last_used = self._clock()
         self.tidy()
         return visit
+
+    def with_key(self, key: str) -> Visit | None:
+        """The visit whose answer has that key, if it is still kept."""
+        with self._lock:
+            found = [visit for visit in self._visits.values() if visit.key and visit.key == key]
+        return found[0] if found else None
 
     def leave(self, name: str) -> None:
         """The page was closed: what is kept of it goes soon, if it does not come back."""
