@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
 from typing import Optional
 
 import typer
@@ -62,9 +65,14 @@ def web(
         max_visits=max_visits,
         idle_minutes=idle_minutes,
     )
-    from focdepth_ros.web.server import serve
+    with tempfile.TemporaryDirectory(prefix="focdepth-web-") as folder:
+        # Read when Gradio is imported: where it keeps files, and that it reports to nobody.
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_RUN_HISTORY"] = "False"
+        from focdepth_ros.web.server import serve
 
-    serve(host, port, limits, size, _say_where)
+        serve(Path(folder), host, port, limits, size, _say_where)
     typer.echo("ended")
 
 

@@ -108,7 +108,7 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
         )
     with gr.Group(visible=False) as parts["upload_group"]:
         parts["files"] = gr.File(
-            file_count="multiple", label="Images of one sweep, or one zip", height=150,
+            file_count="multiple", label="Images, or one zip", height=150,
             elem_id="fd-files",
         )  # fmt: skip
         parts["upload_status"] = gr.HTML(_upload_help(limits), padding=True, elem_id="fd-uploaded")

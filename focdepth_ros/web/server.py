@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from threading import Event
@@ -43,16 +41,19 @@ _Receive = Callable[[], Awaitable[_Message]]
 
 
 def serve(
+    folder: Path,
     host: str,
     port: int | None,
     limits: WebLimits,
     scene_size: tuple[int, int],
     ready: Callable[[str, int], None],
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM; the files of all visitors are removed then.
+    """Serve the page until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
+    folder : Path
+        For the files of all visitors.
     host : str
         Address to listen at.
     port : int, optional
@@ -72,8 +73,8 @@ def serve(
     signal.signal(signal.SIGTERM, _end)
     closing = Event()
     try:
-        with listening, tempfile.TemporaryDirectory(prefix="focdepth-web-") as folder:
-            app = make_app(Path(folder), limits, scene_size, closing)
+        with listening:
+            app = make_app(folder, limits, scene_size, closing)
             server = _Server(uvicorn.Config(
                 app, log_level="warning", timeout_graceful_shutdown=_SHUTDOWN_SECONDS
             ))  # fmt: skip
@@ -120,10 +121,7 @@ def listen(host: str, port: int | None) -> socket.socket:
 def make_app(
     folder: Path, limits: WebLimits, scene_size: tuple[int, int], closing: Event
 ) -> Callable[[_Message, _Receive, _Send], Awaitable[None]]:
-    """The page as an ASGI application that keeps all its files in a folder."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "files")
-    os.environ["GRADIO_RUN_HISTORY"] = "False"
+    """The page as an ASGI application that keeps the files of visitors in a folder."""
     visits = Visits(folder, limits)
     idle = round(60.0 * limits.idle_minutes)
     with gr.Blocks(

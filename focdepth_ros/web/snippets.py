@@ -14,6 +14,7 @@ from focdepth_ros.visualization import css_gradient
 from focdepth_ros.web.answer import Answer, Reading
 
 _TICKS = 5
+_LITTLE = 10.0  # percent of the pixels
 
 
 def depth_bar(answer: Answer) -> str:
@@ -52,7 +53,7 @@ def summary(answer: Answer) -> str:
         "Known": f"{share:.0f} % of {estimate.depth.shape[1]}×{estimate.depth.shape[0]} pixels",
         "Time": f"{sum(estimate.timings.get(n, 0.0) for n in ('align', 'add', 'finish')):.1f} s",
     }
-    if answer.metrics:
+    if known.size and answer.metrics:
         facts["Error"] = (
             f"{100.0 * answer.metrics['abs_rel']:.1f} % of the true depth "
             f"(rmse {answer.metrics['rmse']:.2f} m)"
@@ -67,6 +68,8 @@ def summary(answer: Answer) -> str:
             "No focus distances were given: depth is the place in the stack, nearest slice first, "
             "and no metres.",
         )
+    if share < _LITTLE:
+        notes.append("Little is known well enough: lower Least confidence in the settings.")
     if answer.view_assumed:
         notes.append("Field of view not known: the 3-D view assumes 60 degrees.")
     return f"<dl class='fd-facts'>{rows}</dl>" + "".join(note(text) for text in notes)
