@@ -14,15 +14,13 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Response
 
-from focdepth_ros.errors import OptionError
 from focdepth_ros.ply import ply_bytes
 from focdepth_ros.web.handlers import Handlers
 from focdepth_ros.web.limits import WebLimits
+from focdepth_ros.web.listening import listen
 from focdepth_ros.web.page import CSS, HEAD, THEME, TITLE, lay_out
 from focdepth_ros.web.visits import Visits
 
-FIRST_PORT = 7860
-_PORTS_TRIED = 20
 _WAITING = 32  # visitors in the queue; more are told to come back
 _TIDY_SECONDS = 300
 _SHUTDOWN_SECONDS = 2
@@ -57,7 +55,7 @@ def serve(
     host : str
         Address to listen at.
     port : int, optional
-        0 for any that is free; by default the first that is free from `FIRST_PORT` on.
+        See `listen`.
     limits : WebLimits
     scene_size : (int, int)
         Width and height of the built-in scenes in pixels.
@@ -83,39 +81,6 @@ def serve(
             server.run(sockets=[listening])
     except KeyboardInterrupt:
         return
-
-
-def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that is bound to the port, or to the first that is free.
-
-    Raises
-    ------
-    OptionError
-        If the port is taken, may not be used, or the host is none of this computer's.
-    """
-    tried = range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED) if port is None else (port,)
-    for number in tried:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listening = socket.socket(family, kind, protocol)
-            try:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listening.bind(address)
-                listening.listen()
-            except BaseException:
-                listening.close()
-                raise
-            return listening
-        except OSError as error:
-            if port is None and number != tried[-1]:
-                continue
-            raise OptionError(
-                f"cannot listen at {host}, port {number}: {error.strerror}; give another --port, "
-                "or 0 for any that is free, and a --host of this computer"
-            ) from error
-    raise AssertionError("at least one port was tried")
 
 
 def make_app(
