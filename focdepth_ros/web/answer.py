@@ -33,6 +33,8 @@ from focdepth_ros.visualization import as_colour, colour_confidence, colour_dept
 #: Called with the share of the work that is done, and what is done next.
 Progress = Callable[[float, str], None]
 
+# Width from which on a picture fills its place on the page.
+_SCREEN_WIDTH = 800
 # The alignments that need no files or calibration.
 ALIGNMENTS = ("auto", "none", "ecc", "homography", "flow")
 _MOST_POINTS = 250_000
@@ -130,6 +132,32 @@ class Answer:
     def refocuser(self) -> Refocuser:
         """Made when it is first used."""
         return Refocuser(self.estimate, self.stack)
+
+    @property
+    def enlargement(self) -> int:
+        """How many times larger than the pixels of the stack the page shows its pictures."""
+        width: int = self.estimate.depth.shape[1]
+        return max(1, math.ceil(_SCREEN_WIDTH / width))
+
+    def on_screen(self, picture: ImageArray, at: tuple[int, int] | None = None) -> ImageArray:
+        """A picture of the stack's size as the page shows it.
+
+        It is not left to browsers to enlarge small pictures: where Gradio takes a click to be
+        holds only for those that are shrunk.
+
+        Parameters
+        ----------
+        picture : (H, W, 3) uint8 RGB
+        at : (int, int), optional
+            Column and row of a pixel to put a ring around.
+        """
+        factor = self.enlargement
+        height, width = picture.shape[:2]
+        size = (factor * width, factor * height)
+        shown = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        if at is None:
+            return shown
+        return _marked(shown, *(round((place + 0.5) * factor) for place in at))
 
     def depth_picture(self) -> ImageArray:
         """Depth in colours, (H, W, 3) uint8."""
@@ -253,7 +281,7 @@ def work_out(
     return Answer(stack, estimate, metrics, assumed)
 
 
-def marked(picture: ImageArray, x: int, y: int) -> ImageArray:
+def _marked(picture: ImageArray, x: int, y: int) -> ImageArray:
     """A copy of a picture with a ring around a pixel, light on dark so that it shows anywhere."""
     copy = picture.copy()
     radius = max(4, round(0.012 * max(picture.shape[:2])))

@@ -16,7 +16,7 @@ from focdepth_ros.errors import FocdepthError
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
 from focdepth_ros.stack_io import StackFolder
 from focdepth_ros.web import snippets
-from focdepth_ros.web.answer import Answer, Question, marked, work_out
+from focdepth_ros.web.answer import Answer, Question, work_out
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.page import BUILT_IN, TOGGLE_DARK, UPLOADED, Parts
 from focdepth_ros.web.scenes import render_scene
@@ -144,7 +144,7 @@ class Handlers:
         source: str,
         scene: str,
         hand_held: bool,
-        distances: str,
+        distances: str | None,
         backend: str,
         alignment: str,
         min_confidence: float,
@@ -167,7 +167,7 @@ class Handlers:
             answer = work_out(*simulated, question, advance)
         else:
             progress(0.0, desc="Reading the images")
-            answer = work_out(*self._uploaded(visit, distances), question, advance)
+            answer = work_out(*self._uploaded(visit, distances or ""), question, advance)
         progress(_WORKED, desc="Drawing")
         visit.show(answer)
         return self._shown(answer, visit)
@@ -177,7 +177,8 @@ class Handlers:
         """The slice of a number, counted from 1."""
         answer = self._visit(request).answered()
         index = min(max(int(number) - 1, 0), len(answer.stack) - 1)
-        return answer.slice_picture(index), snippets.slice_caption(answer.stack, index)
+        picture = answer.on_screen(answer.slice_picture(index))
+        return picture, snippets.slice_caption(answer.stack, index)
 
     @told
     def refocus(self, number: float, request: gr.Request) -> tuple[ImageArray, str]:
@@ -188,7 +189,7 @@ class Handlers:
     def focus_here(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
         """Focus where the refocused picture is clicked."""
         answer = self._visit(request).answered()
-        x, y = _pixel(event)
+        x, y = _pixel(event, answer)
         found = answer.read(x, y)
         line = snippets.reading(answer, x, y, found)
         if found.depth != found.depth:
@@ -197,12 +198,13 @@ class Handlers:
         return round(place + 1.0, 1), *_refocused(answer, place), line
 
     @told
-    def read(self, request: gr.Request, event: gr.SelectData) -> tuple[str, ImageArray, ImageArray]:
+    def read(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
         """Depth and confidence where a picture is clicked."""
         answer = self._visit(request).answered()
-        x, y = _pixel(event)
-        line = snippets.reading(answer, x, y, answer.read(x, y))
-        return line, marked(answer.sharp, x, y), marked(answer.depth_picture(), x, y)
+        at = _pixel(event, answer)
+        line = snippets.reading(answer, *at, answer.read(*at))
+        pictures = (answer.sharp, answer.depth_picture())
+        return line, *(answer.on_screen(picture, at) for picture in pictures)
 
     def _visit(self, request: gr.Request) -> Visit:
         return self._visits.of(str(request.session_hash))
@@ -232,16 +234,16 @@ class Handlers:
             parts.status: snippets.summary(answer),
             parts.introduction: gr.update(visible=False),
             parts.results: gr.update(visible=True),
-            parts.sharp: answer.sharp,
-            parts.slice_picture: answer.slice_picture(middle),
+            parts.sharp: answer.on_screen(answer.sharp),
+            parts.slice_picture: answer.on_screen(answer.slice_picture(middle)),
             parts.slice_slider: gr.update(**numbers),
             parts.slice_caption: snippets.slice_caption(answer.stack, middle),
             parts.refocused: refocused[0],
             parts.refocus_slider: gr.update(**numbers),
             parts.refocus_caption: refocused[1],
-            parts.depth: answer.depth_picture(),
+            parts.depth: answer.on_screen(answer.depth_picture()),
             parts.depth_bar: snippets.depth_bar(answer),
-            parts.confidence: answer.confidence_picture(),
+            parts.confidence: answer.on_screen(answer.confidence_picture()),
             parts.cloud: snippets.cloud(answer, visit.key),
             parts.reading: snippets.invitation(),
             **{
@@ -258,9 +260,11 @@ def _upload_folder(visit: Visit) -> Path:
 
 def _refocused(answer: Answer, place: float) -> tuple[ImageArray, str]:
     place = min(max(place, 0.0), len(answer.stack) - 1.0)
-    return answer.refocuser.picture(place), snippets.refocus_caption(answer, place)
+    picture = answer.on_screen(answer.refocuser.picture(place))
+    return picture, snippets.refocus_caption(answer, place)
 
 
-def _pixel(event: gr.SelectData) -> tuple[int, int]:
+def _pixel(event: gr.SelectData, answer: Answer) -> tuple[int, int]:
+    """Column and row of the pixel of the stack that was clicked."""
     x, y = event.index
-    return int(x), int(y)
+    return int(x) // answer.enlargement, int(y) // answer.enlargement

@@ -11,7 +11,7 @@ from focdepth_ros.errors import OptionError, RelativeStackError
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
 from focdepth_ros.web import snippets
-from focdepth_ros.web.answer import Answer, Question, marked, work_out
+from focdepth_ros.web.answer import Answer, Question, work_out
 from focdepth_ros.web.scenes import SCENES, render_scene
 
 # Small pictures of few slices are answered with little confidence.
@@ -125,12 +125,15 @@ def test_texts_of_others_are_escaped(answer: Answer) -> None:
 
 
 def test_a_mark_shows_and_leaves_the_picture_alone(answer: Answer) -> None:
-    picture = answer.depth_picture()
-    before = picture.copy()
-    changed = np.argwhere((marked(picture, 50, 30) != picture).any(axis=-1))
-    assert np.array_equal(picture, before)
-    assert np.abs(changed - (30, 50)).max() <= 8
-    assert len(changed) > 10
+    picture, factor = answer.depth_picture(), answer.enlargement
+    shown = answer.on_screen(picture)
+    assert shown.shape[1] == factor * 96 >= 800
+    assert np.array_equal(shown[::factor, ::factor], picture)
+    ring = np.argwhere((answer.on_screen(picture, (50, 30)) != shown).any(axis=-1))
+    middle = factor * (np.array((30, 50)) + 0.5)
+    np.testing.assert_allclose((ring.min(axis=0) + ring.max(axis=0)) / 2, middle, atol=1)
+    assert np.abs(ring - middle).max() < 2 * factor
+    assert len(ring) > 10
 
 
 def test_scenes_are_rendered_once_and_their_truth_is_known() -> None:

@@ -166,16 +166,17 @@ class Visitor:
         """Click the pixel of a picture."""
         image = self.page.locator(f"{selector} img")
         box = image.bounding_box()
-        # The picture lies in the middle of its element, as large as it fits.
-        scale = min(box["width"] / WIDTH, box["height"] / HEIGHT)
-        left, top = (box["width"] - scale * WIDTH) / 2, (box["height"] - scale * HEIGHT) / 2
-        image.click(position={"x": left + scale * (x + 0.5), "y": top + scale * (y + 0.5)})
+        across, down = box["width"] / WIDTH, box["height"] / HEIGHT
+        assert across == pytest.approx(down, rel=0.01)
+        image.click(position={"x": across * (x + 0.5), "y": down * (y + 0.5)})
 
     def source_of(self, selector: str) -> str:
         return str(self.page.get_attribute(f"{selector} img", "src"))
 
     def move(self, slider: str, steps: int) -> None:
-        self.page.focus(f"{slider} input[type=range]")
+        handle = self.page.locator(f"{slider} input[type=range]")
+        handle.wait_for(state="visible")
+        handle.focus()
         for _ in range(abs(steps)):
             self.page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
 
@@ -217,7 +218,7 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
         visitor.click_picture("#fd-depth" if number else "#fd-sharp", int(x), int(y))
         line = visitor.text("#fd-reading", r"at \(\d+, \d+\)" if not number else rf"\({x}, ")
         at = re.search(r"([\d.]+) m at \((\d+), (\d+)\) · confidence ([\d.]+)", line)
-        assert at, line
+        assert at, f"{line}; clicked at ({x}, {y})"
         assert abs(int(at[2]) - x) <= 1
         assert abs(int(at[3]) - y) <= 1
         assert float(at[1]) == pytest.approx(depth[int(at[3]), int(at[2])], abs=6e-4)
