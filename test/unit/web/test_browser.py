@@ -233,7 +233,7 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
         "before => document.querySelector('#fd-refocused img').src != before", arg=before
     )
     visitor.tab("Confidence")
-    assert visitor.page.locator("#fd-confidence img").is_visible()
+    visitor.page.wait_for_selector("#fd-confidence img")  # seen, not only there
     visitor.tab("3-D")
     visitor.page.wait_for_selector("canvas.fd-cloud[data-drawn]")
     drawn = int(visitor.page.get_attribute("canvas.fd-cloud", "data-drawn"))
