@@ -69,7 +69,7 @@
       gl.vertexAttribPointer(at, 3, kind, kind !== gl.FLOAT, POINT_BYTES, offset);
     }
 
-    let at = { across: -0.2, down: 0.14, distance: 1.15 * pivot[2] };
+    let at = { across: -0.1, down: 0.1, distance: 1.3 * pivot[2] };
     let waiting = false;
     const draw = () => {
       waiting = false;

@@ -87,9 +87,10 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         env={**os.environ, "TMPDIR": str(temporary)},
     )  # fmt: skip
     assert process.stdout is not None
-    line = process.stdout.readline()
-    found = re.match(r"open (http://127\.0\.0\.1:\d+) in a browser", line)
-    assert found, line
+    lines = iter(process.stdout.readline, "")
+    found = None
+    while found is None:  # some releases of Gradio print lines of their own before
+        found = re.match(r"open (http://127\.0\.0\.1:\d+) in a browser", next(lines))
     assert list(temporary.iterdir())
     yield Server(found[1], process, temporary)
     process.send_signal(signal.SIGINT)
