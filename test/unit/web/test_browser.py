@@ -82,9 +82,10 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         sys.executable, "slow_backend_page.py", "--port", "0", "--scene-size", f"{WIDTH}x{HEIGHT}",
         "--max-images", "6", "--max-unpacked-mb", "5",
     ]  # fmt: skip
+    errors = (tmp_path_factory.mktemp("errors") / "errors").open("w+")
     process = subprocess.Popen(
         command, cwd=Path(__file__).parents[1], text=True, stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=errors, env={**os.environ, "TMPDIR": str(temporary)},
     )  # fmt: skip
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
@@ -93,10 +94,16 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         found = re.match(r"open (http://127\.0\.0\.1:\d+) in a browser", next(lines))
     assert list(temporary.iterdir())
     yield Server(found[1], process, temporary)
+    page = browser.new_page()
+    page.goto(found[1])
+    page.wait_for_selector("#fd-run")  # a page that is open does not hold the server up
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert rest == "ended\n"
+    errors.seek(0)
+    assert errors.read() == ""
+    errors.close()
     assert list(temporary.iterdir()) == [], "files of visitors are left behind"
 
 
