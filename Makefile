@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-slow test-faults test-torch test-lowest test-newest soak audit lint clean distclean
+.PHONY: help setup demo browser docs test test-slow test-faults test-torch test-lowest test-newest soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -37,7 +37,10 @@ lint: setup ## ruff and mypy
 	if python3 -c 'import numpy, sys; sys.exit(numpy.lib.NumpyVersion(numpy.__version__) < "2.3.0")'; \
 	then mypy; else echo "mypy is left out: it needs the annotations of NumPy 2.3 or newer"; fi
 
-test: lint ## ruff, mypy and all tests but the slow ones
+browser: setup
+	@$(ENTER) && python3 scripts/ensure_browser.py
+
+test: lint browser ## ruff, mypy and all tests but the slow ones
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest $(ARGS)
 
 test-slow: setup ## the slow tests

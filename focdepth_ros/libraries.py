@@ -9,6 +9,7 @@ NETWORK_LIBRARIES = ("torch", "timm", "safetensors")
 REPORT_LIBRARIES = ("jinja2",)
 CLUSTER_LIBRARIES = ("distributed",)
 BAG_LIBRARIES = ("rosbags",)
+WEB_LIBRARIES = ("gradio",)
 EXPORT_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
 

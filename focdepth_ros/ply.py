@@ -30,6 +30,12 @@ def write_ply(path: Path, points: NDArray[np.float32], colours: ImageArray) -> N
     ------
     OSError
         If the file cannot be written.
+    """
+    path.write_bytes(ply_bytes(points, colours))
+
+
+def ply_bytes(points: NDArray[np.float32], colours: ImageArray) -> bytes:
+    """The content of the file that `write_ply` writes.
 
     References
     ----------
@@ -52,6 +58,4 @@ def write_ply(path: Path, points: NDArray[np.float32], colours: ImageArray) -> N
         *properties,
         "end_header",
     ]
-    with path.open("wb") as file:
-        file.write("\n".join([*header, ""]).encode("ascii"))
-        file.write(vertices.data)
+    return "\n".join([*header, ""]).encode("ascii") + vertices.tobytes()

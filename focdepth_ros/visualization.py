@@ -150,10 +150,10 @@ def with_depth_bar(picture: ImageArray, limits: tuple[float, float], *, metric: 
     return np.hstack([picture, bar])
 
 
-def css_gradient(*, reverse: bool = False) -> str:
+def css_gradient(*, reverse: bool = False, colour_map: int = cv2.COLORMAP_TURBO) -> str:
     """The colours of `colour_values` from low to high, or the `reverse`, as a CSS gradient."""
     levels = np.linspace(0.0, 1.0, 13)[np.newaxis]
-    colours = colour_values(levels[:, ::-1] if reverse else levels, 0.0, 1.0)[0]
+    colours = colour_values(levels[:, ::-1] if reverse else levels, 0.0, 1.0, colour_map)[0]
     return f"linear-gradient(90deg,{','.join('#' + bytes(colour).hex() for colour in colours)})"
 
 

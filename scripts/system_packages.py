@@ -20,6 +20,8 @@ _ROS_PACKAGES = (
     "rosidl_default_generators", "sensor_msgs", "std_msgs",
 )  # fmt: skip
 
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
 
 def ensure_compiler_and_headers(python: Python) -> None:
     """Install the compiler, and what `python` lacks to make environments and build modules.
@@ -61,6 +63,30 @@ def ensure_ros_packages(prefixes: Sequence[Path]) -> None:
     if missing:
         distribution = os.environ.get("ROS_DISTRO", "<distribution>")
         _install([f"ros-{distribution}-{package.replace('_', '-')}" for package in missing])
+
+
+def ensure_browser() -> None:
+    """Install Chromium for the browser tests where that is one package of Debian.
+
+    Elsewhere, as on Ubuntu where it comes as a snap, nothing is done: the tests are skipped, and
+    say how to get one.
+
+    Raises
+    ------
+    SetupError
+        If it is missing and cannot be installed from here.
+    """
+    if any(shutil.which(name) for name in _BROWSERS) or not _is_debian():
+        return
+    _install(["chromium"])
+
+
+def _is_debian() -> bool:
+    try:
+        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return "ID=debian" in lines
 
 
 def _install(packages: Sequence[str]) -> None:

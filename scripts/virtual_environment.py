@@ -53,7 +53,8 @@ def ensure(python: Python, ros: Sequence[Path]) -> dict[str, str]:
     }
     names = ["base", "develop", "docs", "test"]
     if not ros:  # photographs, too: scikit-image from pip asks for a newer NumPy than Humble has
-        names += ["simulation", "datasets", "evaluation", "bags", "cluster", "ros", "ros-build"]
+        names += ["simulation", "datasets", "evaluation", "bags", "cluster", "web"]
+        names += ["ros", "ros-build"]
     sources = [ROOT / "requirements" / f"{name}.txt" for name in names]
     contents = digest([*sources, Path(ros_wheels.__file__)])
 

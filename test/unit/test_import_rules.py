@@ -24,6 +24,7 @@ ROS_PACKAGES = {"ament_index_python", "builtin_interfaces", "cv_bridge", "launch
                 "tf2_ros"}  # fmt: skip
 TORCH_PACKAGES = {"lightning_fabric", "onnx", "onnxruntime", "onnxscript", "safetensors",
                   "tensorboard", "timm", "torch", "torchvision", "wandb"}  # fmt: skip
+WEB_PACKAGES = {"fastapi", "gradio", "uvicorn"}
 # What is on torch. Their configurations and the tops of these packages load without it all the
 # same, so that a command can say what is wrong with a setting before anything heavy is loaded.
 ON_TORCH = ("defocus", "models", "training")
@@ -32,7 +33,6 @@ LIGHT_NAMES = {"__init__.py", "config.py"}
 # They are loaded when they are used, never with a module.
 HOMES = {
     "distributed": "evaluation",
-    "gradio": "web",
     "h5py": "datasets",
     "jinja2": "evaluation",
     "rerun": "ros",
@@ -153,12 +153,30 @@ def test_configurations_and_tops_of_packages_load_without_torch(path: Path) -> N
     assert module_name(path) not in loads_torch()
 
 
+def imports_gradio(path: Path) -> bool:
+    tops = {name.partition(".")[0] for name in imported_names(path, when_loaded=True)}
+    return not tops.isdisjoint(WEB_PACKAGES)
+
+
+def test_only_the_page_loads_gradio() -> None:
+    found = {module_name(path) for path in FILES if imports_gradio(path)}
+    assert found == {f"focdepth_ros.web.{name}" for name in ("handlers", "page", "server")}
+    users = {
+        module_name(path)
+        for path in FILES
+        if found & set(imported_names(path, when_loaded=True)) and module_name(path) not in found
+    }
+    assert users == set()
+
+
 def test_everything_else_loads_without_ros_and_torch() -> None:
     heavy = loads_torch()
     modules = [
         name
         for path in OTHERS
-        if path.name != "__main__.py" and (name := module_name(path)) not in heavy
+        if path.name != "__main__.py"
+        and not imports_gradio(path)
+        and (name := module_name(path)) not in heavy
     ]
     assert "focdepth_ros.cli" in modules
     assert "focdepth_ros.models.focdepthformer.config" in modules
@@ -174,7 +192,7 @@ def test_everything_else_loads_without_ros_and_torch() -> None:
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.split()
     assert "focdepth_ros" in loaded
-    late = TORCH_PACKAGES | HOMES.keys()
+    late = TORCH_PACKAGES | WEB_PACKAGES | HOMES.keys()
     assert [name for name in loaded if is_ros(name) or name in late] == []
 
 

@@ -115,6 +115,16 @@ def test_what_the_torch_tests_need_is_looked_for() -> None:
     assert {name.replace("_", "-") for name in names[1].split(", ")} == needed == TORCH_PACKAGES
 
 
+def test_style_and_scripts_of_the_page_are_installed() -> None:
+    kinds = {path.suffix for path in (ROOT / "focdepth_ros" / "web").iterdir() if path.is_file()}
+    assert kinds == {".py", ".css", ".js"}
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+    for suffix in kinds - {".py"}:
+        assert f'"web/*{suffix}"' in project
+        assert f"focdepth_ros/web/*{suffix}" in manifest
+
+
 def test_weights_are_installed() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     files = list((ROOT / "focdepth_ros" / "weights").iterdir())

@@ -98,6 +98,20 @@ def test_user_is_told_the_command(machine: Machine, as_user: None) -> None:
     assert machine.apt_get_calls() == []
 
 
+def test_a_browser_is_installed_on_debian_only(
+    machine: Machine, as_root: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_packages, "_is_debian", lambda: False)
+    system_packages.ensure_browser()
+    assert machine.apt_get_calls() == []
+    monkeypatch.setattr(system_packages, "_is_debian", lambda: True)
+    system_packages.ensure_browser()
+    assert machine.apt_get_calls() == ["install -y --no-install-recommends chromium"]
+    machine.give("google-chrome")
+    system_packages.ensure_browser()
+    assert len(machine.apt_get_calls()) == 1
+
+
 def test_failure_of_apt_is_told_with_the_command(machine: Machine, as_root: None) -> None:
     machine.give("apt-get", script="echo E: no network; exit 100")
     with pytest.raises(SetupError, match="E: no network") as caught:

@@ -1,0 +1,122 @@
+"""What is kept of every visitor: the files uploaded, the answer, and for how long."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from focdepth_ros.errors import FocdepthError
+from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.web.answer import Answer
+from focdepth_ros.web.limits import WebLimits
+
+_LEFT_SECONDS = 300.0  # after the page was closed: a telephone that slept comes back
+
+
+class Visit:
+    """One open page.
+
+    Parameters
+    ----------
+    folder : Path
+        Of its own, for its files; made when it is needed.
+
+    Attributes
+    ----------
+    key : str
+        Names the answer in addresses, which nobody else can guess.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.upload: StackFolder | None = None
+        self.answer: Answer | None = None
+        self.key = ""
+        self.last_used = 0.0
+
+    def show(self, answer: Answer) -> None:
+        """Keep an answer instead of the one before."""
+        self.answer = answer
+        self.key = secrets.token_urlsafe(16)
+
+    def answered(self) -> Answer:
+        """The answer that the page shows.
+
+        Raises
+        ------
+        FocdepthError
+            If there is none any more.
+        """
+        if self.answer is None:
+            raise FocdepthError("the answer is no longer kept; press Estimate depth again")
+        return self.answer
+
+
+class Visits:
+    """All open pages, by the name that the server has for each.
+
+    Parameters
+    ----------
+    folder : Path
+        For the files of all.
+    limits : WebLimits
+    clock : callable, optional
+        Seconds; for tests.
+    """
+
+    def __init__(
+        self, folder: Path, limits: WebLimits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._visits: dict[str, Visit] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._visits)
+
+    def of(self, name: str) -> Visit:
+        """The visit of that name, a new one if there is none; what is too old is removed."""
+        with self._lock:
+            if name not in self._visits:
+                self._count += 1
+                self._visits[name] = Visit(self._folder / f"visit_{self._count}")
+            visit = self._visits[name]
+            visit.last_used = self._clock()
+        self.tidy()
+        return visit
+
+    def with_key(self, key: str) -> Visit | None:
+        """The visit whose answer has that key, if it is still kept."""
+        with self._lock:
+            found = [visit for visit in self._visits.values() if visit.key and visit.key == key]
+        return found[0] if found else None
+
+    def leave(self, name: str) -> None:
+        """The page was closed: what is kept of it goes soon, if it does not come back."""
+        with self._lock:
+            visit = self._visits.get(name)
+            if visit is not None:
+                soon = self._clock() + _LEFT_SECONDS - 60.0 * self._limits.idle_minutes
+                visit.last_used = min(visit.last_used, soon)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the visits that were idle for too long, and the oldest if there are too many."""
+        with self._lock:
+            oldest = self._clock() - 60.0 * self._limits.idle_minutes
+            in_turn = sorted(self._visits, key=lambda name: self._visits[name].last_used)
+            too_many = len(in_turn) - self._limits.max_visits
+            gone = [
+                self._visits.pop(name)
+                for number, name in enumerate(in_turn)
+                if number < too_many or self._visits[name].last_used < oldest
+            ]
+        for visit in gone:
+            shutil.rmtree(visit.folder, ignore_errors=True)

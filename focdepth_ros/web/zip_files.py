@@ -1,0 +1,131 @@
+"""Unpacking a zip file of a stranger: nothing outside the folder, and no more than was agreed."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from focdepth_ros.errors import StackFileError, quoted
+from focdepth_ros.web.limits import WebLimits
+
+_BLOCK = 2**20  # bytes
+_MEGABYTE = 1e6
+_ENTRIES_PER_IMAGE = 4  # a stack has few files beside its images; the rest is something else
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"})
+
+
+def unpack(archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str], bool]) -> None:
+    """Unpack the wanted files of a zip file into one flat folder.
+
+    What systems and viewers leave in zip files, such as ``__MACOSX`` or hidden files, is passed
+    over, and so is what is not wanted.
+
+    Parameters
+    ----------
+    archive : Path
+    folder : Path
+        Is there and empty.
+    limits : WebLimits
+    wanted : callable
+        Says of a file name without folders whether it is to be unpacked.
+
+    Raises
+    ------
+    StackFileError
+        If it is no zip file, is damaged or encrypted, holds more than the limits allow, another
+        archive, a path that leads out of it, or wanted files in several folders.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = _entries(opened, archive.name, limits, wanted)
+            left = int(limits.max_unpacked_mb * _MEGABYTE)
+            for entry in entries:
+                target = folder / PurePosixPath(entry.filename).name
+                left -= _write(opened, entry, target, left, archive.name, limits)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        # zipfile raises the last three for kinds of compression and headers that it does not know.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StackFileError(
+            f"{archive.name}: not a zip file that can be read ({reason}); make it anew"
+        ) from error
+    except Exception as error:  # of zlib, lzma and bz2: each has an error of its own
+        if isinstance(error, StackFileError | OSError):
+            raise
+        raise StackFileError(f"{archive.name}: is damaged ({error}); make it anew") from error
+
+
+def _entries(
+    opened: zipfile.ZipFile, name: str, limits: WebLimits, wanted: Callable[[str], bool]
+) -> list[zipfile.ZipInfo]:
+    """The files to unpack, after everything that the zip file claims of itself was checked."""
+    everything = opened.infolist()
+    most = _ENTRIES_PER_IMAGE * limits.max_images
+    if len(everything) > most:
+        raise StackFileError(
+            f"{name}: holds {len(everything)} files, at most {most} are taken; zip the images of "
+            "one stack only"
+        )
+    kept = []
+    for entry in everything:
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
+            raise StackFileError(
+                f"{name}: holds {quoted(entry.filename)}, a path that leads out of it; zip plain "
+                "files"
+            )
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise StackFileError(
+                f"{name}: {quoted(entry.filename)} is a link; zip the file that it leads to"
+            )
+        if entry.is_dir() or any(part.startswith((".", "__")) for part in path.parts):
+            continue
+        if path.suffix.lower() in _ARCHIVES:
+            raise StackFileError(
+                f"{name}: holds another archive, {quoted(path.name)}; zip the images themselves"
+            )
+        if entry.flag_bits & 1:
+            raise StackFileError(f"{name}: is encrypted; make it anew without a password")
+        if wanted(path.name):
+            kept.append(entry)
+    claimed = sum(entry.file_size for entry in kept)
+    if claimed > limits.max_unpacked_mb * _MEGABYTE:
+        raise _too_much(name, f"{claimed / _MEGABYTE:.0f} MB", limits)
+    folders = sorted({str(PurePosixPath(entry.filename).parent) for entry in kept})
+    if len(folders) > 1:
+        shown = ", ".join(quoted(folder) for folder in folders[:3])
+        raise StackFileError(
+            f"{name}: has files of a stack in {len(folders)} folders ({shown}); zip one stack only"
+        )
+    names = [PurePosixPath(entry.filename).name for entry in kept]
+    for found in names:
+        if names.count(found) > 1:
+            raise StackFileError(f"{name}: holds {quoted(found)} twice; make it anew")
+    return kept
+
+
+def _write(
+    opened: zipfile.ZipFile,
+    entry: zipfile.ZipInfo,
+    target: Path,
+    left: int,
+    name: str,
+    limits: WebLimits,
+) -> int:
+    """Unpack one file, counting what really comes; returns its size in bytes."""
+    size = 0
+    with opened.open(entry) as source, target.open("wb") as file:
+        while block := source.read(_BLOCK):
+            size += len(block)
+            if size > left:
+                raise _too_much(name, "more", limits)
+            file.write(block)
+    return size
+
+
+def _too_much(name: str, size: str, limits: WebLimits) -> StackFileError:
+    return StackFileError(
+        f"{name}: unpacks to {size}, at most {limits.max_unpacked_mb:g} MB are taken; zip fewer or "
+        "smaller images"
+    )

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PIL")
+
+from focdepth_ros.errors import StackFileError
+from focdepth_ros.image_io import write_image
+from focdepth_ros.simulation import SimulatedStack
+from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.web.limits import WebLimits
+from focdepth_ros.web.uploads import parse_distances, receive
+
+LIMITS = WebLimits(max_images=5, max_megapixels=0.1, max_upload_mb=1.0, max_unpacked_mb=2.0)
+
+
+def zipped(path: Path, content: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def saved(small_sweep: SimulatedStack, tmp_path: Path) -> dict[str, bytes]:
+    """The files of a focal stack folder with distances and ground truth."""
+    folder = tmp_path / "saved"
+    save_stack(folder, small_sweep.stack, depth=small_sweep.depth)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def refusal(files: list[Path], tmp_path: Path, limits: WebLimits = LIMITS) -> str:
+    """What a visitor is told; nothing may be left behind, or told of this computer."""
+    folder = tmp_path / "visit" / "upload"
+    with pytest.raises(StackFileError) as caught:
+        receive(files, folder, limits)
+    assert not folder.exists()
+    assert str(tmp_path) not in str(caught.value)
+    return str(caught.value)
+
+
+def test_images_become_a_relative_stack(pictures: list[Path], tmp_path: Path) -> None:
+    opened = receive(pictures, tmp_path / "upload", LIMITS)
+    assert [path.name for path in opened.images] == [path.name for path in pictures]
+    assert opened.focus_distances is None
+    assert all(path.exists() for path in pictures)
+
+
+@pytest.mark.parametrize("inside", ["", "my stack/"])
+def test_a_zip_with_distances_and_truth(
+    inside: str, saved: dict[str, bytes], small_sweep: SimulatedStack, tmp_path: Path
+) -> None:
+    content = {inside + name: data for name, data in saved.items()}
+    content |= {"__MACOSX/._a.png": b"x", ".DS_Store": b"x", inside + "notes.txt": b"x"}
+    opened = receive([zipped(tmp_path / "a.zip", content)], tmp_path / "upload", LIMITS)
+    stack = opened.load()
+    np.testing.assert_allclose(stack.dioptres, small_sweep.stack.dioptres)
+    assert opened.ground_truth() is not None
+    assert not (tmp_path / "upload" / "notes.txt").exists()
+
+
+def test_images_with_a_description_beside_them(saved: dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name, data in saved.items():
+        (folder / name).write_bytes(data)
+    opened = receive(sorted(folder.iterdir()), tmp_path / "upload", LIMITS)
+    assert opened.focus_distances is not None
+
+
+def test_a_new_upload_replaces_the_old(pictures: list[Path], tmp_path: Path) -> None:
+    receive(pictures, tmp_path / "upload", LIMITS)
+    assert len(receive(pictures[:2], tmp_path / "upload", LIMITS).images) == 2
+
+
+def test_nothing(tmp_path: Path) -> None:
+    assert "nothing was uploaded" in refusal([], tmp_path)
+
+
+def test_text_is_no_image(pictures: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    assert refusal([*pictures, path], tmp_path).startswith("'notes.txt' is no image; give .bmp")
+
+
+def test_text_that_is_called_an_image(pictures: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "notes.png"
+    path.write_text("hello")
+    assert "notes.png: cannot be read as an image" in refusal([*pictures, path], tmp_path)
+
+
+def test_one_image(pictures: list[Path], tmp_path: Path) -> None:
+    assert "has 1 image; a focal stack needs at least 2" in refusal(pictures[:1], tmp_path)
+
+
+def test_too_many_images(pictures: list[Path], tmp_path: Path) -> None:
+    limits = WebLimits(max_images=3)
+    assert "has 4 images, at most 3 are taken" in refusal(pictures, tmp_path, limits)
+
+
+def test_too_many_bytes(pictures: list[Path], tmp_path: Path) -> None:
+    limits = WebLimits(max_upload_mb=0.001)
+    assert "at most 0.001 MB are taken" in refusal(pictures, tmp_path, limits)
+
+
+def test_two_of_a_name(pictures: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other" / pictures[0].name
+    other.parent.mkdir()
+    other.write_bytes(pictures[0].read_bytes())
+    assert "two files are called 'slice_0.png'" in refusal([*pictures, other], tmp_path)
+
+
+def test_a_zip_among_images(pictures: list[Path], tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {})
+    assert "a.zip is one of 5 files; give one zip alone" in refusal([*pictures, path], tmp_path)
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims to be large and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b""))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [1000, 40_000, 2_000_000])
+def test_images_that_claim_to_be_huge_are_not_decoded(side: int, tmp_path: Path) -> None:
+    content = {f"{i}.png": png_of_size(side, side) for i in range(2)}
+    told = refusal([zipped(tmp_path / "a.zip", content)], tmp_path)
+    assert "at most 0.1 million are taken" in told or "cannot be read as an image" in told
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    content = {f"{i}.png": bytes(30_000_000) for i in range(3)}
+    path = zipped(tmp_path / "bomb.zip", content)
+    assert path.stat().st_size < 1e6
+    assert refusal([path], tmp_path).startswith("bomb.zip: unpacks to 90 MB, at most 2 MB")
+
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "bomb.zip", {f"{i}.png": bytes(30_000_000) for i in range(2)})
+    data = path.read_bytes().replace(struct.pack("<I", 30_000_000), struct.pack("<I", 1000))
+    path.write_bytes(data)
+    told = refusal([path], tmp_path)
+    assert "unpacks to more" in told or "not a zip file that can be read" in told
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.png", "a/../../b.png", "/etc/a.png", "..\\a.png", "C:\\a.png"]
+)
+def test_paths_that_lead_out_are_refused(
+    name: str, saved: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "a.zip", {**saved, name: b"x"})
+    assert "a path that leads out of it" in refusal([path], tmp_path)
+
+
+def test_links_are_refused(saved: dict[str, bytes], tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", saved)
+    with zipfile.ZipFile(path, "a") as archive:
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    assert "'link.png' is a link" in refusal([path], tmp_path)
+
+
+def test_nested_archives_are_refused(saved: dict[str, bytes], tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {**saved, "b.zip": b"x"})
+    assert "holds another archive, 'b.zip'" in refusal([path], tmp_path)
+
+
+def test_several_stacks_are_refused(saved: dict[str, bytes], tmp_path: Path) -> None:
+    content = {f"{folder}/{name}": data for folder in "ab" for name, data in saved.items()}
+    path = zipped(tmp_path / "a.zip", content)
+    assert "in 2 folders ('a', 'b'); zip one stack only" in refusal([path], tmp_path)
+
+
+def test_a_great_number_of_files_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {f"{i}.txt": b"" for i in range(21)})
+    assert "holds 21 files, at most 20 are taken" in refusal([path], tmp_path)
+
+
+def cut_off(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def scrambled(data: bytes) -> bytes:
+    middle = len(data) // 4
+    return (
+        data[:middle] + bytes(b ^ 0x55 for b in data[middle : middle + 200]) + data[middle + 200 :]
+    )
+
+
+@pytest.mark.parametrize("damage", [cut_off, scrambled, lambda data: b"hello"])
+def test_damaged_zips_are_named(
+    damage: Callable[[bytes], bytes], saved: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "a.zip", saved)
+    path.write_bytes(damage(path.read_bytes()))
+    assert refusal([path], tmp_path).startswith("a.zip: ")
+
+
+@pytest.mark.parametrize("key", ["depth", "all_in_focus"])
+@pytest.mark.parametrize("name", ["../secret.npy", "/etc/passwd", "sub/a.npy"])
+def test_a_description_cannot_name_files_elsewhere(
+    key: str, name: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "stack.yaml"
+    path.write_text(f"{key}: {name}\n")
+    assert "name files of the upload" in refusal([*pictures, path], tmp_path)
+
+
+def test_slices_cannot_lie_elsewhere(pictures: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "stack.yaml"
+    path.write_text("images: [../visit.png, slice_0.png]\n")
+    assert "name files of the upload" in refusal([*pictures, path], tmp_path)
+
+
+def test_a_description_that_multiplies_itself_is_refused(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "stack.yaml"
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path.write_text("\n".join([*lines, "focus_distances: *a11"]))
+    assert "refers to itself by *" in refusal([*pictures, path], tmp_path)
+
+
+def test_images_of_different_sizes_are_named_when_read(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    write_image(pictures[1], np.zeros((40, 40, 3), np.uint8))
+    opened = receive(pictures, tmp_path / "upload", LIMITS)
+    with pytest.raises(StackFileError, match="all slices of a stack must be of one size"):
+        opened.load()
+
+
+def test_distances_as_people_write_them() -> None:
+    assert parse_distances("0.3, 0.5;1\n inf") == (0.3, 0.5, 1.0, float("inf"))
+    assert parse_distances("  ") is None
+    with pytest.raises(StackFileError, match="'0.3 m' are no list of metres"):
+        parse_distances("0.3 m")
