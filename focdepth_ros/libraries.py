@@ -10,6 +10,7 @@ REPORT_LIBRARIES = ("jinja2",)
 CLUSTER_LIBRARIES = ("distributed",)
 BAG_LIBRARIES = ("rosbags",)
 EXPORT_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+VIEWER_LIBRARIES = ("rerun", "rerun_cli")
 
 
 def missing_because(libraries: Iterable[str], extra: str) -> str | None:
