@@ -173,21 +173,18 @@ class ViewNode:
             raise NodeFinished
         self._qos_watch.recheck()
         silent = time.monotonic() - self._last_answer > _SILENCE
-        unheard = [topic for topic in self._topics if not self.node.count_publishers(topic)]
-        self._health.condition(
-            "answers", self._what_is_missing(unheard) if silent else None, Level.WARN
-        )
+        self._health.condition("answers", self._what_is_missing() if silent else None)
         self._status.publish(self._viewer.place)
 
-    def _what_is_missing(self, unheard: Sequence[str]) -> str:
-        if len(unheard) == len(self._topics):
+    def _what_is_missing(self) -> str:
+        if any(map(self.node.count_publishers, self._topics)):
             return (
-                f"nobody publishes {', '.join(self._topics)}; start depth_node, or give the "
-                "namespace that it is in"
+                f"depth_node is there, but no answer comes on {self._topics[0]}; its status on "
+                "/diagnostics tells what it lacks"
             )
         return (
-            f"nothing comes on {', '.join(t for t in self._topics if t not in unheard)}; "
-            "depth_node is there: /diagnostics tells what it lacks"
+            f"nobody publishes {', '.join(self._topics)}; start depth_node, or give the namespace "
+            "that it is in"
         )
 
     def _log(self, level: Level, text: str) -> None:
