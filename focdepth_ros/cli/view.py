@@ -101,7 +101,7 @@ def _show_files(source: Path, target: ViewerTarget, backend: str) -> None:
             f"{source}: {lack}; give a folder that `focdepth estimate` has written, or a bag"
         )
     left_out: list[str] = []
-    with open_viewer(target) as viewer:
+    with open_viewer(target, over_time=is_bag) as viewer:
         if is_bag:
             left_out = _show_bag(source, viewer.recording, backend)
         else:

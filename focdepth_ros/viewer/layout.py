@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def layout() -> Any:
-    """Rerun's blueprint of it."""
+def layout(over_time: bool) -> Any:
+    """Rerun's blueprint of it; with plots and a log only if there is something `over_time`."""
     import rerun.blueprint as rrb
 
     # The images lie in the camera, and would stand in the way of the cloud.
@@ -19,6 +19,14 @@ def layout() -> Any:
             ("confidence", "confidence"),
         )
     ]
+    below = [rrb.TextDocumentView(origin="/sweep", name="sweep")]
+    if over_time:
+        below = [
+            rrb.TimeSeriesView(origin="/figures/seconds", name="times [s]"),
+            rrb.TimeSeriesView(origin="/figures/shares", name="coverage"),
+            *below,
+            rrb.TextLogView(origin="/log", name="diagnostics"),
+        ]
     return rrb.Blueprint(
         rrb.Vertical(
             rrb.Horizontal(
@@ -26,13 +34,8 @@ def layout() -> Any:
                 rrb.Vertical(*images),
                 column_shares=[2, 1],
             ),
-            rrb.Horizontal(
-                rrb.TimeSeriesView(origin="/figures/seconds", name="times [s]"),
-                rrb.TimeSeriesView(origin="/figures/shares", name="coverage"),
-                rrb.TextDocumentView(origin="/sweep", name="sweep"),
-                rrb.TextLogView(origin="/log", name="diagnostics"),
-            ),
-            row_shares=[3, 1],
+            rrb.Horizontal(*below),
+            row_shares=[5, 2],
         ),
         rrb.TimePanel(state="collapsed", timeline="stamp", play_state="following"),
         rrb.BlueprintPanel(state="hidden"),

@@ -2,16 +2,18 @@
 
 All of it is stamped on the time line ``stamp``. Without a stamp it holds for all times.
 
-- ``camera/depth``: metres, NaN where not known; ``camera/confidence``, ``camera/all_in_focus``
+- ``camera/depth/values``: metres, NaN where not known; ``camera/depth/colours``
+- ``camera/confidence``, ``camera/all_in_focus``
 - ``camera``: the pinhole model
 - ``cloud``: points in the optical frame of the camera, metres
 - ``figures/*``: plotted over time
-- ``sweep``: facts as a table; ``log``: lines of text
+- ``sweep``: facts; ``log``: lines of text
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +25,10 @@ from numpy.typing import NDArray
 from focdepth_ros.errors import ViewerError
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray
 from focdepth_ros.viewer.layout import layout
-from focdepth_ros.visualization import depth_range
+from focdepth_ros.visualization import colour_depth
 
 TIME_LINE = "stamp"
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")
 _APPLICATION = "focdepth"
 _PATIENCE = 5.0  # seconds for data on its way
 _POINT_RADIUS = -1.5  # negative: in pixels of the screen
@@ -41,9 +44,13 @@ class ViewerRecording:
     file : str or Path, optional
     urls : sequence of str
         Of viewers that run.
+    over_time : bool
+        Whether there are figures to be plotted, and a log.
     """
 
-    def __init__(self, *, file: str | Path | None, urls: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, file: str | Path | None, urls: Sequence[str] = (), over_time: bool = True
+    ) -> None:
         import rerun
 
         self._rerun: Any = rerun
@@ -51,7 +58,7 @@ class ViewerRecording:
         sinks: list[Any] = [rerun.GrpcSink(url) for url in urls]
         if file is not None:
             sinks.append(rerun.FileSink(str(file)))
-        self._stream.set_sinks(*sinks, default_blueprint=layout())
+        self._stream.set_sinks(*sinks, default_blueprint=layout(over_time))
         # x right, y down, z forward: the optical frame.
         self._stream.log("/", rerun.ViewCoordinates.RDF, static=True)
 
@@ -59,11 +66,10 @@ class ViewerRecording:
         self, depth: FloatImage, stamp: int | None = None, *, metric: bool = True
     ) -> None:
         """Depth (H, W) in metres, or slice indices if not `metric`; NaN where not known."""
-        near, far = depth_range(depth)
-        image = self._rerun.DepthImage(
-            depth, meter=1.0 if metric else None, colormap="turbo", depth_range=(near, far)
-        )
-        self._write("camera/depth", image, stamp)
+        self._write("camera/depth/values", self._rerun.DepthImage(depth, meter=1.0), stamp)
+        # Rerun's own colours show what is not known as if it were far.
+        picture = colour_depth(depth, metric=metric)
+        self._write("camera/depth/colours", self._rerun.Image(picture), stamp)
 
     def show_confidence(self, confidence: FloatImage, stamp: int | None = None) -> None:
         """Confidence (H, W) in [0, 1]."""
@@ -106,9 +112,9 @@ class ViewerRecording:
                 self._stream.log(f"figures/{name}", self._rerun.Scalars(value))
 
     def show_facts(self, title: str, facts: Mapping[str, object], stamp: int | None = None) -> None:
-        """A table of names and values."""
-        rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()]
-        text = "\n".join([f"### {_cell(title)}", "", "| | |", "|---|---|", *rows])
+        """Names and values under a title."""
+        rows = [f"- {_plain(name)}: {_plain(value)}" for name, value in facts.items()]
+        text = "\n".join([f"**{_plain(title)}**", "", *rows])
         document = self._rerun.TextDocument(text, media_type="text/markdown")
         self._write("sweep", document, stamp)
 
@@ -140,6 +146,6 @@ class ViewerRecording:
             ) from error
 
 
-def _cell(value: object) -> str:
-    """A text as it may stand in a table of Markdown."""
-    return " ".join(str(value).replace("|", "/").split())
+def _plain(value: object) -> str:
+    """A text in one line, in which Markdown finds nothing to mark up."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))

@@ -90,8 +90,10 @@ class OpenViewer:
 
 
 @contextmanager
-def open_viewer(target: ViewerTarget) -> Iterator[OpenViewer]:
+def open_viewer(target: ViewerTarget, *, over_time: bool = True) -> Iterator[OpenViewer]:
     """Open the target, and close it again with all that was shown.
+
+    `over_time` says whether there is to be more than one answer.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def open_viewer(target: ViewerTarget) -> Iterator[OpenViewer]:
         urls.append(server.data_url)
         places.append(f"open in a browser: {server.page_url}")
     try:
-        recording = ViewerRecording(file=target.save or None, urls=urls)
+        recording = ViewerRecording(file=target.save or None, urls=urls, over_time=over_time)
         try:
             yield OpenViewer(recording, server, "; ".join(places))
         finally:
