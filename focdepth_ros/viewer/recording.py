@@ -69,7 +69,7 @@ class ViewerRecording:
         self._write("camera/depth/values", self._rerun.DepthImage(depth, meter=1.0), stamp)
         # Rerun's own colours show what is not known as if it were far.
         picture = colour_depth(depth, metric=metric)
-        self._write("camera/depth/colours", self._rerun.Image(picture), stamp)
+        self._write("camera/depth/colours", self._rerun.Image(picture, opacity=1.0), stamp)
 
     def show_confidence(self, confidence: FloatImage, stamp: int | None = None) -> None:
         """Confidence (H, W) in [0, 1]."""

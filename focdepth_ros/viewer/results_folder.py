@@ -32,7 +32,8 @@ def show_results(folder: Path, recording: ViewerRecording) -> None:
         If a file in it is damaged.
     """
     facts = _facts(folder)
-    recording.show_facts(folder.name, {n: facts[n] for n in _MOST_FACTS if facts.get(n)})
+    told = {name: _shown(facts[name]) for name in _MOST_FACTS if facts.get(name)}
+    recording.show_facts(folder.resolve().name, told)
     if (folder / "depth.npy").is_file():
         recording.show_depth(_array(folder / "depth.npy"), metric=bool(facts.get("metric")))
     if (folder / "confidence.npy").is_file():
@@ -49,6 +50,12 @@ def _facts(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise StackFileError(f"{folder / RESULT_JSON} is damaged: {error}; make it anew") from error
     return facts if isinstance(facts, dict) else {}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _array(path: Path) -> FloatImage:
