@@ -16,12 +16,13 @@ Colour = tuple[int, int, int]
 
 BLUE: Colour = (31, 95, 180)
 RED: Colour = (200, 40, 40)
+GREEN: Colour = (42, 157, 92)
 GREY: Colour = (150, 150, 150)
 #: For series side by side.
 COLOURS: tuple[Colour, ...] = (
     BLUE,
     RED,
-    (42, 157, 92),
+    GREEN,
     (148, 103, 196),
     (199, 125, 10),
     (107, 122, 144),
