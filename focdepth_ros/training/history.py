@@ -19,7 +19,6 @@ HISTORY, CURVES = "history.jsonl", "curves.png"
 
 _STEP = "step"
 _LOSS, _VALIDATION, _RATE = "loss/", "validation/", "lr"
-_NORM = "loss/gradient norm"
 # Of these measures 1 is the best; all others are errors.
 _SHARES = ("delta1", "aligned_delta1", "sure")
 
@@ -94,7 +93,7 @@ def curves(rows: Sequence[Mapping[str, float]]) -> ImageArray | None:
     (H, W, 3) uint8 RGB, or None where there is nothing yet
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    losses = [name for name in names if name.startswith(_LOSS) and name != _NORM]
+    losses = [name for name in names if name.startswith(_LOSS)]
     validation = [name for name in names if name.startswith(_VALIDATION)]
     shares = [name for name in validation if name.removeprefix(_VALIDATION) in _SHARES]
     errors = [name for name in validation if name not in shares]
@@ -103,7 +102,6 @@ def curves(rows: Sequence[Mapping[str, float]]) -> ImageArray | None:
         ("validation: errors", errors, True),
         ("validation: shares", shares, False),
         ("learning rate", [_RATE] if _RATE in names else [], True),
-        ("gradient norm", [_NORM] if _NORM in names else [], True),
     ]
     steps = [row[_STEP] for row in rows]
     charts = [
