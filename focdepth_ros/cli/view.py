@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from focdepth_ros.cli.progress import progress
+from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 
 if TYPE_CHECKING:
     from focdepth_ros.viewer.recording import ViewerRecording
@@ -46,6 +47,9 @@ def view(
         "", metavar="HOST:PORT", help="Show it in a Rerun viewer that runs, in place of a page."
     ),
     backend: str = typer.Option("auto", "--backend", "-b", help="For a bag."),
+    min_confidence: float = typer.Option(
+        DEFAULT_MIN_CONFIDENCE, min=0.0, max=1.0, help="For a bag."
+    ),
 ) -> None:
     """See depth, confidence, all-in-focus image and cloud in a browser.
 
@@ -60,7 +64,7 @@ def view(
     elif namespace:
         raise typer.BadParameter("--namespace is of a running depth_node, not of files")
     else:
-        _show_files(source, target, backend)
+        _show_files(source, target, backend, min_confidence)
 
 
 def _run_node(target: ViewerTarget, namespace: str) -> None:
@@ -89,7 +93,7 @@ def _run_node(target: ViewerTarget, namespace: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 
 
-def _show_files(source: Path, target: ViewerTarget, backend: str) -> None:
+def _show_files(source: Path, target: ViewerTarget, backend: str, min_confidence: float) -> None:
     from focdepth_ros.errors import OptionError
     from focdepth_ros.viewer.results_folder import is_results_folder, show_results
     from focdepth_ros.viewer.target import open_viewer
@@ -103,7 +107,7 @@ def _show_files(source: Path, target: ViewerTarget, backend: str) -> None:
     left_out: list[str] = []
     with open_viewer(target, over_time=is_bag) as viewer:
         if is_bag:
-            left_out = _show_bag(source, viewer.recording, backend)
+            left_out = _show_bag(source, viewer.recording, backend, min_confidence)
         else:
             show_results(source, viewer.recording)
         typer.echo(viewer.place)
@@ -116,7 +120,9 @@ def _show_files(source: Path, target: ViewerTarget, backend: str) -> None:
         raise typer.Exit(_LEFT_OUT)
 
 
-def _show_bag(source: Path, recording: ViewerRecording, backend: str) -> list[str]:
+def _show_bag(
+    source: Path, recording: ViewerRecording, backend: str, min_confidence: float
+) -> list[str]:
     from focdepth_ros.backends.registry import create_backend
     from focdepth_ros.errors import BagError
     from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
@@ -127,7 +133,9 @@ def _show_bag(source: Path, recording: ViewerRecording, backend: str) -> list[st
         raise BagError(f"{source} cannot be read: {missing}")
     from focdepth_ros.viewer.bag_answers import BagAnswers
 
-    answers = BagAnswers(source, DepthPipeline(create_backend(backend)))
+    answers = BagAnswers(
+        source, DepthPipeline(create_backend(backend), min_confidence=min_confidence)
+    )
     with progress("Estimating depth", len(answers)) as advance:
         for _ in answers.show(recording):
             advance()
