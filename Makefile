@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-faults test-torch soak audit lint clean distclean
+.PHONY: help setup demo test test-slow test-faults test-torch test-view soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -63,6 +63,11 @@ test-torch: setup ## the tests of what runs on torch; installs what they need wh
 	@$(ENTER) && { python3 -c 'import $(TORCH_PACKAGES)' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
 	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
+
+test-view: setup ## the tests of focdepth view; installs what they need where it is missing
+	@$(ENTER) && { python3 -c 'import rerun, playwright' 2> /dev/null || \
+		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/view-test.txt; } && \
+	$(ISOLATE) && python3 -m pytest -m "slow or not slow" test/unit/viewer test/ros/test_view_node.py $(ARGS)
 
 clean: ## delete what was built and written; keeps .venv
 	rm -rf build install log dist demo_output .hypothesis .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,4 +1,4 @@
-"""The parameters of `view_node`."""
+"""The parameters of `view_node`; ``config/view_node.yaml`` lists them."""
 
 from __future__ import annotations
 
