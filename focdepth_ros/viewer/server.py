@@ -54,6 +54,7 @@ class PageServer:
         inner_port = _free_port(near)
         options = ["--serve-web", "--bind", host, "--port", str(data_port)]
         options += ["--web-viewer-port", str(inner_port), "--server-memory-limit", f"{memory_mb}MB"]
+        options += ["--newest-first"]  # for a page that is opened late
         if not address.is_loopback:  # or the browser would keep the data from the page
             options += ["--cors-allow-origin", f"http://*:{port}"]
         self._page: ViewerPage | None = None
