@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser docs test test-slow test-faults test-torch test-lowest test-newest soak audit lint clean distclean
+.PHONY: help setup demo browser docs test test-slow test-faults test-torch test-view test-lowest test-newest soak audit lint clean distclean
 
 # The interpreter to build on; without it a suitable one is looked for.
 PYTHON ?=
@@ -66,6 +66,11 @@ test-torch: setup ## the tests of what runs on torch; installs what they need wh
 	@$(ENTER) && { python3 -c 'import $(TORCH_PACKAGES)' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
 	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
+
+test-view: setup ## the tests of focdepth view; installs what they need where it is missing
+	@$(ENTER) && { python3 -c 'import rerun, playwright' 2> /dev/null || \
+		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/view-test.txt; } && \
+	$(ISOLATE) && python3 -m pytest -m "slow or not slow" test/unit/viewer test/ros/test_view_node.py $(ARGS)
 
 docs: setup ## the documentation as a site in site/, its reference made anew from the code
 	@$(ENTER) && python3 docs/make_reference.py && NO_MKDOCS_2_WARNING=1 python3 -m mkdocs build --strict --quiet && \

@@ -16,13 +16,27 @@ Colour = tuple[int, int, int]
 
 BLUE: Colour = (31, 95, 180)
 RED: Colour = (200, 40, 40)
+GREEN: Colour = (42, 157, 92)
 GREY: Colour = (150, 150, 150)
+#: For series side by side.
+COLOURS: tuple[Colour, ...] = (
+    BLUE,
+    RED,
+    GREEN,
+    (148, 103, 196),
+    (199, 125, 10),
+    (107, 122, 144),
+    (20, 170, 190),
+    (215, 90, 160),
+)
 
 _INK: Colour = (30, 30, 30)
 _GRID: Colour = (228, 228, 228)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WIDTH, _HEIGHT = 900, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 24, 40, 56
+_LEGEND_LINE, _LEGEND_SIZE = 18, 0.42
+_LEGEND_WIDTH = 150  # the same for all, so that charts one below the other are in line
 _FRACTION_BITS = 4  # of the coordinates that OpenCV draws at
 
 
@@ -37,12 +51,15 @@ class Series:
     colour : Colour
     line : bool
         A line through the points, or else a dot for each.
+    label : str
+        ASCII, for the legend; empty for none.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     colour: Colour = BLUE
     line: bool = True
+    label: str = ""
 
 
 def chart(
@@ -76,38 +93,53 @@ def chart(
         series = [replace(one, y=_log10(one.y)) for one in series]
     x_range = _range_of([one.x for one in series] if x_limits is None else [np.array(x_limits)])
     y_range = _range_of([one.y for one in series])
+    right = _WIDTH - _RIGHT - (_LEGEND_WIDTH if any(one.label for one in series) else 0)
     for value in _ticks(*x_range):
-        place = _place(value, x_range, (_LEFT, _WIDTH - _RIGHT))
+        place = _place(value, x_range, (_LEFT, right))
         _line(picture, (place, _TOP), (place, _HEIGHT - _BOTTOM), _GRID)
         _text(picture, f"{value:g}", (place, _HEIGHT - _BOTTOM + 18), centred=True)
     for value, label in _log_ticks(*y_range) if log_y else _plain_ticks(*y_range):
         place = _place(value, y_range, (_HEIGHT - _BOTTOM, _TOP))
         is_zero = value == 0 and not log_y
-        _line(picture, (_LEFT, place), (_WIDTH - _RIGHT, place), _INK if is_zero else _GRID)
+        _line(picture, (_LEFT, place), (right, place), _INK if is_zero else _GRID)
         _text(picture, label, (_LEFT - 8, place + 5), right=True)
     for one in series:
-        _draw(picture, one, x_range, y_range)
-    cv2.rectangle(picture, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)
+        _draw(picture, one, x_range, y_range, right)
+    cv2.rectangle(picture, (_LEFT, _TOP), (right, _HEIGHT - _BOTTOM), _INK, 1)
     _text(picture, title, (_LEFT, 24), size=0.55)
-    _text(picture, x_label, ((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 14), centred=True)
-    _text(picture, y_label, (_WIDTH - _RIGHT - 8, 24), right=True)
+    _text(picture, x_label, ((_LEFT + right) / 2, _HEIGHT - 14), centred=True)
+    _text(picture, y_label, (right - 8, 24), right=True)
+    _draw_legend(picture, series, right)
     return picture
 
 
+def _draw_legend(picture: ImageArray, series: Sequence[Series], right: int) -> None:
+    """Names of the series beside the chart."""
+    for number, one in enumerate(one for one in series if one.label):
+        x, y = right + 12, _TOP + 14 + _LEGEND_LINE * number
+        cv2.line(picture, (x, y - 4), (x + 18, y - 4), one.colour, 3)
+        _text(picture, one.label, (x + 26, y), size=_LEGEND_SIZE)
+
+
 def _draw(
-    picture: ImageArray, one: Series, x_range: tuple[float, float], y_range: tuple[float, float]
+    picture: ImageArray,
+    one: Series,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    right: int,
 ) -> None:
-    x = _place(one.x, x_range, (_LEFT, _WIDTH - _RIGHT))
+    x = _place(one.x, x_range, (_LEFT, right))
     y = _place(one.y, y_range, (_HEIGHT - _BOTTOM, _TOP))
     known = np.isfinite(x) & np.isfinite(y)
     points = np.round(np.stack([x, y], axis=1)[known] * (1 << _FRACTION_BITS)).astype(np.int32)
+    runs = np.split(points, np.flatnonzero(np.diff(np.flatnonzero(known)) > 1) + 1)
     if one.line:
-        runs = np.split(points, np.flatnonzero(np.diff(np.flatnonzero(known)) > 1) + 1)
         lines = [run.reshape(-1, 1, 2) for run in runs if len(run) > 1]
         cv2.polylines(picture, lines, False, one.colour, 2, cv2.LINE_AA, _FRACTION_BITS)
-        return
+    # A point alone makes no line, and would not be seen.
+    dots = [run for run in runs if len(run) == 1] if one.line else [points]
     radius = 4 << _FRACTION_BITS
-    for px, py in points.tolist():
+    for px, py in (point for run in dots for point in run.tolist()):
         cv2.circle(picture, (px, py), radius, one.colour, -1, cv2.LINE_AA, _FRACTION_BITS)
 
 

@@ -117,3 +117,7 @@ class TrainingConfigError(OptionError):
 
 class TrainingError(FocdepthError):
     """A training run that cannot start, go on or be resumed."""
+
+
+class ViewerError(FocdepthError):
+    """A viewer that is not installed, cannot be started, or does not answer."""

@@ -11,6 +11,7 @@ CLUSTER_LIBRARIES = ("distributed",)
 BAG_LIBRARIES = ("rosbags",)
 WEB_LIBRARIES = ("gradio",)
 EXPORT_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+VIEWER_LIBRARIES = ("rerun", "rerun_cli")
 
 
 def missing_because(libraries: Iterable[str], extra: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Start the depth node, and RViz beside it if asked for.
+"""Start the depth node, and RViz or a page in a browser beside it if asked for.
 
 ``ros2 launch focdepth_ros depth.launch.py image_topic:=/camera/image_raw
 camera_info_topic:=/camera/camera_info focus_topic:=/camera/focus_state``
@@ -84,6 +84,9 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="camera_optical_frame",
                 description="Fixed frame of RViz: the frame_id of the images.",
             ),
+            DeclareLaunchArgument(
+                "view", default_value="false", description="Show the results in a browser."
+            ),
             # Whole images pass through shared memory only with this profile; whoever has set
             # one keeps it.
             SetEnvironmentVariable(
@@ -105,6 +108,14 @@ def generate_launch_description() -> LaunchDescription:
                 ],
                 parameters=[{"use_sim_time": _use_sim_time()}],
                 condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+            Node(
+                package="focdepth_ros",
+                executable="view_node",
+                namespace=LaunchConfiguration("namespace"),
+                parameters=[{"use_sim_time": _use_sim_time()}],
+                condition=IfCondition(LaunchConfiguration("view")),
+                output="screen",
             ),
         ]
     )

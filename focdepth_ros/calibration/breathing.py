@@ -66,6 +66,10 @@ class Breathing:
         Number of pairs.
     shift : float
         Largest share of its width by which the middle of the image moved against the first.
+    pairs : (used, 2) float64
+        Positions of the images of each pair that counts.
+    errors : (used,) float64
+        By how much the curve is above the pair's own growth, as a share.
     """
 
     positions: Values
@@ -74,6 +78,8 @@ class Breathing:
     used: int
     tried: int
     shift: float
+    pairs: Values
+    errors: Values
 
     def at(self, positions: Values) -> Values:
         """Magnification at any positions; beyond the sweep that at its end."""
@@ -204,6 +210,8 @@ def _fit(positions: Values, links: Sequence[ScaleLink], tried: int) -> Breathing
         used=int(counted.sum()),
         tried=tried,
         shift=max(link.shift for link, good in zip(links, counted, strict=True) if good),
+        pairs=np.array([[link.first, link.second] for link in links])[counted],
+        errors=off[counted],
     )
 
 

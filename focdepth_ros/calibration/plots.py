@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from focdepth_ros.calibration.breathing import Breathing
+from focdepth_ros.calibration.focus_peak import Values
 from focdepth_ros.calibration.lens_fit import LensFit
 from focdepth_ros.calibration.target_folders import TargetSweep
-from focdepth_ros.chart import BLUE, GREY, RED, Series, chart
+from focdepth_ros.chart import BLUE, GREEN, GREY, RED, Series, chart
 from focdepth_ros.stack import ImageArray
 
 _CURVE_POINTS = 400
@@ -36,29 +39,32 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
         Series(sweep.curve.positions, sweep.curve.sharpness / sweep.curve.sharpness.max(), GREY)
         for sweep in sweeps
     ]
-    tops = [Series(peaks[which], np.ones(which.sum()), colour, line=False)
-            for which, colour in ((~out, BLUE), (out, RED))]  # fmt: skip
-    positions = np.linspace(*fit.lens_map.range, _CURVE_POINTS)
+    low, high = sorted(fit.lens_map.range)
+    positions = np.linspace(low, high, _CURVE_POINTS)
     errors = np.array(fit.errors)
     ends = np.concatenate([sweep.curve.positions for sweep in sweeps])
     limits = float(ends.min()), float(ends.max())
     return np.vstack(
         [
             chart(
-                "sharpness of each target; dots: peaks",
+                "sharpness of each target",
                 label,
                 "of its best",
-                [*curves, *tops],
+                [
+                    replace(curves[0], label="sweep of a target"),
+                    *curves[1:],
+                    *_targets(peaks, np.ones(len(peaks)), out, "peak"),
+                ],
                 x_limits=limits,
             ),
             chart(
-                f"lens map ({fit.model}); red: left out",
+                f"lens map ({fit.model})",
                 label,
                 "dioptres [1/m]",
                 [
-                    Series(positions, fit.lens_map.to_dioptres(positions), GREY),
-                    Series(peaks[~out], dioptres[~out], BLUE, line=False),
-                    Series(peaks[out], dioptres[out], RED, line=False),
+                    *_ends_of_range(low, high, dioptres),
+                    Series(positions, fit.lens_map.to_dioptres(positions), GREY, label="map"),
+                    *_targets(peaks, dioptres, out, "target"),
                 ],
                 x_limits=limits,
             ),
@@ -67,9 +73,9 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
                 label,
                 "dioptres [1/m]",
                 [
-                    Series(np.array(fit.lens_map.range), np.zeros(2), GREY),
-                    Series(peaks[~out], errors[~out], BLUE, line=False),
-                    Series(peaks[out], errors[out], RED, line=False),
+                    *_ends_of_range(low, high, errors),
+                    Series(np.array([low, high]), np.zeros(2), GREY),
+                    *_targets(peaks, errors, out, "target"),
                 ],
                 x_limits=limits,
             ),
@@ -78,7 +84,7 @@ def lens_picture(sweeps: Sequence[TargetSweep], fit: LensFit) -> ImageArray:
 
 
 def breathing_picture(breathing: Breathing, unit: str) -> ImageArray:
-    """Growth of the image against the lens position.
+    """Growth of the image against the lens position, and what is left over of each pair.
 
     Parameters
     ----------
@@ -90,13 +96,50 @@ def breathing_picture(breathing: Breathing, unit: str) -> ImageArray:
     -------
     (H, W, 3) uint8 RGB
     """
+    label = f"lens position [{unit}]"
+    positions = breathing.positions
     growth = 100.0 * (breathing.magnifications - 1.0)
-    return chart(
-        "focus breathing: growth of the image",
-        f"lens position [{unit}]",
-        "percent",
+    limits = float(positions[0]), float(positions[-1])
+    middles = breathing.pairs.mean(axis=1)
+    return np.vstack(
         [
-            Series(breathing.positions, growth, GREY),
-            Series(breathing.positions, growth, BLUE, line=False),
-        ],
+            chart(
+                "focus breathing: growth of the image",
+                label,
+                "percent",
+                [
+                    Series(positions, growth, GREY, label="fit"),
+                    Series(positions, growth, BLUE, line=False, label="image"),
+                ],
+                x_limits=limits,
+            ),
+            chart(
+                "error of the fit at each pair of images",
+                label,
+                "percent",
+                [
+                    Series(np.array(limits), np.zeros(2), GREY),
+                    Series(middles, 100.0 * breathing.errors, BLUE, line=False, label="pair"),
+                ],
+                x_limits=limits,
+            ),
+        ]
     )
+
+
+def _targets(peaks: Values, values: Values, out: NDArray[np.bool_], name: str) -> list[Series]:
+    """A dot for each target, in another colour for those left out."""
+    groups = [(~out, BLUE, name), (out, RED, f"{name} left out")]
+    return [
+        Series(peaks[which], values[which], colour, line=False, label=label)
+        for which, colour, label in groups
+        if which.any()
+    ]
+
+
+def _ends_of_range(low: float, high: float, values: Values) -> list[Series]:
+    """Lines at the ends of what the map knows."""
+    known = values[np.isfinite(values)]
+    height = np.array([known.min(initial=0.0), known.max(initial=0.0)])
+    ends = [Series(np.full(2, end), height, GREEN) for end in (low, high)]
+    return [replace(ends[0], label="ends of the map"), ends[1]]

@@ -25,6 +25,7 @@ from focdepth_ros.cli.fuse import fuse
 from focdepth_ros.cli.pool import pool
 from focdepth_ros.cli.simulate import simulate
 from focdepth_ros.cli.train import train
+from focdepth_ros.cli.view import view
 from focdepth_ros.cli.web import web
 from focdepth_ros.cli.weights import weights
 from focdepth_ros.errors import FocdepthError
@@ -38,7 +39,8 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 _app = typer.Typer(add_completion=False)
 for _command in (
-    estimate, fuse, web, backends, datasets, simulate, evaluate, benchmark, pool, train, export,
+    estimate, fuse, web, view, backends, datasets, simulate, evaluate, benchmark, pool, train,
+    export,
 ):  # fmt: skip
     _app.command()(_command)
 _app.add_typer(bag, name="bag")

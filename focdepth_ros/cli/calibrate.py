@@ -132,7 +132,12 @@ def breathing(
     output: Optional[Path] = typer.Option(
         None, "--output", "-o", help="Lens map to write instead.", show_default="that of --map"
     ),
-    plot: Optional[Path] = typer.Option(None, metavar="PNG", help="Picture of it."),
+    plot: Optional[Path] = typer.Option(
+        None,
+        metavar="PNG",
+        help="Picture of it.",
+        show_default="with --map the map that is written, with _breathing.png",
+    ),
 ) -> None:
     """Find how the image grows as the focus moves, from one sweep.
 
@@ -195,6 +200,7 @@ def breathing(
         comment = f"{comment_of(lens_map)}\nMagnification by focdepth calibrate breathing."
         write_lens_map(destination, with_magnification(known, found), comment=comment.strip())
         typer.echo(f"written to {destination}")
+        plot = plot or destination.with_name(f"{destination.stem}_breathing.png")
     if plot is not None:
         write_image(plot, breathing_picture(found, "raw" if known is None else unit))
         typer.echo(f"written to {plot}")

@@ -12,6 +12,7 @@ import typer
 
 from focdepth_ros.cli.parameters import metres, settings
 from focdepth_ros.cli.progress import progress
+from focdepth_ros.cli.show import SHOW
 from focdepth_ros.cli.stack_options import (
     ALIGN,
     ALIGN_OPTION,
@@ -26,6 +27,7 @@ from focdepth_ros.cli.stack_options import (
 if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
     from focdepth_ros.results import WrittenResults
+    from focdepth_ros.stack import FloatImage, FocalStack
 
 
 def estimate(
@@ -73,6 +75,7 @@ def estimate(
         help="Folder for pictures of how the backend gets on, if it works in epochs as defocus "
         "does.",
     ),
+    show: bool = SHOW,
     option: list[str] = OPTION,
 ) -> None:
     """Depth of the focal stack in the folder STACK_DIR.
@@ -171,6 +174,16 @@ def estimate(
     }
     written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
     _report(answer, metrics, written)
+    if show:
+        _show(stack, answer, truth, output)
+
+
+def _show(stack: FocalStack, answer: DepthEstimate, truth: FloatImage | None, output: Path) -> None:
+    from focdepth_ros.cli.show import show
+    from focdepth_ros.picture_sheet import picture_sheet
+
+    sheet = picture_sheet(stack, answer, truth=truth, title=f"{output.name}: {answer.backend}")
+    show(sheet, answer, output)
 
 
 def _report(

@@ -13,6 +13,7 @@ import typer
 
 from focdepth_ros.cli.parameters import metres, settings
 from focdepth_ros.cli.progress import progress
+from focdepth_ros.cli.show import SHOW
 from focdepth_ros.cli.stack_options import (
     ALIGN,
     ALIGN_OPTION,
@@ -62,6 +63,7 @@ def fuse(
     align: str = ALIGN,
     align_option: list[str] = ALIGN_OPTION,
     min_confidence: float = MIN_CONFIDENCE,
+    show: bool = SHOW,
     resume: bool = typer.Option(
         False,
         "--resume",
@@ -112,6 +114,8 @@ def fuse(
         min_confidence=min_confidence,
     )
     if dataset is not None:
+        if show:
+            raise OptionError("--show is for one stack; with --dataset leave it out")
         if distances is not None:
             raise OptionError(
                 "--focus-distances are of one stack; with --dataset write them into stack.yaml"
@@ -132,6 +136,34 @@ def fuse(
     _report(answer, written, len(folder.images))
     for warning in _warnings(folder, answer):
         typer.echo(f"warning: {warning}", err=True)
+    if show:
+        _show(folder, answer, output)
+
+
+def _show(folder: StackFolder, answer: DepthEstimate, output: Path) -> None:
+    from focdepth_ros.cli.show import show
+    from focdepth_ros.image_io import read_image
+    from focdepth_ros.picture_sheet import panel_grid
+    from focdepth_ros.visualization import (
+        as_colour,
+        colour_confidence,
+        colour_depth,
+        depth_range,
+        with_depth_bar,
+    )
+
+    metric, limits = answer.metric, depth_range(answer.depth)
+    depth = colour_depth(answer.depth, metric=metric, limits=limits)
+    assert answer.all_in_focus is not None
+    panels = [
+        ("first image", as_colour(read_image(folder.images[0]))),
+        ("last image", as_colour(read_image(folder.images[-1]))),
+        ("all-in-focus", answer.all_in_focus),
+        ("depth" if metric else "image", with_depth_bar(depth, limits, metric=metric)),
+        ("confidence", colour_confidence(answer.confidence)),
+    ]
+    title = f"{len(folder.images)} images fused by {answer.backend}"
+    show(panel_grid(panels, title=title), answer, output)
 
 
 def _opened(paths: list[Path], distances: tuple[float, ...] | None) -> StackFolder:

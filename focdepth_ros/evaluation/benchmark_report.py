@@ -14,6 +14,7 @@ from focdepth_ros.evaluation.benchmark import Benchmark
 from focdepth_ros.evaluation.benchmark_process import MeasuredSweep
 from focdepth_ros.evaluation.benchmark_rows import TIMES, BenchmarkRow, benchmark_rows
 from focdepth_ros.evaluation.report import page_template
+from focdepth_ros.evaluation.scatter import Dot, scatter_chart
 from focdepth_ros.evaluation.summary import plain
 
 MARKDOWN, JSON, HTML = "benchmark.md", "benchmark.json", "benchmark.html"
@@ -151,13 +152,14 @@ def _counted(counts: Sequence[int], what: str) -> str:
 
 def _page(benchmark: Benchmark, about: Mapping[str, str]) -> str:
     rows = benchmark_rows(benchmark)
-    sizes = {
-        size: [
-            _html_table(columns, [row for row in rows if row.size == size])
-            for columns in _tables(benchmark)
-        ]
-        for size in dict.fromkeys(row.size for row in rows)
-    }
+    columns = _tables(benchmark)
+    sizes = {}
+    for size in dict.fromkeys(row.size for row in rows):
+        of_size = [row for row in rows if row.size == size]
+        sizes[size] = {
+            "charts": _charts(of_size),
+            "tables": [_html_table(table, of_size) for table in columns],
+        }
     stacks = [
         {
             "name": result.every.scene,
@@ -187,6 +189,24 @@ def _page(benchmark: Benchmark, about: Mapping[str, str]) -> str:
         stacks=stacks,
     )
     return page
+
+
+def _charts(rows: Sequence[BenchmarkRow]) -> list[dict[str, Any]]:
+    """Error against time and against memory, where there is something to compare."""
+    costs: list[tuple[str, Callable[[BenchmarkRow], float]]] = [
+        ("latency [ms]", lambda row: _MILLI * row.times["latency"].median),
+        ("memory [MB]", lambda row: row.memory / _MEGABYTE),
+        ("GPU memory [MB]", lambda row: row.gpu_memory / _MEGABYTE),
+    ]
+    charts = (
+        scatter_chart(
+            label,
+            "abs_rel of all pixels",
+            [Dot(row.backend, cost(row), row.every.figures["abs_rel"]) for row in rows],
+        )
+        for label, cost in costs
+    )
+    return [chart for chart in charts if chart is not None]
 
 
 def _html_table(columns: Sequence[_Column], rows: Sequence[BenchmarkRow]) -> dict[str, Any]:

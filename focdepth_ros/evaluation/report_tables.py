@@ -23,7 +23,8 @@ _TIMES = {"seconds": "time per stack", "finish_seconds": "time after the last sl
 _OF_SCENES = ("abs_rel", "rmse", "delta1", "coverage", "ause", "psnr")
 _TWO_DIGITS = ("psnr", "niqe", "mutual_information", "bumpiness")
 
-_COLOURS = ("#2f7fc1", "#d1495b", "#2a9d5c", "#9467c4", "#c77d0a", "#6b7a90")
+#: Of backends side by side.
+COLOURS = ("#2f7fc1", "#d1495b", "#2a9d5c", "#9467c4", "#c77d0a", "#6b7a90")
 _WIDTH, _HEIGHT, _MARGIN = 520.0, 240.0, 46.0  # of the curves, px
 
 
@@ -102,7 +103,7 @@ def scene_rows(group: Sequence[SceneScore], names: Sequence[str]) -> list[Row]:
 def curve_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """What the SVG of the sparsification curves needs; `curves` by backend."""
     highest = max((v for curve in curves.values() for v in curve if not math.isnan(v)), default=0.0)
-    top = _round_up(highest) if highest > 0.0 else 1.0
+    top = round_up(highest) if highest > 0.0 else 1.0
 
     def x(left_out: float) -> float:
         return round(_MARGIN + left_out * (_WIDTH - 2.0 * _MARGIN), 1)
@@ -119,7 +120,7 @@ def curve_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
             for share, value in zip(KEPT_SHARES, curve, strict=False)
             if not math.isnan(value)
         ]
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         lines.append({"name": name, "points": " ".join(points), "colour": colour})
     return {
         "width": _WIDTH,
@@ -186,7 +187,7 @@ def _shares(steps: int) -> list[float]:
     return [step / steps for step in range(steps + 1)]
 
 
-def _round_up(value: float) -> float:
+def round_up(value: float) -> float:
     """The next number with one digit, so that ticks are round."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1.0, 2.0, 4.0, 6.0, 8.0, 10.0) if value <= step * power)

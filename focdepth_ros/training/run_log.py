@@ -1,4 +1,4 @@
-"""What a run says about itself: lines, event files for TensorBoard, Weights & Biases."""
+"""What a run says about itself: lines, curves, event files for TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from focdepth_ros.errors import TrainingConfigError
 from focdepth_ros.image_io import write_image
 from focdepth_ros.training.config import TrainingConfig
+from focdepth_ros.training.history import History
 from focdepth_ros.training.validation import ValidationResult
 
 Say = Callable[[str], None]
@@ -59,7 +60,7 @@ class RunLog:
     say : callable
         Takes a line for the console.
     first_step : int
-        After which event files are written; what an earlier run wrote beyond is dropped.
+        After which is written; what an earlier run wrote beyond is dropped.
     writes : bool
         Whether there is to be anything but lines; of several processes one writes.
 
@@ -76,6 +77,7 @@ class RunLog:
         self._steps = config.schedule.steps
         self._pictures = folder / "pictures"
         self._writers = ExitStack()
+        self._history = History(folder, first_step) if writes else None
         self._tensorboard = self._wandb = None
         if writes and config.run.tensorboard:
             self._tensorboard = _open_tensorboard(folder / "tensorboard", first_step)
@@ -85,6 +87,8 @@ class RunLog:
             self._writers.callback(self._wandb.finish)
 
     def _write(self, step: int, values: Mapping[str, float]) -> None:
+        if self._history is not None:
+            self._history.add(step, values)
         if self._tensorboard is not None:
             for name, value in values.items():
                 self._tensorboard.add_scalar(name, value, step)
@@ -107,6 +111,7 @@ class RunLog:
         self._write(step, {f"validation/{name}": value for name, value in found.metrics.items()})
         values = ", ".join(f"{name} {value:.4g}" for name, value in found.metrics.items())
         self._say(f"step {step}/{self._steps}  validation: {values}")
+        self._draw()
         for name, picture in found.pictures.items():
             self._pictures.mkdir(exist_ok=True)
             write_image(self._pictures / f"{name}_{step:07}.png", picture)
@@ -126,7 +131,12 @@ class RunLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._draw()
         self._writers.close()
+
+    def _draw(self) -> None:
+        if self._history is not None:
+            self._history.draw()
 
 
 def _open_tensorboard(folder: Path, first_step: int) -> Any:

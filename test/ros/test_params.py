@@ -30,6 +30,7 @@ from focdepth_ros.ros.params import (
 from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
 from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
+from focdepth_ros.ros.view_parameters import ViewParameters
 from focdepth_ros.sweep_types import SweepConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -234,6 +235,7 @@ FILES = [
     ("uvc_camera_node.yaml", {"": UvcCameraParameters}),
     ("bag_player_node.yaml", {"": BagPlayerParameters}),
     ("evaluator_node.yaml", {"": EvaluatorParameters}),
+    ("view_node.yaml", {"": ViewParameters}),
 ]
 
 

@@ -186,8 +186,8 @@ def test_breathing_goes_into_the_map(
     positions = np.interp(stack.dioptres, true_dioptres(POSITIONS), POSITIONS).round(1)
     slices = [replace(s, lens_position=p) for s, p in zip(stack.slices, positions, strict=True)]
     write_sweep(tmp_path / "sweep", slices)
-    output, picture = tmp_path / "both.yaml", tmp_path / "breathing.png"
-    arguments = ("--map", lens_file, "--output", output, "--plot", picture)
+    output, picture = tmp_path / "both.yaml", tmp_path / "both_breathing.png"
+    arguments = ("--map", lens_file, "--output", output)
     # The map reaches beyond the sweep, which is said.
     assert run("calibrate", "breathing", tmp_path / "sweep", *arguments) == 1
     said = capsys.readouterr()
@@ -202,7 +202,7 @@ def test_breathing_goes_into_the_map(
     comment = output.read_text().splitlines()
     assert comment[0].startswith("# By focdepth calibrate lens")
     assert comment[1] == "# Magnification by focdepth calibrate breathing."
-    assert read_image(picture).shape == (340, 900, 3)
+    assert read_image(picture).shape == (2 * 340, 900, 3)
     assert run("calibrate", "breathing", tmp_path / "sweep") == 0
     assert "alignment.breathing_table: " in capsys.readouterr().out
 

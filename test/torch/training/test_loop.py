@@ -73,7 +73,8 @@ def test_what_a_run_leaves(tmp_path: Path, pool: Path) -> None:
     )  # fmt: skip
     result = train(config, say=lines.append)
     assert sorted(path.name for path in result.folder.iterdir()) == [
-        "checkpoint.pt", "config.yaml", "pictures", "tensorboard", "weights.safetensors"
+        "checkpoint.pt", "config.yaml", "curves.png", "history.jsonl", "pictures", "tensorboard",
+        "weights.safetensors",
     ]  # fmt: skip
     assert checkpoint(result.folder)["config"] == config.to_dict()
     weights = dict(load_weights(result.folder / "weights.safetensors").named_parameters())
