@@ -29,7 +29,9 @@ def view(
         "publishes.",
         show_default=False,
     ),
-    namespace: str = typer.Option("", "--namespace", "-n", help="Of the running depth_node."),
+    namespace: str = typer.Option(
+        "", "--namespace", "-n", help="Of the running depth_node.", show_default="none"
+    ),
     host: str = typer.Option(
         "127.0.0.1", help="Address to serve the page on; 0.0.0.0 for all that reach this machine."
     ),
@@ -44,7 +46,10 @@ def view(
         None, metavar="FILE.rrd", help="Record it, in place of a page."
     ),
     connect: str = typer.Option(
-        "", metavar="HOST:PORT", help="Show it in a Rerun viewer that runs, in place of a page."
+        "",
+        metavar="HOST:PORT",
+        help="Show it in a Rerun viewer that runs, in place of a page.",
+        show_default=False,
     ),
     backend: str = typer.Option("auto", "--backend", "-b", help="For a bag."),
     min_confidence: float = typer.Option(

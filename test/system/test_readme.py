@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +111,29 @@ def fuse(place: Path, command: str) -> None:
     assert (place / "my_stack_fused" / "all_in_focus.png").is_file()
 
 
+def view(place: Path, command: str) -> None:
+    """Recorded, which ends by itself; the page that it serves has tests in test/unit/viewer."""
+    pytest.importorskip("rerun")
+    focdepth(place, command, "--save", "seen.rrd")
+    assert (place / "seen.rrd").stat().st_size > 10_000
+
+
+def web(place: Path, command: str) -> None:
+    """Started, asked for its page and ended; what one can do there is in test/unit/web."""
+    if not all(map(find_spec, ("gradio", "uvicorn"))):
+        pytest.skip("gradio is not installed")
+    words = [sys.executable, "-m", "focdepth_ros.cli", *command.split()[1:], "--port", "0"]
+    with subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = None
+        while found is None:
+            found = re.match(r"open (http://\S+) in a browser", next(process.stdout))
+        with urllib.request.urlopen(found[1], timeout=60) as page:
+            assert b"<title>Depth from focus</title>" in page.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+
+
 def rosdep(place: Path, command: str) -> None:
     if shutil.which("rosdep") is None:
         pytest.skip("rosdep is not installed")
@@ -166,6 +192,8 @@ RUNS: dict[str, Callable[[Path, str], None]] = {
     "focdepth simulate": simulate,
     "focdepth estimate": estimate,
     "focdepth fuse": fuse,
+    "focdepth view": view,
+    "focdepth web": web,
     "focdepth benchmark": benchmark,
     "focdepth evaluate": evaluate,
 }
