@@ -52,9 +52,6 @@ def web(
     from focdepth_ros.libraries import WEB_LIBRARIES, missing_because
     from focdepth_ros.web.limits import WebLimits
 
-    missing = missing_because(WEB_LIBRARIES, "web")
-    if missing:
-        raise OptionError(f"the page cannot be served: {missing}")
     size = image_size(scene_size, "--scene-size")
     limits = WebLimits(
         max_images=max_images,
@@ -65,6 +62,9 @@ def web(
         max_visits=max_visits,
         idle_minutes=idle_minutes,
     )
+    missing = missing_because(WEB_LIBRARIES, "web")
+    if missing:
+        raise OptionError(f"the page cannot be served: {missing}")
     with tempfile.TemporaryDirectory(prefix="focdepth-web-") as folder:
         # Read when Gradio is imported: where it keeps files, and that it reports to nobody.
         os.environ["GRADIO_TEMP_DIR"] = folder
