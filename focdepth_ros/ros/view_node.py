@@ -125,7 +125,7 @@ class ViewNode:
         except (MessageError, CalibrationError) as error:
             self._health.problem(f"not shown of {topic}", str(error))
         except ViewerError as error:
-            self._health.problem("viewer", str(error), Level.ERROR)
+            self._health.problem("viewer", str(error))
 
     def _on_depth(self, message: Image, stamp: int) -> None:
         self._recording.show_depth(depth_image(message, "depth/image"), stamp)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,28 +122,39 @@ class ViewerRecording:
         """A line for the log; `level` is INFO, WARN or ERROR."""
         self._write("log", self._rerun.TextLog(text, level=level), stamp)
 
+    def flush(self) -> None:
+        """Let what is on its way arrive.
+
+        Raises
+        ------
+        ViewerError
+            If nobody takes it.
+        """
+        try:
+            self._stream.flush(timeout_sec=_PATIENCE)
+        except Exception as error:  # of a class of its own in each release
+            raise ViewerError(
+                f"the viewer has taken nothing for {_PATIENCE:.0f} s; a page on a computer without "
+                f"a GPU is slow, close it ({error})"
+            ) from error
+
     def close(self) -> None:
-        """Let what is on its way arrive, as far as somebody takes it."""
-        with suppress(ViewerError):
-            self._flush()
-        self._stream.disconnect()
+        """Write to it no more."""
+        # It would wait for ever where what it writes to does not take it.
+        closing = threading.Thread(target=self._stream.disconnect, daemon=True)
+        closing.start()
+        closing.join(_PATIENCE)
+        if closing.is_alive():  # and so would the end of the program
+            self._rerun.unregister_shutdown()
 
     def _write(self, place: str, content: Any, stamp: int | None) -> None:
         if stamp is not None:
             self._at(stamp)
         self._stream.log(place, content, static=stamp is None)
-        self._flush()
+        self.flush()
 
     def _at(self, stamp: int) -> None:
         self._stream.set_time(TIME_LINE, timestamp=np.datetime64(stamp, "ns"))
-
-    def _flush(self) -> None:
-        try:
-            self._stream.flush(timeout_sec=_PATIENCE)
-        except Exception as error:  # of a class of its own in each release
-            raise ViewerError(
-                f"the viewer has not taken what it was sent for {_PATIENCE:.0f} s: {error}"
-            ) from error
 
 
 def _plain(value: object) -> str:

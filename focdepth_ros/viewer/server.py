@@ -78,14 +78,20 @@ class PageServer:
             raise
 
     @property
+    def pid(self) -> int:
+        """Process id of the program."""
+        return self._process.pid
+
+    @property
     def last_words(self) -> str | None:
         """What the program said last, if it has ended by itself."""
         return self._end_of_log() if self._process.poll() is not None else None
 
     def stop(self) -> None:
-        """End the program."""
+        """End the program, unless it has been ended already."""
         if self._page is not None:
             self._page.stop()
+            self._page = None
         self._process.terminate()
         try:
             self._process.wait(_END_PATIENCE)

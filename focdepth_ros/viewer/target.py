@@ -116,11 +116,19 @@ def open_viewer(target: ViewerTarget, *, over_time: bool = True) -> Iterator[Ope
         places.append(f"open in a browser: {server.page_url}")
     try:
         recording = ViewerRecording(file=target.save or None, urls=urls, over_time=over_time)
-        try:
-            yield OpenViewer(recording, server, "; ".join(places))
-        finally:
-            recording.close()
+    except BaseException:
+        if server is not None:
+            server.stop()
+        raise
+    try:
+        yield OpenViewer(recording, server, "; ".join(places))
     finally:
+        try:
+            recording.flush()
+        except ViewerError:  # it was said before; without its server the recording does not wait
+            if server is not None:
+                server.stop()
+        recording.close()
         if server is not None:
             server.stop()
 

@@ -1,7 +1,8 @@
-"""What is in a recording of the viewer, read back by Rerun's own reader."""
+"""What the tests of the viewer share: its recordings, read back by Rerun's own reader; ports."""
 
 from __future__ import annotations
 
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,18 @@ needs_viewer = pytest.mark.skipif(
     find_spec("rerun") is None,
     reason="rerun-sdk is not installed: pip install -r requirements/view.txt, or make test-view",
 )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [int(item.getsockname()[1]) for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
 
 
 class Recording:
