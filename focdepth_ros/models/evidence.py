@@ -89,9 +89,10 @@ class Evidence(nn.Module):
 
     def _shared(self, curves: Tensor, features: Tensor) -> Tensor:
         """Curves (B, N, h, w) after all rounds of sharing."""
-        shares = planes_of(self.share, features).float().unflatten(1, (len(_REACHES), _NEIGHBOURS))
         for number, reach in enumerate(_REACHES):
-            curves = shared(curves, torch.softmax(shares[:, number], dim=1), reach)
+            some = slice(number * _NEIGHBOURS, (number + 1) * _NEIGHBOURS)
+            logits = planes_of(self.share, features, some).float()
+            curves = shared(curves, torch.softmax(logits, dim=1), reach)
         return curves
 
 

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 
 
-def planes_of(layer: nn.Conv2d, features: Tensor) -> Tensor:
-    """The convolution of (B, C, h, w), contiguous plane by plane: for softmax and interpolation."""
-    weight = layer.weight.flatten(1).expand(len(features), -1, -1)
-    found = torch.baddbmm(_bias(layer)[None, :, None], weight, features.flatten(2))
+def planes_of(layer: nn.Conv2d, features: Tensor, some: slice = slice(None)) -> Tensor:
+    """The convolution of (B, C, h, w), contiguous plane by plane: for softmax and interpolation.
+
+    Of its channels only `some`, where all of them would take much memory.
+    """
+    weight = layer.weight[some].flatten(1).expand(len(features), -1, -1)
+    found = torch.baddbmm(_bias(layer)[None, some, None], weight, features.flatten(2))
     return found.unflatten(2, features.shape[-2:])
 
 

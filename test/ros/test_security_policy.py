@@ -61,6 +61,7 @@ VARIANTS: dict[str, list[dict[str, ParameterValue]]] = {
         {"bag": "jpeg", "exit_at_end": False, **SIM_TIME},
     ],
     "evaluator_node": [{"output": "out", **SIM_TIME}],
+    "view_node": [{"save": "seen.rrd", **SIM_TIME}],
 }
 
 
@@ -125,6 +126,8 @@ def test_what_a_node_does_is_allowed_and_nothing_more(
 ) -> None:
     if node == "evaluator_node":
         pytest.importorskip("jinja2")
+    if node == "view_node":
+        pytest.importorskip("rerun")
     if node == "bag_player_node" and missing_because(BAG_LIBRARIES, "bags"):
         pytest.skip("no bags can be read here")
     allowed = {kind: set(names) for kind, names in profiles()[node].allowed.items()}
@@ -166,7 +169,7 @@ def started(
     """A node with its parameters and the files that they name."""
     folder.mkdir()
     named = dict(parameters)
-    for name in ("bag", "output", "lens_map", "camera_info_file"):
+    for name in ("bag", "output", "save", "lens_map", "camera_info_file"):
         if name in named and not Path(str(named[name])).is_absolute():
             named[name] = str(folder / str(named[name]))
     if "bag" in named:
