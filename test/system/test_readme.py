@@ -124,14 +124,17 @@ def web(place: Path, command: str) -> None:
         pytest.skip("gradio is not installed")
     words = [sys.executable, "-m", "focdepth_ros.cli", *command.split()[1:], "--port", "0"]
     with subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = None
-        while found is None:
-            found = re.match(r"open (http://\S+) in a browser", next(process.stdout))
-        with urllib.request.urlopen(found[1], timeout=60) as page:
-            assert b"<title>Depth from focus</title>" in page.read()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        try:
+            assert process.stdout is not None
+            found = None
+            while found is None:
+                found = re.match(r"open (http://\S+) in a browser", next(process.stdout))
+            with urllib.request.urlopen(found[1], timeout=60) as page:
+                assert b'"title":"Depth from focus"' in page.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
 
 
 def rosdep(place: Path, command: str) -> None:
