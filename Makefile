@@ -70,7 +70,8 @@ test-torch: setup ## the tests of what runs on torch; installs what they need wh
 test-view: setup ## the tests of focdepth view; installs what they need where it is missing
 	@$(ENTER) && { python3 -c 'import rerun, playwright' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/view-test.txt; } && \
-	$(ISOLATE) && python3 -m pytest -m "slow or not slow" test/unit/viewer test/ros/test_view_node.py test/ros/test_security_policy.py $(ARGS)
+	$(ISOLATE) && python3 -m pytest -m "slow or not slow" -k "view or simulate or estimate" \
+		test/unit/viewer test/ros/test_view_node.py test/ros/test_security_policy.py test/system/test_readme.py $(ARGS)
 
 docs: setup ## the documentation as a site in site/, its reference made anew from the code
 	@$(ENTER) && python3 docs/make_reference.py && NO_MKDOCS_2_WARNING=1 python3 -m mkdocs build --strict --quiet && \
