@@ -9,6 +9,7 @@ are written there, of `graph_cut` and of `focdepthformer`, to be looked at.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from picture_files import (
 from real_stacks import REAL_STACKS, Answer, answer_of
 
 from focdepth_ros.alignment_config import AlignmentConfig
+from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.image_io import write_image
 from focdepth_ros.models.checkpoint import read_weights
@@ -62,9 +64,17 @@ def main() -> None:
         "graph_cut": create_backend("graph_cut"),
         "focdepthformer": create_backend("focdepthformer", weights=arguments.weights),
     }
+    answers = answers_of_real_stacks(arguments, backends, arguments.only)
+    write_panels("focdepthformer_stacks", stacks_panels(answers), columns=4, width=300)
+
+
+def answers_of_real_stacks(
+    arguments: argparse.Namespace, backends: Mapping[str, Backend], names: str | tuple[str, ...]
+) -> dict[str, dict[str, Answer]]:
+    """Of the stacks whose names begin so, each backend's answer; their rows and sheets are made."""
     answers: dict[str, dict[str, Answer]] = {}
     for real in REAL_STACKS:
-        if real.name.startswith(arguments.only):
+        if real.name.startswith(names):
             stack = on_one_grid(real.load(arguments.stacks, arguments.max_size))
             answers[real.name] = {
                 name: answer_of(stack, backend, AlignmentConfig("none"))
@@ -73,7 +83,7 @@ def main() -> None:
             print_row(real.name, answers[real.name])
             if arguments.sheets:
                 write_sheets(arguments.sheets / real.name, answers[real.name])
-    write_panels("focdepthformer_stacks", stacks_panels(answers), columns=4, width=300)
+    return answers
 
 
 def on_one_grid(stack: FocalStack) -> FocalStack:

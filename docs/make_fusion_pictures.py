@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from make_focdepthformer_pictures import on_one_grid, print_row, stacks_panels, write_sheets
+from make_focdepthformer_pictures import answers_of_real_stacks, stacks_panels
 from picture_files import write_panels
-from real_stacks import REAL_STACKS, Answer, answer_of
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 
 _BACKENDS = ("graph_cut", "focdepthformer", "stackmff_v2")
@@ -30,17 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     backends = {name: create_backend(name) for name in _BACKENDS}
-    answers: dict[str, dict[str, Answer]] = {}
-    for real in REAL_STACKS:
-        if real.name.startswith(_SHOWN):
-            stack = on_one_grid(real.load(arguments.stacks, arguments.max_size))
-            answers[real.name] = {
-                name: answer_of(stack, backend, AlignmentConfig("none"))
-                for name, backend in backends.items()
-            }
-            print_row(real.name, answers[real.name])
-            if arguments.sheets:
-                write_sheets(arguments.sheets / real.name, answers[real.name])
+    answers = answers_of_real_stacks(arguments, backends, _SHOWN)
     write_panels("stackmff_v2_stacks", stacks_panels(answers), columns=len(_BACKENDS), width=300)
 
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from focdepth_ros.cli.progress import progress
-from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
+from focdepth_ros.defaults import (
+    DEFAULT_HOST,
+    DEFAULT_MIN_CONFIDENCE,
+    DEFAULT_VIEW_DATA_PORT,
+    DEFAULT_VIEW_MEMORY_MB,
+    DEFAULT_VIEW_PORT,
+)
 
 if TYPE_CHECKING:
     from focdepth_ros.viewer.recording import ViewerRecording
@@ -33,14 +39,17 @@ def view(
         "", "--namespace", "-n", help="Of the running depth_node.", show_default="none"
     ),
     host: str = typer.Option(
-        "127.0.0.1", help="Address to serve the page on; 0.0.0.0 for all that reach this machine."
+        DEFAULT_HOST, help="Address to serve the page on; 0.0.0.0 for all that reach this machine."
     ),
-    port: int = typer.Option(9090, min=1, max=65535, help="Of the page."),
+    port: int = typer.Option(DEFAULT_VIEW_PORT, min=1, max=65535, help="Of the page."),
     data_port: int = typer.Option(
-        9876, min=1, max=65535, help="Of the data that the page fetches."
+        DEFAULT_VIEW_DATA_PORT, min=1, max=65535, help="Of the data that the page fetches."
     ),
     memory_mb: int = typer.Option(
-        512, min=16, max=65536, help="Megabytes kept for pages that are opened later."
+        DEFAULT_VIEW_MEMORY_MB,
+        min=16,
+        max=65536,
+        help="Megabytes kept for pages that are opened later.",
     ),
     save: Optional[Path] = typer.Option(
         None, metavar="FILE.rrd", help="Record it, in place of a page."

@@ -12,13 +12,15 @@ from typing import Optional
 import typer
 
 from focdepth_ros.cli.parameters import image_size
+from focdepth_ros.defaults import DEFAULT_HOST
+from focdepth_ros.web.limits import WebLimits
 
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
 def web(
     host: str = typer.Option(
-        "127.0.0.1", help="Address to listen at; 0.0.0.0 lets everybody on the network in."
+        DEFAULT_HOST, help="Address to listen at; 0.0.0.0 lets everybody on the network in."
     ),
     port: Optional[int] = typer.Option(
         None,
@@ -30,16 +32,26 @@ def web(
     scene_size: str = typer.Option(
         "480x360", metavar="WxH", help="Width and height of the simulated scenes."
     ),
-    max_images: int = typer.Option(60, min=2, help="Images of one upload."),
-    max_megapixels: float = typer.Option(30.0, help="Millions of pixels of one image."),
-    max_upload_mb: float = typer.Option(300.0, help="Megabytes of one upload."),
-    max_unpacked_mb: float = typer.Option(600.0, help="Megabytes that a zip may unpack to."),
-    max_side: int = typer.Option(
-        960, min=64, metavar="PIXELS", help="Scale larger images down to this longest side."
+    max_images: int = typer.Option(WebLimits.max_images, min=2, help="Images of one upload."),
+    max_megapixels: float = typer.Option(
+        WebLimits.max_megapixels, help="Millions of pixels of one image."
     ),
-    max_visits: int = typer.Option(16, min=1, help="Answers that are kept at a time."),
+    max_upload_mb: float = typer.Option(WebLimits.max_upload_mb, help="Megabytes of one upload."),
+    max_unpacked_mb: float = typer.Option(
+        WebLimits.max_unpacked_mb, help="Megabytes that a zip may unpack to."
+    ),
+    max_side: int = typer.Option(
+        WebLimits.max_side,
+        min=64,
+        metavar="PIXELS",
+        help="Scale larger images down to this longest side.",
+    ),
+    max_visits: int = typer.Option(
+        WebLimits.max_visits, min=1, help="Answers that are kept at a time."
+    ),
     idle_minutes: float = typer.Option(
-        60.0, help="How long files and answer of a visitor are kept after the last click."
+        WebLimits.idle_minutes,
+        help="How long files and answer of a visitor are kept after the last click.",
     ),
 ) -> None:
     """Show depth from focus in a browser, on simulated scenes and on uploads.
@@ -50,7 +62,6 @@ def web(
     """
     from focdepth_ros.errors import OptionError
     from focdepth_ros.libraries import WEB_LIBRARIES, missing_because
-    from focdepth_ros.web.limits import WebLimits
 
     size = image_size(scene_size, "--scene-size")
     limits = WebLimits(

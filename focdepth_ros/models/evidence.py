@@ -99,7 +99,7 @@ class Evidence(nn.Module):
 def weighed(curves: Curves, weights: Tensor) -> Tensor:
     """Sum (B, N, h, w) of the curves below their peaks, by weights (B, K, h, w)."""
     peak = (curves.peak * weights).sum(dim=1, keepdim=True)
-    total = -peak.repeat(1, curves.values.shape[1], 1, 1)
+    total = (-peak).repeat(1, curves.values.shape[1], 1, 1)
     for number in range(curves.values.shape[2]):  # faster than any product of matrices
         total.addcmul_(curves.values[:, :, number], weights[:, number, None])
     return total

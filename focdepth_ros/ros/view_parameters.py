@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from focdepth_ros.ros.params import parameter
-from focdepth_ros.viewer.target import (
-    DEFAULT_DATA_PORT,
+from focdepth_ros.defaults import (
     DEFAULT_HOST,
-    DEFAULT_MEMORY_MB,
-    DEFAULT_PORT,
-    ViewerTarget,
+    DEFAULT_VIEW_DATA_PORT,
+    DEFAULT_VIEW_MEMORY_MB,
+    DEFAULT_VIEW_PORT,
 )
+from focdepth_ros.ros.params import parameter
+from focdepth_ros.viewer.target import ViewerTarget
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class ViewParameters:
     host: str = parameter(
         DEFAULT_HOST, "Address that the page is served on; 0.0.0.0 for all of this machine."
     )
-    port: int = parameter(DEFAULT_PORT, "Of the page.", minimum=1, maximum=65535)
+    port: int = parameter(DEFAULT_VIEW_PORT, "Of the page.", minimum=1, maximum=65535)
     data_port: int = parameter(
-        DEFAULT_DATA_PORT, "Of the data that the page fetches.", minimum=1, maximum=65535
+        DEFAULT_VIEW_DATA_PORT, "Of the data that the page fetches.", minimum=1, maximum=65535
     )
     memory_mb: int = parameter(
-        DEFAULT_MEMORY_MB,
+        DEFAULT_VIEW_MEMORY_MB,
         "What is kept for pages that are opened later; the oldest is dropped beyond it [MB].",
         minimum=16,
         maximum=65536,

@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 _COPIED_HEADERS = ("Content-Type", "Content-Length", "Content-Encoding", "ETag")
 _TIMEOUT = 30.0  # seconds
+# The page is on this machine: no proxy leads to it.
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ViewerPage:
@@ -73,6 +75,9 @@ class _PageHandler(BaseHTTPRequestHandler):
         """Send a file of the page, or where the data of the page is."""
         seen_as = urlsplit(f"//{self.headers.get('Host', '')}").hostname or "127.0.0.1"
         host = f"[{seen_as}]" if ":" in seen_as else seen_as
+        if not self.path.startswith("/"):  # it would name another server than Rerun's own
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         path = urlsplit(self.path)
         data = f"{host}:{self.data_port}"
         if path.path == "/" and "url" not in parse_qs(path.query):
@@ -84,10 +89,12 @@ class _PageHandler(BaseHTTPRequestHandler):
             return
         request = urllib.request.Request(self.source + path.path)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            with _DIRECTLY.open(request, timeout=_TIMEOUT) as answer:
                 self._hand_on(answer, data)
         except urllib.error.HTTPError as error:
             self.send_error(error.code)
+        except urllib.error.URLError:
+            self.send_error(HTTPStatus.BAD_GATEWAY)
 
     def _hand_on(self, answer: Any, data: str) -> None:
         self.send_response(answer.status)

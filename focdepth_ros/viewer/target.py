@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from focdepth_ros.defaults import (
+    DEFAULT_HOST,
+    DEFAULT_VIEW_DATA_PORT,
+    DEFAULT_VIEW_MEMORY_MB,
+    DEFAULT_VIEW_PORT,
+)
 from focdepth_ros.errors import OptionError, ViewerError
 from focdepth_ros.libraries import VIEWER_LIBRARIES, missing_because
 from focdepth_ros.viewer.recording import ViewerRecording
 from focdepth_ros.viewer.server import PageServer, answers
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT, DEFAULT_DATA_PORT = 9090, 9876
-DEFAULT_MEMORY_MB = 512
 
 _SCHEMES = ("rerun+http", "rerun+https", "rerun")
 
@@ -47,9 +49,9 @@ class ViewerTarget:
     """
 
     host: str = DEFAULT_HOST
-    port: int = DEFAULT_PORT
-    data_port: int = DEFAULT_DATA_PORT
-    memory_mb: int = DEFAULT_MEMORY_MB
+    port: int = DEFAULT_VIEW_PORT
+    data_port: int = DEFAULT_VIEW_DATA_PORT
+    memory_mb: int = DEFAULT_VIEW_MEMORY_MB
     save: str = ""
     connect: str = ""
 

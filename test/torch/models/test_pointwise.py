@@ -21,6 +21,14 @@ def test_planes(layout: torch.memory_format) -> None:
     torch.testing.assert_close(found, layer(features), rtol=1e-5, atol=1e-6)
 
 
+def test_planes_of_some_channels() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 5, 1)
+    features = torch.randn(2, 6, 4, 3)
+    expected = layer(features)[:, 1:3]
+    torch.testing.assert_close(planes_of(layer, features, slice(1, 3)), expected)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_mixed_parts(layout: torch.memory_format) -> None:
     torch.manual_seed(0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ import numpy as np
 import pytest
 from cli_runs import run
 from viewer_recordings import free_ports, needs_viewer
+
+from focdepth_ros.viewer.page import ViewerPage
 
 PATIENCE = 60.0  # seconds
 CHROMIUM = next(
@@ -118,6 +123,47 @@ def test_the_page_is_served_to_this_machine_and_ends_by_ctrl_c(page: Page) -> No
     assert page.descendants() == []
     assert page.process.stdout is not None
     assert page.process.stdout.read() == "Ctrl-C ends it\n"
+
+
+def test_a_page_is_handed_on_from_its_own_server_only() -> None:
+    """A request may name another server where the path should be; it is refused."""
+    asked: list[str] = []
+
+    class Inner(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    port, other = free_ports(2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Inner) as inner:
+        threading.Thread(target=inner.serve_forever, daemon=True).start()
+        at = f"127.0.0.1:{inner.server_address[1]}"
+        page = ViewerPage("127.0.0.1", port, other, f"http://{at}")
+        # Nobody listens where this one's page should come from.
+        lost = ViewerPage("127.0.0.1", other, port, "http://127.0.0.1:9")
+        try:
+            assert status(port, "/file") == 200
+            assert asked == ["/file"]
+            for path in (f"@{at}/secret", f"http://{at}/secret", "secret"):
+                assert status(port, path) == 400
+            assert asked == ["/file"]
+            assert status(other, "/file") == 502
+        finally:
+            page.stop()
+            lost.stop()
+            inner.shutdown()
+
+
+def status(port: int, path: str) -> int:
+    """Of the answer to a request as it is written here, which no library mends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        return int(client.makefile("rb").readline().split()[1])
 
 
 @needs_viewer
