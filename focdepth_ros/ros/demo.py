@@ -148,7 +148,14 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
     unclean = {name: code for name, code in exit_codes.items() if code != 0}
     if unclean:
         console.print(f"[red]did not end cleanly: {unclean}[/red]")
-    return 1 if unclean or len(sweeps) < options.sweeps else 0
+    if len(sweeps) < options.sweeps:
+        console.print(
+            f"[red]{options.sweeps - len(sweeps)} of {options.sweeps} sweeps have no answer; "
+            "where sweeps come faster than this computer works, slow the camera down: "
+            f"--rate {options.rate / 2.0:g}[/red]"
+        )
+        return 1
+    return 1 if unclean else 0
 
 
 def _quote(node: NodeProcess, console: Console) -> None:

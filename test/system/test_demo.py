@@ -68,6 +68,15 @@ def test_failures_are_explained(tmp_path: Path, options: list[str], words: str) 
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
+def test_a_camera_that_is_too_fast_is_explained(tmp_path: Path) -> None:
+    options = ["--sweeps", "30", "--rate", "600", "--output", str(tmp_path)]
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=90)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1, said
+    assert re.search(r"\d+ of 30 sweeps have no answer; .* slow the camera down: --rate 300", said)
+
+
 def children_of(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(child) for child in children.split()]
