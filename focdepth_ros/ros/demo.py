@@ -29,7 +29,10 @@ from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue, isolation
 from focdepth_ros.stack_io import StackFolder
 
-_PATIENCE = 30.0  # seconds without a sweep after which the demonstration gives up
+_PATIENCE = 30.0  # seconds without an answer after which the demonstration gives up
+_LAST_PATIENCE = 8.0  # the same, once the camera has sent everything
+_RATE = 30.0  # images per second
+_SLOWEST_RATE = 5.0  # that is tried on a computer too slow for more
 _ISOLATED_DOMAINS = range(1, 102)
 
 
@@ -44,14 +47,9 @@ def main() -> int:
     # Nodes of a robot nearby must neither hear nor disturb this.
     os.environ.update(isolation(_free_domain()))
     try:
-        if options.stack is not None and StackFolder.open(options.stack).focus_distances is None:
-            raise RelativeStackError(
-                f"{options.stack} has no focus distances, so no depth can come of it; "
-                "write them into its stack.yaml"
-            )
+        has_intrinsics = options.stack is None or _has_intrinsics(options.stack)
         options.output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as logs:
-            return _watch(options, Path(logs), console)
+        return _demonstrate(options, has_intrinsics, console)
     except KeyboardInterrupt:
         console.print("interrupted")
         return 130
@@ -70,7 +68,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1004, help="of the simulated scene")
     parser.add_argument("--stack", type=Path, help="play this focal stack folder instead")
     parser.add_argument("--pattern", default="near_to_far", help="or far_to_near, ping_pong")
-    parser.add_argument("--rate", type=float, default=30.0, help="images per second (default 30)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        help=f"images per second (default {_RATE:g}; less on a computer that is too slow for it)",
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("demo_output"), help="folder for pictures and cloud"
     )
@@ -96,19 +98,55 @@ def _free_domain() -> int:
     return domains[0]
 
 
-def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
+def _has_intrinsics(stack: Path) -> bool:
+    folder = StackFolder.open(stack)
+    if folder.focus_distances is None:
+        raise RelativeStackError(
+            f"{stack} has no focus distances, so no depth can come of it; "
+            "write them into its stack.yaml"
+        )
+    return folder.intrinsics is not None
+
+
+def _demonstrate(options: argparse.Namespace, has_intrinsics: bool, console: Console) -> int:
+    """Watch the sweeps, at lower rates where all else went well but some were not answered."""
+    rate = _RATE if options.rate is None else options.rate
+    while True:
+        with tempfile.TemporaryDirectory() as logs:
+            unanswered = _watch(options, rate, has_intrinsics, Path(logs), console)
+        if not unanswered:
+            return 1 if unanswered is None else 0
+        said = f"{unanswered} of {options.sweeps} sweeps have no answer"
+        slower = rate / 2.0
+        if options.rate is not None or slower < _SLOWEST_RATE:
+            console.print(
+                f"[red]{said}; where sweeps come faster than this computer works, slow the "
+                f"camera down: --rate {slower:g}[/red]"
+            )
+            return 1
+        console.print(
+            f"[yellow]{said}: at {rate:g} images per second they come faster than this computer "
+            f"works; once more at {slower:g}[/yellow]"
+        )
+        rate = slower
+
+
+def _watch(
+    options: argparse.Namespace, rate: float, has_intrinsics: bool, logs: Path, console: Console
+) -> int | None:
+    """How many sweeps were not answered; None where something failed, which has been told."""
     camera_parameters: dict[str, ParameterValue] = {
         "seed": options.seed,
         "stack": "" if options.stack is None else str(options.stack),
         "pattern": options.pattern,
-        "frame_rate": options.rate,
+        "frame_rate": rate,
         "sweeps": options.sweeps,
         "wait_for_subscribers": 2,  # the depth node and this observer
         "start_delay": 1.0,
     }
     console.print("starting sim_camera_node and depth_node …")
     with (
-        DemoObserver() as observer,
+        DemoObserver(points=has_intrinsics) as observer,
         NodeProcess(
             "focdepth_ros.ros.depth_node", {"backend": options.backend}, logs / "depth_node.log"
         ) as depth_node,
@@ -121,6 +159,9 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
         sweeps: list[ObservedSweep] = []
         last = time.monotonic()
         while len(sweeps) < options.sweeps and time.monotonic() - last < _PATIENCE:
+            all_sent = observer.sweeps_sent >= options.sweeps
+            if sweeps and all_sent and observer.silence > _LAST_PATIENCE:
+                break
             observer.spin_once()
             if any(node.exit_code is not None for node in nodes):
                 break
@@ -136,26 +177,21 @@ def _watch(options: argparse.Namespace, logs: Path, console: Console) -> int:
             if node.exit_code is not None:
                 console.print(f"[red]{node.name} has died:[/red]")
                 _quote(node, console)
-                return 1
+                return None
         if not sweeps:
             console.print(f"[red]no depth came in {_PATIENCE:.0f} s; what the nodes said:[/red]")
             for node in nodes:
                 _quote(node, console)
-            return 1
+            return None
         exit_codes = {node.name: node.stop() for node in nodes}
-        _summarise(sweeps, observer.sweeps_sent, options.rate, shares, console)
+        _summarise(sweeps, observer.sweeps_sent, rate, shares, console)
         _leave_pictures(sweeps[-1], observer, options.output, console)
     unclean = {name: code for name, code in exit_codes.items() if code != 0}
     if unclean:
         console.print(f"[red]did not end cleanly: {unclean}[/red]")
-    if len(sweeps) < options.sweeps:
-        console.print(
-            f"[red]{options.sweeps - len(sweeps)} of {options.sweeps} sweeps have no answer; "
-            "where sweeps come faster than this computer works, slow the camera down: "
-            f"--rate {options.rate / 2.0:g}[/red]"
-        )
-        return 1
-    return 1 if unclean else 0
+        return None
+    unanswered: int = options.sweeps - len(sweeps)
+    return unanswered
 
 
 def _quote(node: NodeProcess, console: Console) -> None:
@@ -257,8 +293,11 @@ def _leave_pictures(
         f"{1e3 * info.latency_after_last_frame:.0f} ms after the last frame",
     )
     write_image(output / "sheet.png", sheet)
-    points, colours = sweep.points()
-    write_ply(output / "cloud.ply", points, colours)
+    cloud = sweep.points()
+    if cloud is None:
+        console.print(f"left {output / 'sheet.png'}; without intrinsics there are no points")
+        return
+    write_ply(output / "cloud.ply", *cloud)
     console.print(f"left {output / 'sheet.png'} and {output / 'cloud.ply'}")
 
 

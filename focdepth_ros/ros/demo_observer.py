@@ -79,9 +79,10 @@ class ObservedSweep:
             all_in_focus=open_image(self.messages["all_in_focus/image"], _LIMITS).decode(),
         )
 
-    def points(self) -> tuple[NDArray[np.float32], ImageArray]:
-        """Points (H, W, 3) in metres and RGB colours (H, W, 3) of the cloud."""
-        cloud = self.messages["points"]
+    def points(self) -> tuple[NDArray[np.float32], ImageArray] | None:
+        """Points (H, W, 3) in metres and RGB colours (H, W, 3) of the cloud, if there is one."""
+        if (cloud := self.messages.get("points")) is None:
+            return None
         raw = np.frombuffer(cloud.data, np.uint8).reshape(cloud.height, cloud.width, -1)
         offsets = {field.name: field.offset for field in cloud.fields}
         x = offsets["x"]
@@ -91,9 +92,15 @@ class ObservedSweep:
 
 
 class DemoObserver:
-    """A node that watches the other two. A context manager."""
+    """A node that watches the other two. A context manager.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    points : bool, optional
+        Whether point clouds are waited for; of a camera without intrinsics none come.
+    """
+
+    def __init__(self, points: bool = True) -> None:
         # Signals stay with Python: they end what is under way by an exception.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("demo_observer")
@@ -109,7 +116,9 @@ class DemoObserver:
         # As they came over the wire: most are never looked at, so they are not unpacked.
         self._frames: deque[bytes] = deque(maxlen=_FRAMES_KEPT)
         self._camera_info: Any = None
-        for topic, kind in _RESULTS.items():
+        self._heard = time.monotonic()
+        self._results = {t: kind for t, kind in _RESULTS.items() if points or t != "points"}
+        for topic, kind in self._results.items():
             self._node.create_subscription(kind, topic, self._collector(topic), _RELIABLE)
         self._node.create_subscription(Image, "ground_truth/depth", self._on_truth, _LATCHED)
         subscribe = self._node.create_subscription
@@ -134,6 +143,11 @@ class DemoObserver:
     def sweeps_sent(self) -> int:
         """How many sweeps the camera has begun; 0 if it gives them no ids."""
         return len(self._sweep_ids)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last image or answer came."""
+        return time.monotonic() - self._heard
 
     def spin_once(self) -> None:
         """Take in one message, or return after a moment."""
@@ -173,9 +187,10 @@ class DemoObserver:
             parts[topic] = message
             if topic == "depth/image":
                 self._delays[stamp] = 1e-9 * (time.time_ns() - stamp)
-            if len(parts) == len(_RESULTS):
+            if len(parts) == len(self._results):
                 messages, delay = self._parts.pop(stamp), self._delays.pop(stamp)
                 self.answers.append(ObservedSweep(messages, delay))
+                self._heard = time.monotonic()
 
         return collect
 
@@ -188,6 +203,7 @@ class DemoObserver:
 
     def _on_frame(self, serialised: bytes) -> None:
         self._frames.append(serialised)
+        self._heard = time.monotonic()
 
     def _on_focus_state(self, message: Any) -> None:
         if message.sweep_id:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from small_sweep import small_sweep
@@ -75,6 +76,25 @@ def test_a_camera_that_is_too_fast_is_explained(tmp_path: Path) -> None:
     said = " ".join(done.stdout.split())
     assert done.returncode == 1, said
     assert re.search(r"\d+ of 30 sweeps have no answer; .* slow the camera down: --rate 300", said)
+
+
+@pytest.mark.slow
+def test_without_a_rate_a_slow_computer_is_given_time(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280), np.uint8)
+    slices = [
+        Slice(cv2.GaussianBlur(noise, (0, 0), sigma), distance)
+        for distance, sigma in ((0.5, 3.0), (0.7, 2.0), (1.0, 1.0), (1.5, 2.0), (3.0, 3.0))
+    ]
+    save_stack(tmp_path / "stack", FocalStack(slices))
+    # As if 1000 images per second were the usual: more than any computer works on.
+    start = "from focdepth_ros.ros import demo; demo._RATE = 1000.0; raise SystemExit(demo.main())"
+    options = ["--sweeps", "12", "--stack", tmp_path / "stack", "--output", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-c", start, *options], capture_output=True, text=True, timeout=240
+    )
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0, said
+    assert re.search(r"at 1000 images per second they come faster .* works; once more at 500", said)
 
 
 def children_of(pid: int) -> list[int]:
