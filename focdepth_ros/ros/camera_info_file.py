@@ -9,8 +9,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from focdepth_ros.errors import CalibrationError, MessageError
-from focdepth_ros.message_reading import camera_intrinsics
-from focdepth_ros.yaml_files import read_yaml
+from focdepth_ros.files.yaml_files import read_yaml
+from focdepth_ros.messages.reading import camera_intrinsics
 
 
 def read_camera_info(path: Path | str) -> CameraInfo:

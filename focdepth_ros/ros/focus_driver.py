@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from focdepth_ros.driver_table import DriverTable, Switch, Value
 from focdepth_ros.errors import DriverError
-from focdepth_ros.focus_schedule import LensUnit
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.lens.driver_table import DriverTable, Switch, Value
+from focdepth_ros.lens.focus_schedule import LensUnit
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.ros.parameter_client import ParameterClient
 from focdepth_ros.ros.stepping import until
 

@@ -11,10 +11,10 @@ from cli_runs import run
 
 from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.cli.bag_options import bag_settings, takes_bag_settings
-from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.messages.image_decoding import ImageLimits
 from focdepth_ros.options import option_infos
 from focdepth_ros.simulation import SimulatedStack
-from focdepth_ros.sweep_config import SweepConfig
+from focdepth_ros.sweep_parts.config import SweepConfig
 
 
 def sweeps_found(capsys: pytest.CaptureFixture[str], bag: Path, *options: object) -> list[str]:
