@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import CalibrationError
+from focdepth_ros.files.yaml_files import is_number
 
 _NORM_TOLERANCE = 0.01  # of a quaternion, which messages and people round
 _EXAMPLE = "0.05,0,0,0,0,0,1"
@@ -145,7 +146,7 @@ def _values(path: Path, content: Mapping[Any, Any], key: str, names: str) -> lis
     if (
         not isinstance(given, Sequence)
         or len(given) != len(names)
-        or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in given)
+        or not all(map(is_number, given))
     ):
         raise CalibrationError(
             f"{path}: {key} is {content.get(key)!r}; it must be the {len(names)} numbers "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -36,3 +36,8 @@ def read_yaml(path: Path, what: str, *, error: type[FocdepthError], remedy: str)
     except (yaml.YAMLError, ValueError, RecursionError) as cause:
         reason = " ".join(str(cause).split())
         raise error(f"{what} '{path}' is no valid YAML ({reason})") from cause
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number; ``true`` and ``false`` are none, though in Python they are."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from focdepth_ros.errors import DriverTableError
-from focdepth_ros.files.yaml_files import read_yaml
+from focdepth_ros.files.yaml_files import is_number, read_yaml
 
 #: Of a parameter, as YAML and rclpy have it.
 Value = bool | int | float | str | list[float]
@@ -210,12 +210,7 @@ class _Reader:
         raise self._problem(f"focus.range is {value!r}", "write [LEAST, GREATEST]")
 
     def _number(self, key: str, value: Any, *, signed: bool = False) -> float:
-        if (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and (signed or value >= 0)
-        ):
+        if is_number(value) and math.isfinite(value) and (signed or value >= 0):
             return float(value)
         raise self._problem(f"{key} is {value!r}", "write a number" + ", 0 or more" * (not signed))
 

@@ -22,7 +22,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from focdepth_ros.errors import CalibrationError
-from focdepth_ros.files.yaml_files import read_yaml
+from focdepth_ros.files.yaml_files import is_number, read_yaml
 
 _KEYS = ("unit", "positions", "dioptres", "magnification")
 _SLACK = 1e-6  # of the range; a position read back as float32 is still within it
@@ -158,9 +158,6 @@ def _from_content(content: object) -> LensMap:
 
 
 def _numbers(name: str, values: object) -> tuple[float, ...]:
-    def is_number(value: object) -> bool:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-
     if not isinstance(values, list) or not all(map(is_number, values)):
         raise CalibrationError(f"lens map has {name} {values!r}; give a list of numbers")
     return tuple(map(float, values))
