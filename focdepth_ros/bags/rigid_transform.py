@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import CalibrationError
-from focdepth_ros.files.yaml_files import is_number
+from focdepth_ros.files.yaml_files import is_number, read_yaml
 
 _NORM_TOLERANCE = 0.01  # of a quaternion, which messages and people round
 _EXAMPLE = "0.05,0,0,0,0,0,1"
@@ -121,14 +120,8 @@ def read_transform(text: str) -> RigidTransform:
 
 
 def _from_file(path: Path) -> RigidTransform:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise CalibrationError(
-            f"extrinsic '{path}' is neither seven numbers like {_EXAMPLE} nor a YAML file that "
-            f"can be read: {reason}"
-        ) from error
+    remedy = f"write seven numbers like {_EXAMPLE}, or the path of a YAML file"
+    content = read_yaml(path, "extrinsic", error=CalibrationError, remedy=remedy)
     if not isinstance(content, Mapping):
         raise CalibrationError(f"{path}: holds no keys translation and rotation; write them")
     translation = _values(path, content, "translation", "xyz")

@@ -76,7 +76,7 @@ def test_defaults_are_those_of_the_settings() -> None:
         (("--sweep-timeout", 0), "--sweep-timeout"),
         (("--reference", "odd"), "'odd' is none of first, middle, last"),
         (("--depth-tolerance", -1), "--depth-tolerance"),
-        (("--extrinsic", "nowhere.yaml"), "extrinsic 'nowhere.yaml' is neither seven numbers"),
+        (("--extrinsic", "nowhere.yaml"), "extrinsic 'nowhere.yaml' cannot be read: No such file"),
     ],
 )
 def test_what_does_not_go_is_said(

@@ -64,7 +64,10 @@ def test_files_are_read_as_people_and_as_ros_write_them(tmp_path: Path, text: st
         ("0,0,0,0,0,1,1", "has the norm 1.414"),
         ("nan,0,0,0,0,0,1", r"translation is \(nan, 0, 0\); it must be 3 finite numbers, metres"),
         ("0,0,0,inf,0,0,1", "rotation is"),
-        ("nowhere.yaml", "extrinsic 'nowhere.yaml' is neither seven numbers .* No such file"),
+        (
+            "nowhere.yaml",
+            "extrinsic 'nowhere.yaml' cannot be read: No such .*; write seven",
+        ),
     ],
 )
 def test_what_is_no_transform(text: str, message: str) -> None:
@@ -76,7 +79,8 @@ def test_what_is_no_transform(text: str, message: str) -> None:
     ("text", "message"),
     [
         ("- 1", "holds no keys translation and rotation"),
-        ("{", "is neither seven numbers"),
+        ("{", "extrinsic .* is no valid YAML"),
+        ("translation: 2020-13-45", "extrinsic .* is no valid YAML .*month must be in"),
         ("rotation: [0, 0, 0, 1]", "translation is None; it must be the 3 numbers x, y, z"),
         ("translation: [0, 0, 0]\nrotation: [0, 0, 1]", "rotation is .*; it must be the 4 numbers"),
         ("translation: [0, 0, far]\nrotation: [0, 0, 0, 1]", r"translation is \[0, 0, 'far'\]"),
