@@ -18,10 +18,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 from focdepth_ros.stack import FocalStack, ImageArray, Slice

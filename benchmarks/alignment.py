@@ -24,9 +24,9 @@ from rich.progress import track
 from rich.table import Table
 
 from focdepth_ros.alignment import Aligner, AlignmentRun
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.errors import AlignmentError
-from focdepth_ros.image_io import IMAGE_SUFFIXES, read_image
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES, read_image
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.homography import keypoints_of, register_keypoints
 from focdepth_ros.registration.motion import (
     Matrix,
@@ -38,8 +38,8 @@ from focdepth_ros.registration.motion import (
 )
 from focdepth_ros.simulation import RenderOptions, render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
-from focdepth_ros.slice_files import natural_order
 from focdepth_ros.stack import ImageArray, Slice
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 _APART = 4  # slices between which what is left of the motion is measured
 _NO_SLICE = "index_map"

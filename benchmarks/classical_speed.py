@@ -30,7 +30,7 @@ from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation import RenderOptions, render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_HELD_OUT_SEED
 from focdepth_ros.stack import ImageArray, Slice
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 _THREADS = 2
 _RUNS = 5

@@ -34,8 +34,8 @@ from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.focdepthformer.config import PRESETS, preset
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.models.inference import SweepRunner
+from focdepth_ros.models.weights_index import choose_weights
 from focdepth_ros.stack import Slice
-from focdepth_ros.weights_index import choose_weights
 
 _THREADS = 2
 _WARM_UPS = 2

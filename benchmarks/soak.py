@@ -32,7 +32,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from soak_verdicts import LOST_SWEEPS, Answer, Run, Sample, judged, table
 
 from focdepth_ros.cli.progress import progress
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
 from focdepth_ros.ros.node_runner import signals_deferred

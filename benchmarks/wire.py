@@ -36,8 +36,8 @@ from rich.table import Table
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from focdepth_ros.image_decoding import ImageLimits, open_image
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.image_decoding import ImageLimits, open_image
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.conversions import (
     float_image_message,
@@ -48,7 +48,7 @@ from focdepth_ros.ros.memory import keep_freed_memory
 from focdepth_ros.ros.node_process import NodeProcess, isolation
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.stack import CameraIntrinsics, ImageArray
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 PROFILES = Path(__file__).parents[1] / "config" / "fastdds_large_images.xml"
 SIZES = ((640, 480), (1280, 720), (1920, 1080))

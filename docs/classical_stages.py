@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from focdepth_ros.alignment import Aligner, AlignmentRun
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.graph_cut import GraphCutAccumulator, GraphCutConfig
 from focdepth_ros.classical.confidence import FocusCurves, noise_floor
@@ -16,6 +15,7 @@ from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.motion import Motion
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray, Slice
 

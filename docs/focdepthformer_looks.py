@@ -15,8 +15,8 @@ from focdepth_ros.models.focdepthformer.encoder import PATCH
 from focdepth_ros.models.focdepthformer.latent_lstm import is_activated
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.models.sweeps import SIZE_MULTIPLE
+from focdepth_ros.pictures.depth_pictures import as_colour
 from focdepth_ros.stack import FloatImage, Slice
-from focdepth_ros.visualization import as_colour
 
 
 @dataclass(frozen=True, eq=False)

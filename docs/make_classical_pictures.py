@@ -34,7 +34,6 @@ from picture_files import (
 from real_stacks import REAL_STACKS, Answer, answer_of
 
 from focdepth_ros.alignment import Aligner
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.graph_cut import GraphCutBackend
 from focdepth_ros.classical.confidence import focus_features
 from focdepth_ros.classical.energy_terms import edge_aware_weights, log_unary
@@ -45,13 +44,14 @@ from focdepth_ros.classical.hole_filling import fill_holes
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import AlignmentError
 from focdepth_ros.estimate import depth_from_slice_index
-from focdepth_ros.image_io import write_image
-from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.pictures.depth_pictures import colour_confidence, colour_error, colour_values
+from focdepth_ros.pictures.sheet import picture_sheet
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.motion import grid_over, positions
 from focdepth_ros.registration.view import view_of
 from focdepth_ros.simulation import SimulatedStack, random_scene, render_stack
 from focdepth_ros.stack import FloatImage, FocalStack
-from focdepth_ros.visualization import colour_confidence, colour_error, colour_values
 
 SEED = 1012  # held out: nothing was tuned on it
 CROP = np.s_[190:350, 420:633]  # of the simulated scene: a plain box and a rod before a wall

@@ -25,16 +25,16 @@ from picture_files import (
 )
 from real_stacks import REAL_STACKS, Answer, answer_of
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import create_backend
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
-from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.models.weights_index import choose_weights
+from focdepth_ros.pictures.depth_pictures import colour_confidence, colour_values
+from focdepth_ros.pictures.sheet import picture_sheet
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FloatImage, FocalStack
-from focdepth_ros.visualization import colour_confidence, colour_values
-from focdepth_ros.weights_index import choose_weights
 
 LOOKED_AT = "pixel6pro/desk"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from focdepth_ros import DepthPipeline, create_backend
-from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.pictures.sheet import picture_sheet
 from focdepth_ros.simulation import random_scene, render_stack
 
 IMAGES = Path(__file__).parent / "images"

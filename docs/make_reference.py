@@ -21,10 +21,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 import command_options  # noqa: E402
 import launch_arguments  # noqa: E402
 
-from focdepth_ros.alignment_config import AlignmentConfig  # noqa: E402
 from focdepth_ros.backends.registry import _backend_class, backend_names  # noqa: E402
 from focdepth_ros.cli import _app  # noqa: E402
 from focdepth_ros.options import OptionInfo, option_infos  # noqa: E402
+from focdepth_ros.registration.config import AlignmentConfig  # noqa: E402
 
 _KINDS = {bool: "bool", int: "int", float: "double", str: "string"}
 _MADE = "<!-- Made from the code by docs/make_reference.py; do not edit. -->"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
-from focdepth_ros.weights_index import choose_weights
+from focdepth_ros.models.weights_index import choose_weights
 
 _HEIGHT, _WIDTH = 96, 128  # of the image on which shapes are read
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.picture_sheet import panel_grid
+from focdepth_ros.pictures.depth_pictures import colour_values
+from focdepth_ros.pictures.sheet import panel_grid
 from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.visualization import colour_values
 
 Panels = list[tuple[str, ImageArray]]
 

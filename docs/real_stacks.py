@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from focdepth_ros import DepthPipeline
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FocalStack
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 _MAX_SIZE = 1280  # longest side, px
 

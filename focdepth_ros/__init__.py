@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
     from focdepth_ros.pipeline import DepthPipeline
     from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
-    from focdepth_ros.stack_io import load_ground_truth, load_stack
-    from focdepth_ros.stack_saving import save_stack
+    from focdepth_ros.stack_folder.reading import load_ground_truth, load_stack
+    from focdepth_ros.stack_folder.saving import save_stack
 
 __all__ = [
     "CameraIntrinsics",
@@ -39,9 +39,9 @@ _MODULES = {
     "Lens": "stack",
     "Slice": "stack",
     "create_backend": "backends.registry",
-    "load_ground_truth": "stack_io",
-    "load_stack": "stack_io",
-    "save_stack": "stack_saving",
+    "load_ground_truth": "stack_folder.reading",
+    "load_stack": "stack_folder.reading",
+    "save_stack": "stack_folder.saving",
 }
 
 if not TYPE_CHECKING:  # type checkers would take this for a promise of every name

@@ -15,8 +15,8 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.errors import AlignmentError, StackError
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
 from focdepth_ros.registration.flow import leftover, significant_flow

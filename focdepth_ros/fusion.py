@@ -17,7 +17,7 @@ from focdepth_ros.errors import StackError, StackFileError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
 from focdepth_ros.stack import Slice
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 #: Backends that fuse, best first: of the first two, whose images are as good, the cheaper one.
 FUSION_BACKENDS = ("graph_cut", "stackmff_v2", "argmax")

@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from focdepth_ros.alignment import Aligner
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec, spec_of
+from focdepth_ros.backends.cooldown import Cooldown
 from focdepth_ros.backends.registry import AUTO, create_backend
 from focdepth_ros.classical.hole_filling import fill_holes
-from focdepth_ros.cooldown import Cooldown
 from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import AlignmentError, BackendError, DeviceError, OptionError, StackError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.warp import warp_estimate
 from focdepth_ros.stack import FocalStack, Slice
 

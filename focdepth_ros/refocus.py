@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.classical.hole_filling import fill_holes
+from focdepth_ros.colour import srgb_from_linear
 from focdepth_ros.errors import StackError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
 from focdepth_ros.optics import circle_of_confusion
-from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.simulation.defocus import SEPARATE_BLUR, DefocusRenderer, blur_per_dioptre
 from focdepth_ros.simulation.layers import crop
 from focdepth_ros.simulation.rgbd import layered_view_from_rgbd

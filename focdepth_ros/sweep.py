@@ -6,10 +6,10 @@ import math
 from collections import Counter
 
 from focdepth_ros.errors import FocdepthError, SliceError
-from focdepth_ros.frame_matcher import Frame, FrameMatcher, ImageSource, StampedImage
 from focdepth_ros.stack import Slice
-from focdepth_ros.sweep_splitting import ConsecutiveSweeps, SlidingWindow, SweepSplitter
-from focdepth_ros.sweep_types import (
+from focdepth_ros.sweep_parts.frame_matcher import Frame, FrameMatcher, ImageSource, StampedImage
+from focdepth_ros.sweep_parts.splitting import ConsecutiveSweeps, SlidingWindow, SweepSplitter
+from focdepth_ros.sweep_parts.types import (
     DropReason,
     EndReason,
     FocusSample,

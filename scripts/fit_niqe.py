@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from focdepth_ros.errors import FocdepthError  # noqa: E402
 from focdepth_ros.evaluation.niqe import MODEL_FILE, fit_model, save_model  # noqa: E402
-from focdepth_ros.image_io import IMAGE_SUFFIXES, read_image  # noqa: E402
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES, read_image  # noqa: E402
 from focdepth_ros.stack import ImageArray  # noqa: E402
 
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from focdepth_ros.errors import FocdepthError, WeightsError  # noqa: E402
 from focdepth_ros.models.architectures import ARCHITECTURES  # noqa: E402
 from focdepth_ros.models.checkpoint import StoredWeights, read_weights  # noqa: E402
-from focdepth_ros.weights_index import (  # noqa: E402
+from focdepth_ros.models.weights_index import (  # noqa: E402
     INDEX_NAME,
     SUFFIX,
     WEIGHTS_DIR,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.stack import FocalStack, Slice
-from focdepth_ros.sweep_spec import SweepSpec, spec_of
+from focdepth_ros.sweep_parts.spec import SweepSpec, spec_of
 
 # Who writes a backend, or starts one, finds here all that it takes.
 __all__ = ["Accumulator", "Backend", "SweepSpec", "spec_of"]

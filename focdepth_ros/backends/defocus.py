@@ -15,19 +15,18 @@ from numpy.typing import NDArray
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.graph_cut import library_missing_because
-from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.classical.weighted_median import weighted_median
+from focdepth_ros.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.initialisation import start_from_slices
 from focdepth_ros.defocus.post_processing import remove_outliers
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
-from focdepth_ros.device_failures import device_failures_named
 from focdepth_ros.errors import BackendError, SliceError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import missing_because
-from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.stack import FloatImage, ImageArray, Lens, Slice
+from focdepth_ros.torch_device import choose_device, device_failures_named
 
 if TYPE_CHECKING:
     from focdepth_ros.defocus.solver import DefocusSolution, EpochLoss, EpochState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from focdepth_ros.backends.network import NetworkBackend, NetworkSettings
-from focdepth_ros.classical.torch_device import cuda_missing_because
+from focdepth_ros.torch_device import cuda_missing_because
 
 
 @dataclass(frozen=True)

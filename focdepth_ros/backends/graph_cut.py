@@ -37,12 +37,12 @@ from focdepth_ros.classical.graph_cut import (
 from focdepth_ros.classical.guide_image import guide_image
 from focdepth_ros.classical.measure_config import FocusMeasureConfig
 from focdepth_ros.classical.refinement import enlarge, smooth_surfaces
-from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.classical.weighted_median import weighted_median
 from focdepth_ros.errors import OptionError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.options import option
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
+from focdepth_ros.torch_device import choose_device
 
 if TYPE_CHECKING:
     from focdepth_ros.classical.torch_focus_volume import TorchFocusVolumeBuilder

@@ -14,13 +14,13 @@ from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.refinement import enlarge
-from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.errors import BackendUnavailableError, WeightsError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
 from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
+from focdepth_ros.models.weights_index import choose_weights
 from focdepth_ros.options import check_options, option
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
-from focdepth_ros.weights_index import choose_weights
+from focdepth_ros.torch_device import choose_device
 
 if TYPE_CHECKING:
     from focdepth_ros.models.inference import SweepRunner

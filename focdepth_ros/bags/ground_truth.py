@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from focdepth_ros.bags.depth_registration import register_depth
+from focdepth_ros.bags.rigid_transform import RigidTransform
 from focdepth_ros.bags.static_transforms import TOPIC, StaticTransforms
 from focdepth_ros.bags.topics import BagSettings
-from focdepth_ros.depth_registration import register_depth
 from focdepth_ros.errors import CalibrationError, MessageError
-from focdepth_ros.message_reading import camera_intrinsics, turns_when_rectified
-from focdepth_ros.rigid_transform import RigidTransform
+from focdepth_ros.messages.reading import camera_intrinsics, turns_when_rectified
 from focdepth_ros.stack import CameraIntrinsics, FloatImage
 
 SAME_GRID = "same"

@@ -24,17 +24,17 @@ from focdepth_ros.bags.message_types import (
 )
 from focdepth_ros.bags.unpacking import METADATA as METADATA
 from focdepth_ros.bags.unpacking import ReadableBag, salvaged, state_of, unpacked
-from focdepth_ros.depth_decoding import depth_image
 from focdepth_ros.errors import BagError, MessageError
-from focdepth_ros.image_decoding import (
+from focdepth_ros.messages.depth_decoding import depth_image
+from focdepth_ros.messages.image_decoding import (
     ImageLimits,
     IncomingImage,
     open_compressed_image,
     open_image,
 )
-from focdepth_ros.message_reading import focus_sample, stamp_of
+from focdepth_ros.messages.reading import focus_sample, stamp_of
 from focdepth_ros.stack import FloatImage
-from focdepth_ros.sweep_types import FocusSample
+from focdepth_ros.sweep_parts.types import FocusSample
 
 BAG_SUFFIXES = (".db3", ".mcap")
 
@@ -101,7 +101,7 @@ class FocusFrame:
 
 @dataclass(frozen=True, eq=False)
 class CameraInfoFrame:
-    """A calibration, as `message_reading.camera_intrinsics` takes it."""
+    """A calibration, as `messages.reading.camera_intrinsics` takes it."""
 
     received: int
     message: Any

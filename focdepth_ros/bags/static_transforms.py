@@ -7,8 +7,8 @@ from typing import Any
 
 from focdepth_ros.bags.message_types import TRANSFORMS
 from focdepth_ros.bags.reading import BagReader
+from focdepth_ros.bags.rigid_transform import RigidTransform
 from focdepth_ros.errors import CalibrationError
-from focdepth_ros.rigid_transform import RigidTransform
 
 TOPIC = "/tf_static"
 

@@ -26,11 +26,11 @@ from focdepth_ros.bags.reading import (
 from focdepth_ros.bags.static_transforms import StaticTransforms
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.errors import BagError, CalibrationError, MessageError
-from focdepth_ros.message_reading import camera_intrinsics
-from focdepth_ros.nearest_truth import nearest_in_time
+from focdepth_ros.messages.reading import camera_intrinsics
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, Slice
 from focdepth_ros.sweep import SweepAssembler
-from focdepth_ros.sweep_types import (
+from focdepth_ros.sweep_parts.nearest_truth import nearest_in_time
+from focdepth_ros.sweep_parts.types import (
     USUAL,
     USUAL_AT_FIRST,
     DropReason,

@@ -9,11 +9,11 @@ from typing import Literal
 
 from focdepth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, FOCUS_STATE, IMAGE
 from focdepth_ros.bags.reading import BagReader, Topic, Topics
+from focdepth_ros.bags.rigid_transform import RigidTransform
 from focdepth_ros.defaults import DEFAULT_DEPTH_TOLERANCE_S
 from focdepth_ros.errors import BagError, OptionError
-from focdepth_ros.image_decoding import ImageLimits
-from focdepth_ros.rigid_transform import RigidTransform
-from focdepth_ros.sweep_types import Reference, SweepConfig
+from focdepth_ros.messages.image_decoding import ImageLimits
+from focdepth_ros.sweep_parts.types import Reference, SweepConfig
 
 _GROUND_TRUTH, _DEPTH = "ground_truth", "depth"
 _RAW_IMAGES = "image_raw"

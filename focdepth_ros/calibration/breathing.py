@@ -11,13 +11,13 @@ import numpy as np
 
 from focdepth_ros.calibration.focus_peak import Values
 from focdepth_ros.errors import AlignmentError, CalibrationError
-from focdepth_ros.image_io import read_image
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.files.image_io import read_image
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.registration.agreement import agreement
 from focdepth_ros.registration.ecc import register_ecc
 from focdepth_ros.registration.motion import Matrix, transformed
 from focdepth_ros.registration.view import View, view_of
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 #: Called after each image.
 Progress = Callable[[], None]

@@ -14,7 +14,7 @@ from focdepth_ros.calibration.focus_peak import FocusPeak, Values, find_peak
 from focdepth_ros.calibration.lens_models import MODELS, Model, monotonic_points
 from focdepth_ros.calibration.target_folders import TargetSweep
 from focdepth_ros.errors import CalibrationError, OptionError
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.lens.lens_map import LensMap
 
 #: One of `MODELS`, or ``auto``: that which predicts targets that are left out best.
 FitModel = Literal["auto", "linear", "piecewise", "smooth"]

@@ -12,10 +12,10 @@ from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.calibration.lens_fit import TargetPoint
 from focdepth_ros.errors import CalibrationError
 from focdepth_ros.evaluation.metrics import depth_metrics
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.position_folders import with_lens_map
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.positions import with_lens_map
+from focdepth_ros.stack_folder.reading import StackFolder
 
 _BINS = 6  # of the true depth, even in dioptres
 _LEAST_PIXELS = 50  # of a bin that tells something

@@ -12,7 +12,7 @@ from focdepth_ros.calibration.breathing import Breathing
 from focdepth_ros.calibration.focus_peak import Values
 from focdepth_ros.calibration.lens_fit import LensFit
 from focdepth_ros.calibration.target_folders import TargetSweep
-from focdepth_ros.chart import BLUE, GREEN, GREY, RED, Series, chart
+from focdepth_ros.pictures.chart import BLUE, GREEN, GREY, RED, Series, chart
 from focdepth_ros.stack import ImageArray
 
 _CURVE_POINTS = 400

@@ -21,10 +21,10 @@ import numpy as np
 from focdepth_ros.calibration.focus_peak import FocusCurve, Region, focus_curve, sharpness
 from focdepth_ros.classical.focus_measure import FocusMeasure
 from focdepth_ros.errors import CalibrationError, StackFileError
-from focdepth_ros.image_io import read_image
-from focdepth_ros.position_folders import with_lens_positions
-from focdepth_ros.stack_io import StackFolder
-from focdepth_ros.stack_yaml import STACK_YAML
+from focdepth_ros.files.image_io import read_image
+from focdepth_ros.stack_folder.description import STACK_YAML
+from focdepth_ros.stack_folder.positions import with_lens_positions
+from focdepth_ros.stack_folder.reading import StackFolder
 
 _DISTANCE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(mm|cm|m)(?![a-z])", re.IGNORECASE)
 _METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}

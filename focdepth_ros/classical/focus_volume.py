@@ -13,7 +13,7 @@ from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_i
 from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
-from focdepth_ros.sweep_spec import SweepSpec
+from focdepth_ros.sweep_parts.spec import SweepSpec
 
 SliceMeasure = Callable[[Slice], FloatImage]
 

@@ -17,7 +17,7 @@ from focdepth_ros.classical.torch_focus import (
     upload,
 )
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
-from focdepth_ros.sweep_spec import SweepSpec
+from focdepth_ros.sweep_parts.spec import SweepSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

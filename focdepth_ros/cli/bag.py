@@ -132,7 +132,7 @@ def record(
     from focdepth_ros.errors import OptionError
     from focdepth_ros.simulation import SimulatedCamera, SimulatedStack, render_random_sweep
     from focdepth_ros.stack import FocalStack
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.stack_folder.reading import StackFolder
 
     if simulate == (stack is not None):
         raise OptionError("give one of --stack DIR and --simulate")
@@ -179,10 +179,10 @@ def convert(
     from focdepth_ros.bags.sweeps import find_sweeps
     from focdepth_ros.datasets.bag_sweeps import sweep_name
     from focdepth_ros.errors import FocdepthError, OptionError
+    from focdepth_ros.files.ply import write_ply
+    from focdepth_ros.files.results import point_cloud
     from focdepth_ros.pipeline import DepthPipeline
-    from focdepth_ros.ply import write_ply
-    from focdepth_ros.results import point_cloud
-    from focdepth_ros.stack_saving import save_stack
+    from focdepth_ros.stack_folder.saving import save_stack
 
     if out.is_dir() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty; choose another folder")

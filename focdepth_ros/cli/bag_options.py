@@ -11,11 +11,11 @@ import typer
 from rich.markup import escape
 
 from focdepth_ros.options import OptionInfo, option_infos
-from focdepth_ros.sweep_config import Reference, SweepConfig
+from focdepth_ros.sweep_parts.config import Reference, SweepConfig
 
 if TYPE_CHECKING:
+    from focdepth_ros.bags.rigid_transform import RigidTransform
     from focdepth_ros.bags.topics import BagSettings
-    from focdepth_ros.rigid_transform import RigidTransform
 
 _SWEEP = "sweep_"  # before the fields of SweepConfig, as ``sweep.`` in the parameters of the nodes
 
@@ -122,7 +122,7 @@ def bag_settings(
         If values do not go together, or the extrinsic is none.
     """
     from focdepth_ros.bags.topics import BagSettings
-    from focdepth_ros.image_decoding import ImageLimits
+    from focdepth_ros.messages.image_decoding import ImageLimits
 
     if reference not in get_args(Reference):
         raise typer.BadParameter(
@@ -153,7 +153,7 @@ def _sweep_config(values: dict[str, Any]) -> SweepConfig:
 
 
 def _extrinsic(text: str) -> RigidTransform | Literal["same"] | None:
-    from focdepth_ros.rigid_transform import read_transform
+    from focdepth_ros.bags.rigid_transform import read_transform
 
     if text == "same":
         return "same"

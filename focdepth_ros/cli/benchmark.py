@@ -69,10 +69,10 @@ def benchmark(
     """
     from functools import partial
 
-    from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.registry import check_options, list_backends
     from focdepth_ros.errors import EvaluationError, OptionError
     from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
+    from focdepth_ros.registration.config import AlignmentConfig
 
     missing = missing_because(REPORT_LIBRARIES, "evaluation")
     if missing is not None:

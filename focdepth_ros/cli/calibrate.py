@@ -93,8 +93,8 @@ def lens(
     from focdepth_ros.calibration.lens_fit import fit_lens
     from focdepth_ros.calibration.plots import lens_picture
     from focdepth_ros.cli.calibrate_report import lens_warnings, metres_of, show_lens_table
-    from focdepth_ros.image_io import write_image
-    from focdepth_ros.lens_map import write_lens_map
+    from focdepth_ros.files.image_io import write_image
+    from focdepth_ros.lens.lens_map import write_lens_map
 
     _check_output(output, force)
     _run_recorder(context.args, targets, live)
@@ -147,10 +147,10 @@ def breathing(
     """
     from focdepth_ros.calibration.breathing import measure_breathing, with_magnification
     from focdepth_ros.calibration.plots import breathing_picture
-    from focdepth_ros.image_io import write_image
-    from focdepth_ros.lens_map import comment_of, read_lens_map, write_lens_map
-    from focdepth_ros.position_folders import with_lens_positions
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.files.image_io import write_image
+    from focdepth_ros.lens.lens_map import comment_of, read_lens_map, write_lens_map
+    from focdepth_ros.stack_folder.positions import with_lens_positions
+    from focdepth_ros.stack_folder.reading import StackFolder
 
     known = None if lens_map is None else read_lens_map(lens_map)
     folder = with_lens_positions(StackFolder.open(sweep))
@@ -233,9 +233,9 @@ def check(
     """
     from focdepth_ros.calibration.map_check import check_on_stack, check_on_targets
     from focdepth_ros.cli.calibrate_report import check_warnings, show_check_table
-    from focdepth_ros.lens_map import read_lens_map
-    from focdepth_ros.slice_files import list_folder
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.lens.lens_map import read_lens_map
+    from focdepth_ros.stack_folder.reading import StackFolder
+    from focdepth_ros.stack_folder.slice_files import list_folder
 
     known = read_lens_map(lens_map)
     complete = True

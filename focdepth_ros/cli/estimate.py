@@ -26,7 +26,7 @@ from focdepth_ros.cli.stack_options import (
 
 if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
-    from focdepth_ros.results import WrittenResults
+    from focdepth_ros.files.results import WrittenResults
     from focdepth_ros.stack import FloatImage, FocalStack
 
 
@@ -87,18 +87,18 @@ def estimate(
     """
     from dataclasses import fields, replace
 
-    from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.base import spec_of
     from focdepth_ros.backends.registry import backend_config, choose_backend, create_backend
     from focdepth_ros.defocus.settings import load_settings
     from focdepth_ros.errors import OptionError
     from focdepth_ros.evaluation.metrics import depth_metrics
+    from focdepth_ros.files.results import write_results
     from focdepth_ros.geometry import intrinsics_from_field_of_view
-    from focdepth_ros.lens_map import read_lens_map
+    from focdepth_ros.lens.lens_map import read_lens_map
     from focdepth_ros.pipeline import DepthPipeline
-    from focdepth_ros.position_folders import with_lens_map
-    from focdepth_ros.results import write_results
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.registration.config import AlignmentConfig
+    from focdepth_ros.stack_folder.positions import with_lens_map
+    from focdepth_ros.stack_folder.reading import StackFolder
 
     distances = None if focus_distances is None else metres(focus_distances, "--focus-distances")
     name = choose_backend(backend)
@@ -180,7 +180,7 @@ def estimate(
 
 def _show(stack: FocalStack, answer: DepthEstimate, truth: FloatImage | None, output: Path) -> None:
     from focdepth_ros.cli.show import show
-    from focdepth_ros.picture_sheet import picture_sheet
+    from focdepth_ros.pictures.sheet import picture_sheet
 
     sheet = picture_sheet(stack, answer, truth=truth, title=f"{output.name}: {answer.backend}")
     show(sheet, answer, output)

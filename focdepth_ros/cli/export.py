@@ -37,7 +37,7 @@ def export(
     """
     from focdepth_ros.errors import BackendUnavailableError
     from focdepth_ros.libraries import EXPORT_LIBRARIES, NETWORK_LIBRARIES, missing_because
-    from focdepth_ros.weights_index import choose_weights
+    from focdepth_ros.models.weights_index import choose_weights
 
     width, height = image_size(size, "--size")
     missing = missing_because((*NETWORK_LIBRARIES, *EXPORT_LIBRARIES), "export")

@@ -27,9 +27,9 @@ from focdepth_ros.cli.stack_options import (
 
 if TYPE_CHECKING:
     from focdepth_ros.estimate import DepthEstimate
+    from focdepth_ros.files.results import WrittenResults
     from focdepth_ros.pipeline import DepthPipeline
-    from focdepth_ros.results import WrittenResults
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.stack_folder.reading import StackFolder
 
 _LEFT_OUT = 1
 
@@ -80,7 +80,6 @@ def fuse(
     status 1. Depth maps and all-in-focus images that lie beside the stacks, as
     in the dataset fusion_folders, are not taken for stacks.
     """
-    from focdepth_ros.alignment_config import AlignmentConfig
     from focdepth_ros.backends.registry import (
         AUTO,
         backend_config,
@@ -91,6 +90,7 @@ def fuse(
     from focdepth_ros.errors import OptionError
     from focdepth_ros.fusion import FUSION_BACKENDS
     from focdepth_ros.pipeline import DepthPipeline
+    from focdepth_ros.registration.config import AlignmentConfig
 
     if bool(stack) == (dataset is not None):
         raise OptionError(
@@ -142,15 +142,15 @@ def fuse(
 
 def _show(folder: StackFolder, answer: DepthEstimate, output: Path) -> None:
     from focdepth_ros.cli.show import show
-    from focdepth_ros.image_io import read_image
-    from focdepth_ros.picture_sheet import panel_grid
-    from focdepth_ros.visualization import (
+    from focdepth_ros.files.image_io import read_image
+    from focdepth_ros.pictures.depth_pictures import (
         as_colour,
         colour_confidence,
         colour_depth,
         depth_range,
         with_depth_bar,
     )
+    from focdepth_ros.pictures.sheet import panel_grid
 
     metric, limits = answer.metric, depth_range(answer.depth)
     depth = colour_depth(answer.depth, metric=metric, limits=limits)
@@ -168,7 +168,7 @@ def _show(folder: StackFolder, answer: DepthEstimate, output: Path) -> None:
 
 def _opened(paths: list[Path], distances: tuple[float, ...] | None) -> StackFolder:
     """The stack of a folder, or of image files."""
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.stack_folder.reading import StackFolder
 
     if len(paths) == 1 and not paths[0].is_file():
         return StackFolder.open(paths[0], focus_distances=distances)
@@ -186,8 +186,8 @@ def _fuse_dataset(
         If one could not be fused.
     """
     from focdepth_ros.errors import FocdepthError
-    from focdepth_ros.fusion_results import is_fused
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.files.fusion_results import is_fused
+    from focdepth_ros.stack_folder.reading import StackFolder
 
     stacks = _found_stacks(root, output)
     output.mkdir(parents=True, exist_ok=True)
@@ -251,8 +251,8 @@ def _fuse(
     asked: dict[str, Any],
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[DepthEstimate, WrittenResults]:
+    from focdepth_ros.files.fusion_results import write_fusion
     from focdepth_ros.fusion import fuse_folder
-    from focdepth_ros.fusion_results import write_fusion
 
     answer = fuse_folder(folder, pipeline, advance)
     return answer, write_fusion(output, answer, folder.images, folder.focus_distances, asked)

@@ -39,7 +39,7 @@ def show(sheet: ImageArray, estimate: DepthEstimate, folder: Path) -> None:
     folder : Path
         Of the results.
     """
-    from focdepth_ros.image_io import write_image
+    from focdepth_ros.files.image_io import write_image
 
     path = folder / SHEET
     write_image(path, sheet)
@@ -69,7 +69,7 @@ def _show_in_terminal(estimate: DepthEstimate) -> None:
     from rich.console import Console
 
     from focdepth_ros.cli.terminal_picture import half_blocks
-    from focdepth_ros.visualization import colour_depth, depth_range
+    from focdepth_ros.pictures.depth_pictures import colour_depth, depth_range
 
     console = Console()
     if console.color_system not in ("256", "truecolor"):

@@ -44,7 +44,7 @@ def simulate(
     """
     from focdepth_ros.errors import OptionError
     from focdepth_ros.simulation import RenderOptions, render_random_sweep
-    from focdepth_ros.stack_saving import save_stack
+    from focdepth_ros.stack_folder.saving import save_stack
 
     width, height = image_size(size, "--size")
     if slices > _MAX_SLICES:

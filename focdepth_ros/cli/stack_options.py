@@ -11,7 +11,7 @@ import typer
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 
 if TYPE_CHECKING:
-    from focdepth_ros.stack_io import StackFolder
+    from focdepth_ros.stack_folder.reading import StackFolder
 
 MIN_CONFIDENCE = typer.Option(
     DEFAULT_MIN_CONFIDENCE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 if TYPE_CHECKING:
-    from focdepth_ros.weights_index import ShippedWeights, WeightsFile
+    from focdepth_ros.models.weights_index import ShippedWeights, WeightsFile
 
 weights = typer.Typer(add_completion=False)
 
@@ -20,7 +20,7 @@ def _weights(context: typer.Context) -> None:
     """List the weights that come with the package, and whether they are whole."""
     if context.invoked_subcommand is not None:
         return
-    from focdepth_ros.weights_index import shipped_weights
+    from focdepth_ros.models.weights_index import shipped_weights
 
     entries = shipped_weights()
     if not entries:
@@ -43,7 +43,7 @@ def verify(
 ) -> None:
     """Check the checksums, and that the weights fit their network."""
     from focdepth_ros.errors import WeightsError
-    from focdepth_ros.weights_index import SUFFIX, WeightsFile, find_weights, shipped_weights
+    from focdepth_ros.models.weights_index import SUFFIX, WeightsFile, find_weights, shipped_weights
 
     if name is not None and name.endswith(SUFFIX):
         _verify(name, WeightsFile(Path(name)))
@@ -64,7 +64,7 @@ def verify(
 @weights.command()
 def card(name: str = typer.Argument(..., metavar="NAME", help="Name of shipped weights.")) -> None:
     """Print the model card: training, accuracy, limits."""
-    from focdepth_ros.weights_index import find_weights
+    from focdepth_ros.models.weights_index import find_weights
 
     typer.echo(find_weights(name).card().rstrip())
 

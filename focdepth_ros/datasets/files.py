@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import DatasetError, StackFileError
-from focdepth_ros.image_io import read_image
+from focdepth_ros.files.image_io import read_image
 from focdepth_ros.libraries import missing_because
 from focdepth_ros.stack import FloatImage, ImageArray
 

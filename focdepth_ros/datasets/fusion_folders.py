@@ -14,10 +14,10 @@ import numpy as np
 from focdepth_ros.datasets.base import ALL, Dataset, LabelledStack
 from focdepth_ros.datasets.files import read_raw, read_rgb
 from focdepth_ros.errors import DatasetError, StackFileError
-from focdepth_ros.image_io import IMAGE_SUFFIXES
-from focdepth_ros.slice_files import natural_order
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES
 from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 _STACKS = ("image_stacks", "dof_stack", "image stack")
 _DEPTHS = ("depth_maps", "depth")

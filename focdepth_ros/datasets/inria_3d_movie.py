@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from focdepth_ros.datasets.files import member, read_mat, read_rgb
 from focdepth_ros.datasets.rgbd import Photograph, RgbdDataset
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.slice_files import natural_order
 from focdepth_ros.stack import FloatImage
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 _FOLDER = "inria_stereo_dataset"  # what the archives unpack to
 

@@ -10,8 +10,8 @@ import numpy as np
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.datasets.files import read_lines, read_rgb
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.slice_files import natural_order
 from focdepth_ros.stack import FocalStack, Lens, Slice
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 _ANYWHERE = ("", "*/")  # the archives may be unpacked side by side or each into a folder
 _PHOTOS = {

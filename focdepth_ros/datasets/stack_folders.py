@@ -9,10 +9,10 @@ from pathlib import Path
 from focdepth_ros.datasets.base import Dataset, LabelledStack
 from focdepth_ros.datasets.files import read_rgb
 from focdepth_ros.errors import DatasetError, StackFileError
-from focdepth_ros.image_io import IMAGE_SUFFIXES
-from focdepth_ros.slice_files import natural_order
-from focdepth_ros.stack_io import StackFolder
-from focdepth_ros.stack_yaml import STACK_YAML
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES
+from focdepth_ros.stack_folder.description import STACK_YAML
+from focdepth_ros.stack_folder.reading import StackFolder
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 _MOST_LEVELS = 3  # below the root
 

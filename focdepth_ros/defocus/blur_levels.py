@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from focdepth_ros.fourier_length import fast_length
+from focdepth_ros.defocus.fourier_length import fast_length
 from focdepth_ros.simulation.psf import disc_kernel, gaussian_kernel
 
 _FIRST_VARIANCE = 0.25  # px² of the first blurred level; from there on it doubles

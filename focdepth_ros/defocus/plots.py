@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from focdepth_ros.chart import BLUE, RED, Series, chart
-from focdepth_ros.image_io import write_image
-from focdepth_ros.picture_sheet import panel_grid
-from focdepth_ros.simulation.colour import srgb_from_linear
-from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.visualization import (
+from focdepth_ros.colour import srgb_from_linear
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.pictures.chart import BLUE, RED, Series, chart
+from focdepth_ros.pictures.depth_pictures import (
     as_colour,
     colour_depth,
     colour_values,
     depth_range,
     with_depth_bar,
 )
+from focdepth_ros.pictures.sheet import panel_grid
+from focdepth_ros.stack import FloatImage, ImageArray
 
 if TYPE_CHECKING:
     from focdepth_ros.defocus.solver import EpochLoss, EpochState

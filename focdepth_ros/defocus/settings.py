@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.errors import FocdepthError, OptionError
+from focdepth_ros.files.yaml_files import read_yaml
 from focdepth_ros.stack import Lens
-from focdepth_ros.yaml_files import read_yaml
 
 LENS_POSITIONS: Literal["lens_positions"] = "lens_positions"
 PRESETS = Path(__file__).parent / "presets"

@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.depth_step import (
     PixelErrors,
@@ -36,6 +35,7 @@ from focdepth_ros.defocus.image_step import fista
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
+from focdepth_ros.torch_device import choose_device
 
 # With this, of simulated pixels as confident as p about p are within half a step of the sweep.
 _STRICTNESS = 4.0

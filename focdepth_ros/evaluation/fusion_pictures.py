@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from focdepth_ros.pictures.depth_pictures import as_colour, colour_values
 from focdepth_ros.stack import ImageArray
-from focdepth_ros.visualization import as_colour, colour_values
 
 #: Grey levels of the last colour of a difference picture.
 DIFFERENCE_LIMIT = 32.0

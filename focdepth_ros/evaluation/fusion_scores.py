@@ -8,8 +8,8 @@ from focdepth_ros.errors import EvaluationError
 from focdepth_ros.evaluation.fusion_metrics import mutual_information, psnr, q_abf, scd, ssim, vif
 from focdepth_ros.evaluation.niqe import niqe
 from focdepth_ros.libraries import missing_because
+from focdepth_ros.pictures.depth_pictures import as_colour
 from focdepth_ros.stack import ImageArray
-from focdepth_ros.visualization import as_colour
 
 #: Those that need the true image.
 AGAINST_TRUTH = ("psnr", "ssim", "vif")

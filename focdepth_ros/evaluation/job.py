@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.base import Dataset
 from focdepth_ros.datasets.registry import open_dataset
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.registration.config import AlignmentConfig
 
 
 @dataclass(frozen=True)

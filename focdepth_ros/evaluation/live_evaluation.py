@@ -14,9 +14,9 @@ from focdepth_ros.evaluation.pictures import make_scene_pictures, write_pictures
 from focdepth_ros.evaluation.results import write_results
 from focdepth_ros.evaluation.score_file import ScoreFile
 from focdepth_ros.evaluation.scores import SceneScore, score_depth
-from focdepth_ros.nearest_truth import nearest_in_time
 from focdepth_ros.stack import FloatImage
-from focdepth_ros.sweep_types import seconds
+from focdepth_ros.sweep_parts.nearest_truth import nearest_in_time
+from focdepth_ros.sweep_parts.types import seconds
 
 _NANOSECONDS = 10**9  # per second
 # Seconds for which a truth is waited for that may be nearer than those that are there.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 import focdepth_ros
-from focdepth_ros.classical.torch_device import cuda_missing_because
+from focdepth_ros.torch_device import cuda_missing_because
 
 _PROCESSORS = Path("/proc/cpuinfo")
 _BOARD = Path("/proc/device-tree/model")  # of computers without a BIOS, such as a Jetson

@@ -14,9 +14,9 @@ from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.fusion_pictures import cut_outs
 from focdepth_ros.evaluation.scores import comparable_depth
-from focdepth_ros.image_io import encode_image
+from focdepth_ros.files.image_io import encode_image
+from focdepth_ros.pictures.depth_pictures import as_colour, colour_depth, colour_error, depth_range
 from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.visualization import as_colour, colour_depth, colour_error, depth_range
 
 FOLDER = "pictures"
 #: What the scene itself looks like, and its truth.

@@ -29,8 +29,8 @@ from focdepth_ros.evaluation.report_tables import (
 from focdepth_ros.evaluation.scene_choice import evenly_spread
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
 from focdepth_ros.evaluation.summary import BackendSummary, measured_figures, overview
-from focdepth_ros.visualization import css_gradient
-from focdepth_ros.whole_files import whole_file
+from focdepth_ros.files.whole_files import whole_file
+from focdepth_ros.pictures.depth_pictures import css_gradient
 
 if TYPE_CHECKING:
     from jinja2 import Template

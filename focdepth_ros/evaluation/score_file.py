@@ -9,7 +9,7 @@ from typing import Any
 
 from focdepth_ros.errors import EvaluationError
 from focdepth_ros.evaluation.scores import SceneScore
-from focdepth_ros.whole_files import whole_file
+from focdepth_ros.files.whole_files import whole_file
 
 SCORES, SETTINGS = "scores.jsonl", "settings.json"
 

@@ -21,8 +21,8 @@ from focdepth_ros.evaluation.sparsification import (
     sparsification_curve,
 )
 from focdepth_ros.libraries import missing_because
+from focdepth_ros.pictures.depth_pictures import depth_range
 from focdepth_ros.stack import FloatImage
-from focdepth_ros.visualization import depth_range
 
 _PICTURE_LIBRARIES = ("skimage",)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES
 from focdepth_ros.evaluation.scores import FIGURES, SceneScore
-from focdepth_ros.whole_files import whole_file
+from focdepth_ros.files.whole_files import whole_file
 
 SCENES_CSV, SUMMARY_JSON = "scenes.csv", "summary.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from focdepth_ros.sweep_types import USUAL, USUAL_AT_FIRST
+from focdepth_ros.sweep_parts.types import USUAL, USUAL_AT_FIRST
 
 # What `depth_node` counts beside frames and sweeps that it left out, or what is named sweep by
 # sweep: such a one has no answer, or that of a fallback.

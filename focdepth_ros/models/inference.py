@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from focdepth_ros.classical.torch_focus import upload
-from focdepth_ros.device_failures import device_failures_named
 from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights
@@ -33,8 +32,9 @@ from focdepth_ros.models.sweeps import (
     normalised_dioptres,
     without_tokens,
 )
+from focdepth_ros.models.weights_index import WeightsFile
 from focdepth_ros.stack import FloatImage, Slice
-from focdepth_ros.weights_index import WeightsFile
+from focdepth_ros.torch_device import device_failures_named
 
 _MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_WITH_BF16 = 8  # compute capability

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from focdepth_ros.errors import AlignmentError, OptionError
-from focdepth_ros.slice_files import natural_order
 from focdepth_ros.stack import FloatImage
+from focdepth_ros.stack_folder.slice_files import natural_order
 
 FLOW_SUFFIXES = (".npy", ".flo")
 

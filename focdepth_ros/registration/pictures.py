@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from focdepth_ros.classical.focus_measure import grey_image
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.pictures.depth_pictures import as_colour
 from focdepth_ros.stack import ImageArray, Slice
-from focdepth_ros.visualization import as_colour
 
 _MAX_WIDTH = 960  # pixels of each of the pictures side by side
 _SQUARES = 8  # of the checkerboard, across

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import AlignmentError, OptionError
-from focdepth_ros.lens_map import read_lens_map
+from focdepth_ros.lens.lens_map import read_lens_map
 from focdepth_ros.registration.motion import Matrix
 from focdepth_ros.stack import Slice
 

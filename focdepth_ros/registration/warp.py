@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.pictures.depth_pictures import as_colour
 from focdepth_ros.registration.motion import (
     Motion,
     corners,
@@ -20,7 +21,6 @@ from focdepth_ros.registration.motion import (
 )
 from focdepth_ros.registration.view import view_from_slice
 from focdepth_ros.stack import FloatImage, ImageArray
-from focdepth_ros.visualization import as_colour
 
 _ROWS = 256  # warped at once where every pixel goes its own way
 

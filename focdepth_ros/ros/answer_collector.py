@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
-from focdepth_ros.depth_decoding import depth_image, float_image
 from focdepth_ros.errors import MessageError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.image_decoding import ImageLimits, open_image
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.depth_decoding import depth_image, float_image
+from focdepth_ros.messages.image_decoding import ImageLimits, open_image
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import SweepInfo
 
 DEPTH, CONFIDENCE, ALL_IN_FOCUS, INFO = (

@@ -9,8 +9,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from focdepth_ros.errors import CalibrationError, MessageError
-from focdepth_ros.message_reading import camera_intrinsics
-from focdepth_ros.yaml_files import read_yaml
+from focdepth_ros.files.yaml_files import is_number, read_yaml
+from focdepth_ros.messages.reading import camera_intrinsics
 
 
 def read_camera_info(path: Path | str) -> CameraInfo:
@@ -73,10 +73,6 @@ def _side(content: dict[Any, Any], key: str) -> int:
 def _values(content: dict[Any, Any], key: str, count: int | None) -> list[float]:
     matrix = content.get(key)
     values = matrix.get("data") if isinstance(matrix, dict) else None
-
-    def is_number(value: object) -> bool:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-
     if not isinstance(values, list) or not all(map(is_number, values)):
         raise CalibrationError(f"{key} has no list of numbers as its data")
     if count is not None and len(values) != count:

@@ -1,4 +1,4 @@
-"""From the package's own types to ROS messages; `message_reading` is the way back."""
+"""From the package's own types to ROS messages; `focdepth_ros.messages.reading` is the way back."""
 
 from __future__ import annotations
 

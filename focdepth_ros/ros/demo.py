@@ -22,12 +22,12 @@ from rich.table import Table
 
 from focdepth_ros.errors import FocdepthError, RelativeStackError
 from focdepth_ros.evaluation.metrics import depth_metrics
-from focdepth_ros.image_io import write_image
-from focdepth_ros.picture_sheet import picture_sheet
-from focdepth_ros.ply import write_ply
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.files.ply import write_ply
+from focdepth_ros.pictures.sheet import picture_sheet
 from focdepth_ros.ros.demo_observer import DemoObserver, ObservedSweep
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue, isolation
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 _PATIENCE = 30.0  # seconds without an answer after which the demonstration gives up
 _LAST_PATIENCE = 8.0  # the same, once the camera has sent everything

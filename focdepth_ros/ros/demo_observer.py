@@ -21,8 +21,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from focdepth_ros.errors import MessageError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.image_decoding import ImageLimits, open_image
-from focdepth_ros.message_reading import camera_intrinsics, stamp_of
+from focdepth_ros.messages.image_decoding import ImageLimits, open_image
+from focdepth_ros.messages.reading import camera_intrinsics, stamp_of
 from focdepth_ros.msg import FocusState, SweepInfo
 from focdepth_ros.ros.node_runner import signals_deferred
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Slice

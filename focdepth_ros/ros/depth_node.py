@@ -29,7 +29,6 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import (
     backend_config,
@@ -45,9 +44,10 @@ from focdepth_ros.errors import (
     OptionError,
     WeightsError,
 )
-from focdepth_ros.image_decoding import open_compressed_image, open_image
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.image_decoding import open_compressed_image, open_image
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.ros.depth_diagnostics import DepthDiagnostics
 from focdepth_ros.ros.depth_outputs import DepthOutputs
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
@@ -74,7 +74,7 @@ from focdepth_ros.sweep import (
     SweepFinished,
     SweepStarted,
 )
-from focdepth_ros.sweep_types import USUAL, USUAL_AT_FIRST
+from focdepth_ros.sweep_parts.types import USUAL, USUAL_AT_FIRST
 
 # Any publisher is heard. A third of a second at 30 Hz lies ready while the worker holds the
 # interpreter.

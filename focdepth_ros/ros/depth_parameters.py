@@ -9,11 +9,11 @@ from typing import Any, cast, get_args
 from focdepth_ros.backends.registry import AUTO
 from focdepth_ros.defaults import DEFAULT_COOLDOWN_S, DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import OptionError
-from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.messages.image_decoding import ImageLimits
 from focdepth_ros.options import option_infos
 from focdepth_ros.ros.params import parameter
 from focdepth_ros.stack import Lens
-from focdepth_ros.sweep_config import Reference, SweepConfig
+from focdepth_ros.sweep_parts.config import Reference, SweepConfig
 
 #: Of the parameters that are the fields of `AlignmentConfig`; those of a backend have its name.
 ALIGNMENT_PREFIX = "alignment."

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.errors import CalibrationError, FocdepthError, MessageError
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.message_reading import camera_intrinsics
+from focdepth_ros.messages.reading import camera_intrinsics
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.depth_outputs import Camera, DepthOutputs, SweepResult
 from focdepth_ros.ros.depth_parameters import DepthNodeParameters

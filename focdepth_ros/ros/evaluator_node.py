@@ -21,13 +21,13 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from focdepth_ros.datasets.bag_sweeps import LEFT_OUT, sweep_name
-from focdepth_ros.depth_decoding import depth_image
 from focdepth_ros.errors import EvaluationError, FocdepthError, MessageError, OptionError
 from focdepth_ros.evaluation.score_file import SCORES, ScoreFile
 from focdepth_ros.evaluation.summary import summarise
 from focdepth_ros.evaluation.sweep_ledger import SweepLedger
 from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.depth_decoding import depth_image
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.answer_collector import (
     ALL_IN_FOCUS,
     KINDS,

@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
-from focdepth_ros.driver_table import DriverTable, Switch, Value
 from focdepth_ros.errors import DriverError
-from focdepth_ros.focus_schedule import LensUnit
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.files.yaml_files import is_number
+from focdepth_ros.lens.driver_table import DriverTable, Switch, Value
+from focdepth_ros.lens.focus_schedule import LensUnit
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.ros.parameter_client import ParameterClient
 from focdepth_ros.ros.stepping import until
 
@@ -222,9 +223,6 @@ def _parsed(text: str) -> Value | None:
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
     elements = value if isinstance(value, list) else [value]
-    if not elements or not all(
-        isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
-        for item in elements
-    ):
+    if not elements or not all(is_number(item) and math.isfinite(item) for item in elements):
         return None
     return [float(item) for item in value] if isinstance(value, list) else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from focdepth_ros.errors import OptionError
-from focdepth_ros.lens_map import DIOPTRES, LensMap, read_lens_map
+from focdepth_ros.lens.lens_map import DIOPTRES, LensMap, read_lens_map
 from focdepth_ros.ros.params import parameter
 
 FocusSourceName = Literal["focus_state", "diagnostics", "lens_position"]

@@ -22,13 +22,13 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from focdepth_ros.errors import MessageError, OptionError
-from focdepth_ros.lens_map import LensMap
-from focdepth_ros.lens_positions import FramePositions, PositionMatcher, sample_at_position
-from focdepth_ros.message_reading import focus_sample, number_in, stamp_of
+from focdepth_ros.lens.lens_map import LensMap
+from focdepth_ros.lens.positions import FramePositions, PositionMatcher, sample_at_position
+from focdepth_ros.messages.reading import focus_sample, number_in, stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.focus_parameters import FocusParameters
 from focdepth_ros.ros.health import NodeHealth
-from focdepth_ros.sweep_types import FocusSample
+from focdepth_ros.sweep_parts.types import FocusSample
 
 #: Subscribes to a topic: type, name, callback; gives its full name.
 Subscribe = Callable[[type, str, Callable[[Any], None]], str]

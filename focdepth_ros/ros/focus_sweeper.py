@@ -7,14 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from focdepth_ros.driver_table import DriverTable, Switch
 from focdepth_ros.errors import DriverError
-from focdepth_ros.focus_schedule import FocusSchedule, FocusStep, LensUnit, metres_of, plan_focus
+from focdepth_ros.lens.driver_table import DriverTable, Switch
+from focdepth_ros.lens.focus_schedule import (
+    FocusSchedule,
+    FocusStep,
+    LensUnit,
+    metres_of,
+    plan_focus,
+)
+from focdepth_ros.lens.settling import Settling
 from focdepth_ros.ros.focus_driver import FocusDriver
 from focdepth_ros.ros.health import Level, NodeHealth
 from focdepth_ros.ros.stepping import until
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
-from focdepth_ros.settling import Settling
 
 _LONGEST_DELAY = 8.0  # seconds between two tries
 

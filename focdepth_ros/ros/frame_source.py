@@ -14,8 +14,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from focdepth_ros.errors import MessageError
-from focdepth_ros.message_header import read_header
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.header import read_header
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.health import NodeHealth
 from focdepth_ros.ros.qos_events import QosWatch
 

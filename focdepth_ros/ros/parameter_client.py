@@ -16,8 +16,8 @@ from rcl_interfaces.srv import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 
-from focdepth_ros.driver_table import Value
 from focdepth_ros.errors import DriverError
+from focdepth_ros.lens.driver_table import Value
 from focdepth_ros.ros.stepping import until
 
 _SERVICES = {

@@ -36,7 +36,7 @@ from focdepth_ros.ros.surroundings import warn_of_surroundings
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
 from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera, SweepPattern
 from focdepth_ros.stack import FloatImage, FocalStack
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 # As camera drivers send images: what is lost is lost.
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)

@@ -29,10 +29,11 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from focdepth_ros.driver_table import DriverTable, read_driver_table
 from focdepth_ros.errors import CalibrationError, DriverError, OptionError
-from focdepth_ros.focus_schedule import metres_of
-from focdepth_ros.lens_map import LensMap, read_lens_map
+from focdepth_ros.lens.driver_table import DriverTable, read_driver_table
+from focdepth_ros.lens.focus_schedule import metres_of
+from focdepth_ros.lens.lens_map import LensMap, read_lens_map
+from focdepth_ros.lens.settling import Settling
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.focus_driver import FocusDriver
@@ -50,7 +51,6 @@ from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.shared_files import config_folder
 from focdepth_ros.ros.stepping import Routine
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
-from focdepth_ros.settling import Settling
 
 _TICK = 0.05  # seconds; frames and answers wake the work at once
 _OLDEST_STAMP = 1.0  # seconds; a stamp that is older, or not yet, is of another clock

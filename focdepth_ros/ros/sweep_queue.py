@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from focdepth_ros.stack import Slice
-from focdepth_ros.sweep_types import Sweep
+from focdepth_ros.sweep_parts.types import Sweep
 
 
 class QueuedSweep:

@@ -35,14 +35,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from focdepth_ros.calibration.focus_peak import find_peak, focus_curve, sharpness
 from focdepth_ros.classical.focus_operators import create_focus_measure
 from focdepth_ros.errors import CalibrationError, MessageError, OptionError
-from focdepth_ros.image_decoding import (
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.messages.image_decoding import (
     ImageLimits,
     IncomingImage,
     open_compressed_image,
     open_image,
 )
-from focdepth_ros.image_io import write_image
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.focus_sources import create_focus_source
 from focdepth_ros.ros.health import Level, NodeHealth
@@ -50,7 +50,7 @@ from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
 from focdepth_ros.ros.params import declare_parameters, parameter, warn_of_unknown_parameters
 from focdepth_ros.ros.self_report import report_unforeseen
 from focdepth_ros.stack import ImageArray, Slice
-from focdepth_ros.stack_yaml import STACK_YAML, StackDescription, write_description
+from focdepth_ros.stack_folder.description import STACK_YAML, StackDescription, write_description
 from focdepth_ros.sweep import FocusSample, SweepAssembler, SweepConfig, SweepFinished
 
 _INPUT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)

@@ -30,10 +30,11 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from focdepth_ros.camera_device import CameraDevice, DeviceSettings, OpenCvDevice
 from focdepth_ros.errors import CameraDeviceError, FocdepthError, OptionError
-from focdepth_ros.focus_schedule import LensUnit, even_positions, plan_focus
-from focdepth_ros.lens_map import LensMap, read_lens_map
+from focdepth_ros.lens.camera_device import CameraDevice, DeviceSettings, OpenCvDevice
+from focdepth_ros.lens.focus_schedule import LensUnit, even_positions, plan_focus
+from focdepth_ros.lens.lens_map import LensMap, read_lens_map
+from focdepth_ros.lens.sweeping_camera import SweepingCamera, SweptFrame
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.camera_info_file import read_camera_info
 from focdepth_ros.ros.conversions import (
@@ -50,7 +51,6 @@ from focdepth_ros.ros.params import (
 )
 from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
-from focdepth_ros.sweeping_camera import SweepingCamera, SweptFrame
 
 # As camera drivers send images: what is lost is lost.
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)

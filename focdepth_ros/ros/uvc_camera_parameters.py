@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from focdepth_ros.camera_device import DeviceSettings
 from focdepth_ros.errors import OptionError
+from focdepth_ros.lens.camera_device import DeviceSettings
+from focdepth_ros.lens.sweeping_camera import SweepMode, SweepTiming
 from focdepth_ros.ros.params import parameter
-from focdepth_ros.sweeping_camera import SweepMode, SweepTiming
 
 _FOURCC = 4  # letters
 

@@ -29,10 +29,10 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from focdepth_ros.depth_decoding import depth_image, float_image
 from focdepth_ros.errors import CalibrationError, MessageError, ViewerError
-from focdepth_ros.image_decoding import ImageLimits, open_image
-from focdepth_ros.message_reading import camera_intrinsics, stamp_of
+from focdepth_ros.messages.depth_decoding import depth_image, float_image
+from focdepth_ros.messages.image_decoding import ImageLimits, open_image
+from focdepth_ros.messages.reading import camera_intrinsics, stamp_of
 from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.cloud_reading import cloud_arrays
 from focdepth_ros.ros.health import Level, NodeHealth

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from focdepth_ros.colour import srgb_from_linear
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.simulation.default_camera import DEFAULT_FOCUS_DISTANCES, DEFAULT_LENS
 from focdepth_ros.simulation.defocus import (
     SEPARATE_BLUR,

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from focdepth_ros.colour import linear_from_srgb
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import linear_from_srgb
 from focdepth_ros.stack import FloatImage, ImageArray
 
 _SIDE = 512

@@ -353,7 +353,8 @@ def load_training_config(path: Path, changes: Sequence[str] = ()) -> TrainingCon
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TrainingConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise TrainingConfigError(

@@ -118,7 +118,8 @@ def change_value(values: dict[str, Any], change: str) -> None:
         )
     try:
         inner[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TrainingConfigError(f"the value in '{change}' is no YAML: {error}") from error
 
 

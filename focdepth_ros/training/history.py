@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from focdepth_ros.chart import COLOURS, Colour, Series, chart
 from focdepth_ros.errors import TrainingError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.files.whole_files import whole_file
+from focdepth_ros.pictures.chart import COLOURS, Colour, Series, chart
 from focdepth_ros.stack import ImageArray
-from focdepth_ros.whole_files import whole_file
 
 HISTORY, CURVES = "history.jsonl", "curves.png"
 

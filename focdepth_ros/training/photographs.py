@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from focdepth_ros.simulation.colour import linear_from_srgb
+from focdepth_ros.colour import linear_from_srgb
 from focdepth_ros.simulation.textures import fractal_noise, load_photographs, random_colour
 from focdepth_ros.stack import ImageArray
 from focdepth_ros.training.evaluation_data import refuse_evaluation_data

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 import yaml
 
-from focdepth_ros.classical.torch_device import choose_device
 from focdepth_ros.errors import OptionError
+from focdepth_ros.torch_device import choose_device
 from focdepth_ros.training.focus_sweeps import SweepConfig
 from focdepth_ros.training.photographs import Photographs, read_photographs
 from focdepth_ros.training.progress_bar import ProgressBar, no_bar

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from focdepth_ros.colour import linear_from_srgb
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import linear_from_srgb
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.pool_files import PoolStack, find_pool
 from focdepth_ros.training.randomness import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from focdepth_ros.datasets.fusion_folders import read_grey_depth
 from focdepth_ros.errors import OptionError, StackFileError
-from focdepth_ros.image_io import IMAGE_SUFFIXES, read_depth, read_image
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES, read_depth, read_image
 from focdepth_ros.simulation.defocus import SEPARATE_BLUR, blur_per_dioptre
 from focdepth_ros.simulation.rgbd import layered_view_from_rgbd
 from focdepth_ros.stack import FloatImage, ImageArray

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from focdepth_ros.errors import TrainingConfigError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.training.config import TrainingConfig
 from focdepth_ros.training.history import History
 from focdepth_ros.training.validation import ValidationResult

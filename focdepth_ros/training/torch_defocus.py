@@ -15,8 +15,8 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from numpy.typing import NDArray
 from torch import Tensor
 
+from focdepth_ros.defocus.fourier_length import fast_length
 from focdepth_ros.errors import OptionError
-from focdepth_ros.fourier_length import fast_length
 from focdepth_ros.simulation.defocus import (
     SEPARATE_BLUR,
     Psf,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import abs_rel, delta1, rmse, valid_mask
 from focdepth_ros.models.sweeps import Prediction
-from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.pictures.sheet import picture_sheet
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray, Slice
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.batch_stream import derived_seed

@@ -10,8 +10,8 @@ from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.datasets.bag_sweeps import sweep_name
 from focdepth_ros.errors import BagError, CalibrationError, FocdepthError, RelativeStackError
 from focdepth_ros.estimate import DepthEstimate
+from focdepth_ros.files.results import point_cloud
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.results import point_cloud
 from focdepth_ros.stack import FocalStack
 from focdepth_ros.viewer.recording import ViewerRecording
 

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.errors import ViewerError
+from focdepth_ros.pictures.depth_pictures import colour_depth
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray
 from focdepth_ros.viewer.layout import layout
-from focdepth_ros.visualization import colour_depth
 
 TIME_LINE = "stamp"
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")

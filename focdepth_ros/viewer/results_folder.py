@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from focdepth_ros.errors import StackFileError
-from focdepth_ros.image_io import read_image
-from focdepth_ros.ply import read_ply
-from focdepth_ros.results import RESULT_JSON
+from focdepth_ros.files.image_io import read_image
+from focdepth_ros.files.ply import read_ply
+from focdepth_ros.files.results import RESULT_JSON
 from focdepth_ros.stack import FloatImage
 from focdepth_ros.viewer.recording import ViewerRecording
 

@@ -14,21 +14,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.base import Backend, spec_of
 from focdepth_ros.backends.registry import choose_backend, create_backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.files.results import point_cloud, write_results
 from focdepth_ros.geometry import intrinsics_from_field_of_view
-from focdepth_ros.image_io import write_image
-from focdepth_ros.picture_sheet import picture_sheet
+from focdepth_ros.pictures.depth_pictures import (
+    as_colour,
+    colour_confidence,
+    colour_depth,
+    depth_range,
+)
+from focdepth_ros.pictures.sheet import picture_sheet
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.refocus import Refocuser
-from focdepth_ros.results import point_cloud, write_results
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
-from focdepth_ros.visualization import as_colour, colour_confidence, colour_depth, depth_range
 
 #: Called with the share of the work that is done, and what is done next.
 Progress = Callable[[float, str], None]

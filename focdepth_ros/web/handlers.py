@@ -14,7 +14,7 @@ import gradio as gr
 
 from focdepth_ros.errors import FocdepthError
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web import snippets
 from focdepth_ros.web.answer import Answer, Question, work_out
 from focdepth_ros.web.limits import WebLimits

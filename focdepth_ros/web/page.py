@@ -9,8 +9,8 @@ import gradio as gr
 
 from focdepth_ros.backends.registry import choose_backend, list_backends
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
-from focdepth_ros.image_io import IMAGE_SUFFIXES
-from focdepth_ros.stack_yaml import STACK_YAML
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES
+from focdepth_ros.stack_folder.description import STACK_YAML
 from focdepth_ros.web import snippets
 from focdepth_ros.web.answer import ALIGNMENTS
 from focdepth_ros.web.limits import WebLimits

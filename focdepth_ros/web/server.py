@@ -15,7 +15,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Response
 
-from focdepth_ros.ply import ply_bytes
+from focdepth_ros.files.ply import ply_bytes
 from focdepth_ros.web.handlers import Handlers
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.listening import listen

@@ -9,8 +9,8 @@ import numpy as np
 
 from focdepth_ros.backends.registry import BackendInfo
 from focdepth_ros.errors import FocdepthError
+from focdepth_ros.pictures.depth_pictures import css_gradient
 from focdepth_ros.stack import FocalStack
-from focdepth_ros.visualization import css_gradient
 from focdepth_ros.web.answer import Answer, Reading
 
 _TICKS = 5

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from focdepth_ros.errors import StackFileError, quoted
-from focdepth_ros.image_io import IMAGE_SUFFIXES
-from focdepth_ros.stack_io import StackFolder
-from focdepth_ros.stack_yaml import STACK_YAML, read_description
+from focdepth_ros.files.image_io import IMAGE_SUFFIXES
+from focdepth_ros.stack_folder.description import STACK_YAML, read_description
+from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.zip_files import unpack
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from focdepth_ros.errors import FocdepthError
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web.answer import Answer
 from focdepth_ros.web.limits import WebLimits
 

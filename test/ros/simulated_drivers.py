@@ -32,7 +32,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from small_sweep import INTRINSICS, LENS, slope
 from std_msgs.msg import Header
 
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import camera_info_message, rgb_image_message
 from focdepth_ros.ros.node_runner import run_node

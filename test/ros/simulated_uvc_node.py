@@ -6,7 +6,7 @@ import sys
 
 from simulated_uvc_device import SimulatedUvcDevice
 
-from focdepth_ros.camera_device import DeviceSettings
+from focdepth_ros.lens.camera_device import DeviceSettings
 from focdepth_ros.ros.uvc_camera_node import main
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from ros_harness import Diagnostics, Peer
 from simulated_drivers import raw_lens_map
 from std_srvs.srv import Trigger
 
-from focdepth_ros.lens_map import write_lens_map
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.lens.lens_map import write_lens_map
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.node_process import NodeProcess
 

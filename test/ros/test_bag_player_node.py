@@ -23,7 +23,7 @@ from small_sweep import small_sweep
 
 from focdepth_ros.bags.reading import BagReader
 from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.bag_player_node import main
 from focdepth_ros.ros.node_process import NodeProcess

@@ -6,7 +6,7 @@ import pytest
 from camera_calibration import CALIBRATION
 
 from focdepth_ros.errors import CalibrationError
-from focdepth_ros.message_reading import camera_intrinsics
+from focdepth_ros.messages.reading import camera_intrinsics
 from focdepth_ros.ros.camera_info_file import read_camera_info
 
 

@@ -13,7 +13,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from small_sweep import small_sweep
 
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
 

@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from focdepth_ros.errors import CalibrationError, MessageError
-from focdepth_ros.message_reading import camera_intrinsics, focus_sample, stamp_of
+from focdepth_ros.messages.reading import camera_intrinsics, focus_sample, stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import (
     camera_info_message,

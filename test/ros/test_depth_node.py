@@ -14,11 +14,11 @@ from ros_harness import FRAME_ID, CameraDriver, Diagnostics, Peer, pixels
 from small_sweep import HEIGHT, INTRINSICS, WIDTH, small_sweep
 
 from focdepth_ros.backends.registry import create_backend
-from focdepth_ros.classical.torch_device import cuda_missing_because
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.geometry import back_project
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess
+from focdepth_ros.torch_device import cuda_missing_because
 
 PARAMETERS = {"backend": "graph_cut", "min_confidence": 0.5, "diagnostics_period": 0.1}
 

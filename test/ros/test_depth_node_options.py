@@ -17,10 +17,10 @@ from ros_harness import CameraDriver, Diagnostics, Peer, image_message, pixels
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from small_sweep import WIDTH, small_sweep
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 

@@ -14,7 +14,7 @@ from small_sweep import small_sweep
 
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 MAX_ABS_REL = 0.03
 SILENCE = "no images on /image_raw; start the camera driver"

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image, JointState
 from small_sweep import small_sweep
 from std_msgs.msg import Float32, Header, String
 
-from focdepth_ros.lens_map import LensMap, write_lens_map
+from focdepth_ros.lens.lens_map import LensMap, write_lens_map
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.depth_node import main

@@ -8,7 +8,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
 from focdepth_ros.errors import MessageError
-from focdepth_ros.image_decoding import ImageLimits, open_compressed_image, open_image
+from focdepth_ros.messages.image_decoding import ImageLimits, open_compressed_image, open_image
 
 HEIGHT, WIDTH = 16, 24
 LIMITS = ImageLimits(max_pixels=10_000, bit_depth=16)

@@ -13,10 +13,10 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
 from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
@@ -31,7 +31,7 @@ from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
 from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
 from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
 from focdepth_ros.ros.view_parameters import ViewParameters
-from focdepth_ros.sweep_types import SweepConfig
+from focdepth_ros.sweep_parts.types import SweepConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -27,7 +27,7 @@ from focdepth_ros.bags import message_types as types
 from focdepth_ros.bags.reading import BagReader, FocusFrame
 from focdepth_ros.bags.sweeps import find_sweeps
 from focdepth_ros.bags.writing import FRAME_ID, GROUND_TRUTH, IMAGES, INFOS, STATES, record_camera
-from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.messages.image_decoding import ImageLimits
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import (
     camera_info_message,

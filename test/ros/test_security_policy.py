@@ -17,7 +17,7 @@ from ros_harness import PATIENCE, Peer
 from sensor_msgs.msg import Image
 from small_sweep import small_sweep
 
-from focdepth_ros.lens_map import LensMap, write_lens_map
+from focdepth_ros.lens.lens_map import LensMap, write_lens_map
 from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
 

@@ -13,7 +13,7 @@ from small_sweep import small_sweep
 
 from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.ros.sim_camera_node import main
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 MODULE = "focdepth_ros.ros.sim_camera_node"
 

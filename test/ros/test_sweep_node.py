@@ -14,7 +14,7 @@ from ros_harness import Peer
 from simulated_drivers import DRIVERS, dioptres_of_raw
 from sweep_rig import FAR, NEAR, STEPS, SweepRig, sweep_rig
 
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 
 # Settings as the simulated cameras have them at first.
 OWN_SETTINGS = {

@@ -11,7 +11,7 @@ from ros_harness import Peer, Value, refusal
 from simulated_drivers import raw_lens_map
 from sweep_rig import sweep_rig
 
-from focdepth_ros.lens_map import write_lens_map
+from focdepth_ros.lens.lens_map import write_lens_map
 from focdepth_ros.ros.sweep_node import main
 
 

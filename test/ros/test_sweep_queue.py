@@ -9,7 +9,7 @@ import numpy as np
 
 from focdepth_ros.ros.sweep_queue import QueuedSweep, SweepQueue
 from focdepth_ros.stack import Slice
-from focdepth_ros.sweep_types import Sweep
+from focdepth_ros.sweep_parts.types import Sweep
 
 PATIENCE = 20.0
 

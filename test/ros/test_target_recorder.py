@@ -19,11 +19,11 @@ from std_msgs.msg import Header
 
 from focdepth_ros.msg import FocusState
 from focdepth_ros.optics import sweep_distances
-from focdepth_ros.position_folders import with_lens_positions
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.simulation import render_rgbd
 from focdepth_ros.stack import FocalStack, Lens
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.positions import with_lens_positions
+from focdepth_ros.stack_folder.reading import StackFolder
 
 LENS = Lens(focal_length=16e-3, f_number=1.4, pixel_pitch=20e-6)
 DISTANCES = sweep_distances(0.3, 2.0, 12)

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from simulated_uvc_device import LENS_MAP, scene
 from small_sweep import HEIGHT, INTRINSICS, WIDTH
 
-from focdepth_ros.lens_map import write_lens_map
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.lens.lens_map import write_lens_map
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.ros.uvc_camera_node import main

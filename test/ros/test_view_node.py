@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from viewer_recordings import Recording, needs_viewer
 
 from focdepth_ros.errors import MessageError
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.cloud_reading import cloud_arrays
 from focdepth_ros.ros.conversions import point_cloud_message, time_message
 from focdepth_ros.ros.node_process import NodeProcess

@@ -14,7 +14,7 @@ import pytest
 from small_sweep import small_sweep
 
 from focdepth_ros.stack import FocalStack, Slice
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 COMMAND = [sys.executable, "-m", "focdepth_ros.ros.demo"]
 

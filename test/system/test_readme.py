@@ -21,9 +21,9 @@ import test_launch_files
 from documents import README, ROOT, blocks, commands
 from live_run import SIZE
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.simulation import render_random_sweep
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 COMMANDS = [" ".join(words) for block in blocks(README, "bash") for words in commands(block)]
 SMALL = ["--size", "96x72", "--slices", "4"]

@@ -14,10 +14,10 @@ from live_run import LiveRun, live_run
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.geometry import back_project, pixel_rays
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 # Always guessing the middle of the scene is off by more than five times as much.
 MAX_ABS_REL = 0.08

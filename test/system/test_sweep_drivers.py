@@ -17,7 +17,7 @@ from sweep_rig import FAR, IMAGES, NEAR, sweep_rig
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.evaluation.metrics import depth_metrics
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.ros.node_process import NodeProcess

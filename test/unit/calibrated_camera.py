@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
-from focdepth_ros.image_io import write_image
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.simulation import RenderOptions, render_rgbd
 from focdepth_ros.stack import Lens, Slice
 

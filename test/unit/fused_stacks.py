@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from synthetic_sweeps import blurred, texture, two_surfaces
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import ImageArray
 
 SIZE = (72, 96)

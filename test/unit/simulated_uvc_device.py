@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from small_sweep import INTRINSICS, LENS
 
-from focdepth_ros.camera_device import Control, DeviceFrame, DeviceSettings
 from focdepth_ros.errors import CameraDeviceError
-from focdepth_ros.lens_map import LensMap
+from focdepth_ros.lens.camera_device import Control, DeviceFrame, DeviceSettings
+from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.simulation import render_rgbd
 from focdepth_ros.stack import FloatImage, ImageArray
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import FocalStack
 
 

@@ -16,9 +16,9 @@ from synthetic_motion import SIZE, distance, moving_sweep, seen, similarity
 from synthetic_sweeps import two_surfaces
 
 from focdepth_ros.alignment import Aligner, AlignmentRun
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.errors import AlignmentError, OptionError, StackError
 from focdepth_ros.registration import neighbours
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.motion import rms_displacement
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
 from focdepth_ros.stack import CameraIntrinsics, Slice

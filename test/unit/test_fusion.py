@@ -15,8 +15,8 @@ from focdepth_ros.errors import StackFileError
 from focdepth_ros.fusion import fuse_folder
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Slice
-from focdepth_ros.stack_io import StackFolder
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.reading import StackFolder
+from focdepth_ros.stack_folder.saving import save_stack
 
 HANDHELD = [similarity(1.0 + 0.005 * i, 0.2 * i, (1.5 * i, -1.0 * i)) for i in range(9)]
 

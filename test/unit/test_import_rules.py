@@ -44,7 +44,10 @@ HOMES = {
 }
 # The packages from the ground up: each may use those below it, and what is not here is the roof.
 FLOORS = (
-    {"classical", "simulation"},
+    {"pictures", "sweep_parts"},
+    {"classical", "files", "messages", "simulation"},
+    {"lens"},
+    {"stack_folder"},
     {"bags", "defocus", "models", "registration"},
     {"backends", "datasets"},
     {"evaluation"},

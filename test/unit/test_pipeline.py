@@ -10,12 +10,11 @@ import pytest
 from moody_backend import Moody
 from synthetic_sweeps import SIZE, same_image, texture, two_surfaces
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
+from focdepth_ros.backends.cooldown import Cooldown
 from focdepth_ros.backends.registry import create_backend, list_backends
 from focdepth_ros.backends.unavailable import UnavailableBackend
-from focdepth_ros.cooldown import Cooldown
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import (
     BackendError,
@@ -27,6 +26,7 @@ from focdepth_ros.errors import (
 )
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FocalStack, Slice
 
 SPEC = SweepSpec(height=SIZE[0], width=SIZE[1])

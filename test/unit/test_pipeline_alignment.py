@@ -8,11 +8,11 @@ import pytest
 from moody_backend import Moody
 from synthetic_motion import moving_sweep, seen, similarity
 
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import Backend, SweepSpec
 from focdepth_ros.errors import StackError
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FocalStack, Slice
 
 HANDHELD = [similarity(1.0 + 0.005 * i, 0.2 * i, (1.5 * i, -1.0 * i)) for i in range(6)]

@@ -12,9 +12,9 @@ import pytest
 
 from focdepth_ros.bags.salvage import salvage_file
 from focdepth_ros.errors import FocdepthError, MessageError, StackFileError, quoted
-from focdepth_ros.image_decoding import ImageLimits, open_image
-from focdepth_ros.image_io import read_depth
-from focdepth_ros.message_reading import stamp_of
+from focdepth_ros.files.image_io import read_depth
+from focdepth_ros.messages.image_decoding import ImageLimits, open_image
+from focdepth_ros.messages.reading import stamp_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(

@@ -14,11 +14,11 @@ from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres,
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.registry import choose_backend, create_backend
 from focdepth_ros.cli import main
+from focdepth_ros.colour import srgb_from_linear
 from focdepth_ros.errors import BackendError, CalibrationError, OptionError, SliceError, StackError
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.stack import FocalStack, Slice
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 SIZE = (48, 64)
 DIOPTRE = slanted_dioptres(*SIZE).numpy()

@@ -10,12 +10,12 @@ import pytest
 import torch
 from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres, textured_image
 
+from focdepth_ros.backends.cooldown import Cooldown
 from focdepth_ros.backends.registry import create_backend
-from focdepth_ros.cooldown import Cooldown
+from focdepth_ros.colour import srgb_from_linear
 from focdepth_ros.defocus import solver
 from focdepth_ros.errors import BackendError, DeviceError
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.simulation.colour import srgb_from_linear
 from focdepth_ros.stack import FocalStack, Slice
 
 SIZE = (32, 40)

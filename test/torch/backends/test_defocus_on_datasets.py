@@ -12,7 +12,7 @@ from synthetic_sweeps import texture
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.datasets.mobile_depth import MobileDepth
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 QUICK = ("device=cpu", "depths=30", "epochs=1")
 OPTIONS = [part for setting in QUICK for part in ("--option", f"defocus.{setting}")]

@@ -16,10 +16,10 @@ from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres,
 from focdepth_ros.backends.base import Backend
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.cli import main
+from focdepth_ros.colour import srgb_from_linear
 from focdepth_ros.defocus import solver
 from focdepth_ros.errors import BackendError, DeviceError
-from focdepth_ros.image_io import write_image
-from focdepth_ros.simulation.colour import srgb_from_linear
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import FocalStack, Slice
 
 SIZE = (48, 64)

@@ -28,9 +28,9 @@ from focdepth_ros.models import inference
 from focdepth_ros.models.checkpoint import save_weights
 from focdepth_ros.models.cuda_graphs import CapturedFunction
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
+from focdepth_ros.models.weights_index import ShippedWeights
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack import FocalStack
-from focdepth_ros.weights_index import ShippedWeights
 
 
 def broken(error: Exception) -> Callable[..., Any]:
@@ -149,7 +149,7 @@ def test_weights_that_cannot_be_used_are_named(weights: str, tmp_path: Path) -> 
 
 
 def test_without_weights_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("focdepth_ros.weights_index.shipped_weights", lambda: ())
+    monkeypatch.setattr("focdepth_ros.models.weights_index.shipped_weights", lambda: ())
     words = "no weights of 'focdepthformer' are shipped"
     assert words in str(FocDepthFormerBackend.unusable_because())
     with pytest.raises(BackendUnavailableError, match=words):
@@ -160,7 +160,7 @@ def test_weights_whose_file_is_gone_are_passed_over(monkeypatch: pytest.MonkeyPa
     gone = ShippedWeights(
         "net", "gone.safetensors", "focdepthformer", "tiny", "0" * 64, 1, "", Path("/nowhere")
     )
-    monkeypatch.setattr("focdepth_ros.weights_index.shipped_weights", lambda: (gone,))
+    monkeypatch.setattr("focdepth_ros.models.weights_index.shipped_weights", lambda: (gone,))
     # As on a machine with a GPU, which would be used.
     monkeypatch.setattr(FocDepthFormerBackend, "passed_over_because", lambda: None)
     reason = FocDepthFormerBackend.unusable_because()

@@ -9,7 +9,7 @@ import torch
 
 from focdepth_ros.defocus.plots import save_epoch_plot, save_loss_curve
 from focdepth_ros.defocus.solver import EpochLoss, EpochState
-from focdepth_ros.image_io import read_image
+from focdepth_ros.files.image_io import read_image
 
 
 def state(channels: int, value: float = 0.2) -> EpochState:

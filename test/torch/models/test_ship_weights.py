@@ -10,16 +10,16 @@ import pytest
 import torch
 from small_network import small_network
 
-from focdepth_ros import weights_index
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.cli import main
 from focdepth_ros.errors import WeightsError
+from focdepth_ros.models import weights_index
 from focdepth_ros.models.checkpoint import save_weights
 from focdepth_ros.models.focdepthformer.config import preset
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.models.stackmff_v2.config import StackMffV2Config
 from focdepth_ros.models.stackmff_v2.model import StackMffV2
-from focdepth_ros.weights_index import VERIFIED, shipped_weights
+from focdepth_ros.models.weights_index import VERIFIED, shipped_weights
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "ship_weights.py"
 

@@ -125,6 +125,7 @@ def test_sweeps_have_2_to_20_slices(name: str) -> None:
         ("schedule.steps=", "'schedule.steps=' is no change"),
         ("data.sources.kind=pool", "like data.sources=[{kind: pool, options: {folders: pool}}]"),
         ("schedule.steps=[", "the value in 'schedule.steps=[' is no YAML"),
+        ("schedule.steps=2020-13-45", "is no YAML: month must be in"),
         ("schedule.stops=3", "there is no schedule.stops"),
     ],
 )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from small_runs import from_pool, held_out, silent, small_config
 
-from focdepth_ros.chart import COLOURS
 from focdepth_ros.errors import TrainingError
-from focdepth_ros.image_io import read_image
+from focdepth_ros.files.image_io import read_image
+from focdepth_ros.pictures.chart import COLOURS
 from focdepth_ros.training.history import CURVES, HISTORY, History, curves
 from focdepth_ros.training.loop import train
 

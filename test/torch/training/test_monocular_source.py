@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from pattern_photographs import patterns
 
-from focdepth_ros.simulation.colour import linear_from_srgb
+from focdepth_ros.colour import linear_from_srgb
 from focdepth_ros.training.monocular_source import MonocularSource
 from focdepth_ros.training.rendered_source import RenderSettings, SimulatedSource
 from focdepth_ros.training.sensor import PERFECT_SENSOR

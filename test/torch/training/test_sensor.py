@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from focdepth_ros.colour import linear_from_srgb
+from focdepth_ros.colour import srgb_from_linear as reference_srgb
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import linear_from_srgb
-from focdepth_ros.simulation.colour import srgb_from_linear as reference_srgb
 from focdepth_ros.training.sensor import (
     PERFECT_SENSOR,
     SensorConfig,

@@ -11,10 +11,10 @@ from cli_runs import run
 
 from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.cli.bag_options import bag_settings, takes_bag_settings
-from focdepth_ros.image_decoding import ImageLimits
+from focdepth_ros.messages.image_decoding import ImageLimits
 from focdepth_ros.options import option_infos
 from focdepth_ros.simulation import SimulatedStack
-from focdepth_ros.sweep_config import SweepConfig
+from focdepth_ros.sweep_parts.config import SweepConfig
 
 
 def sweeps_found(capsys: pytest.CaptureFixture[str], bag: Path, *options: object) -> list[str]:
@@ -76,7 +76,7 @@ def test_defaults_are_those_of_the_settings() -> None:
         (("--sweep-timeout", 0), "--sweep-timeout"),
         (("--reference", "odd"), "'odd' is none of first, middle, last"),
         (("--depth-tolerance", -1), "--depth-tolerance"),
-        (("--extrinsic", "nowhere.yaml"), "extrinsic 'nowhere.yaml' is neither seven numbers"),
+        (("--extrinsic", "nowhere.yaml"), "extrinsic 'nowhere.yaml' cannot be read: No such file"),
     ],
 )
 def test_what_does_not_go_is_said(

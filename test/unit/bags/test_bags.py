@@ -38,7 +38,7 @@ from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation import SimulatedCamera, SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.reading import StackFolder
 
 
 def test_focus_state_is_that_of_the_package() -> None:

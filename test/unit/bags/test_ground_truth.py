@@ -12,13 +12,13 @@ from bag_copies import More, rewritten
 from cli_runs import run
 
 from focdepth_ros.bags import message_types as types
+from focdepth_ros.bags.rigid_transform import RigidTransform, read_transform
 from focdepth_ros.bags.sweeps import BagContents, find_sweeps
 from focdepth_ros.bags.topics import BagSettings
 from focdepth_ros.bags.writing import FRAME_ID, GROUND_TRUTH, INFOS
 from focdepth_ros.datasets.bag_sweeps import BagSweeps
 from focdepth_ros.errors import BagError, MessageError, OptionError
 from focdepth_ros.geometry import pixel_rays
-from focdepth_ros.rigid_transform import RigidTransform, read_transform
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import CameraIntrinsics
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from focdepth_ros.alignment import Aligner
-from focdepth_ros.alignment_config import AlignmentConfig
 from focdepth_ros.calibration.breathing import Breathing, measure_breathing, with_magnification
 from focdepth_ros.errors import CalibrationError, OptionError
-from focdepth_ros.image_io import write_image
-from focdepth_ros.lens_map import LensMap, write_lens_map
-from focdepth_ros.position_folders import with_lens_positions
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.lens.lens_map import LensMap, write_lens_map
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.motion import similarity_part
 from focdepth_ros.stack import Slice
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.stack_folder.positions import with_lens_positions
+from focdepth_ros.stack_folder.reading import StackFolder
 
 REAL = Path(__file__).parents[4] / "shared/data/stacks/webcam_sweep"
 SIZE = (240, 180)

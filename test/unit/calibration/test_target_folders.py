@@ -13,11 +13,11 @@ from calibrated_camera import POSITIONS, target_slices, write_sweep
 from focdepth_ros.calibration.target_folders import read_target, target_distance, target_folders
 from focdepth_ros.classical.focus_operators import create_focus_measure
 from focdepth_ros.errors import CalibrationError, StackFileError
-from focdepth_ros.image_io import write_image
-from focdepth_ros.lens_map import LensMap
-from focdepth_ros.position_folders import positions_in_names, with_lens_map
-from focdepth_ros.stack_io import StackFolder, load_stack
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.files.image_io import write_image
+from focdepth_ros.lens.lens_map import LensMap
+from focdepth_ros.stack_folder.positions import positions_in_names, with_lens_map
+from focdepth_ros.stack_folder.reading import StackFolder, load_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 MEASURE = create_focus_measure()
 

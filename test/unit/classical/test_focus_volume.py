@@ -15,7 +15,7 @@ from focdepth_ros.classical.focus_volume import (
 )
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
-from focdepth_ros.sweep_spec import SweepSpec
+from focdepth_ros.sweep_parts.spec import SweepSpec
 
 SPEC = SweepSpec(height=2, width=3)
 

@@ -6,7 +6,7 @@ import pytest
 
 from focdepth_ros.datasets.diode import Diode
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 SIZE = (12, 16)
 INDOORS = "indoors/scene_00019/scan_00183/00019_00183_indoors_000_010"

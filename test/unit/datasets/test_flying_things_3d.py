@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from focdepth_ros.datasets.flying_things_3d import FlyingThings3d
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import CameraIntrinsics
 
 SIZE = (12, 16)

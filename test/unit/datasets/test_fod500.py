@@ -10,7 +10,7 @@ import pytest
 
 from focdepth_ros.datasets.fod500 import Fod500
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 HEIGHT, WIDTH = 4, 8
 HALF = [cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF]

@@ -9,7 +9,7 @@ import pytest
 
 from focdepth_ros.datasets.fusion_folders import FusionFolders
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 GREY = np.array([[0, 63, 127], [255, 3, 1]], np.uint8)
 

@@ -9,7 +9,7 @@ import pytest
 
 from focdepth_ros.datasets.icl_nuim import IclNuim
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 REAL = Path(__file__).parents[4] / "shared/data/rgbd/icl_livingroom1"
 

@@ -11,7 +11,7 @@ import pytest
 from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.datasets.light_field_4d import LightField4d
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.optics import circle_of_confusion
 
 HEIGHT, WIDTH = 24, 32

@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 from focdepth_ros.datasets.make3d import Make3d
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 NAME = "math7-p-282t0"
 

@@ -11,7 +11,7 @@ import pytest
 
 from focdepth_ros.datasets.middlebury import Middlebury
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 REAL = Path(__file__).parents[4] / "shared/data/rgbd/middlebury2001_2006"
 

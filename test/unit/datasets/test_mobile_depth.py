@@ -10,7 +10,7 @@ import pytest
 from focdepth_ros.datasets.base import LabelledStack
 from focdepth_ros.datasets.mobile_depth import MobileDepth
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import Lens
 
 REAL = Path(__file__).parents[4] / "shared/data/stacks/mobiledepth"

@@ -12,7 +12,7 @@ from focdepth_ros.datasets import registry
 from focdepth_ros.datasets.base import Dataset
 from focdepth_ros.datasets.registry import dataset_class, dataset_names, open_dataset
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 NAMES = dataset_names()
 PAGE = Path(__file__).parents[3] / "docs/datasets.md"

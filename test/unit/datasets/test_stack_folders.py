@@ -10,9 +10,9 @@ import pytest
 
 from focdepth_ros.datasets.stack_folders import StackFolders, stacks_below
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 CAMERA = CameraIntrinsics(4, 3, 10.0, 10.0, 1.5, 1.0)
 LENS = Lens(0.016, 1.4, 2e-5)

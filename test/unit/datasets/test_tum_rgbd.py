@@ -9,7 +9,7 @@ import pytest
 
 from focdepth_ros.datasets.tum_rgbd import TumRgbd
 from focdepth_ros.errors import DatasetError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 SIZE = (6, 8)
 XYZ, DESK = "rgbd_dataset_freiburg1_xyz", "rgbd_dataset_freiburg3_desk"

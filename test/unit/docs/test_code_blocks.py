@@ -21,9 +21,9 @@ from cli_runs import run
 from documents import PAGES, ROOT, Block, blocks, names_of_parameters
 
 from focdepth_ros.defocus.settings import load_settings
-from focdepth_ros.driver_table import read_driver_table
-from focdepth_ros.lens_map import read_lens_map
-from focdepth_ros.stack_io import StackFolder
+from focdepth_ros.lens.driver_table import read_driver_table
+from focdepth_ros.lens.lens_map import read_lens_map
+from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.training.config import load_training_config
 
 PAGES_WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]

@@ -7,7 +7,7 @@ import pytest
 
 from focdepth_ros.simulation import render_rgbd
 from focdepth_ros.stack import Lens
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 
 SCENES = ("a/near", "a/far", "b")
 

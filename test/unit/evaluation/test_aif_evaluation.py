@@ -21,9 +21,9 @@ from focdepth_ros.evaluation.fusion_pictures import cut_outs
 from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES, fusion_figures
 from focdepth_ros.evaluation.niqe import niqe
 from focdepth_ros.evaluation.scores import FIGURES, score_estimate
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.simulation import render_random_sweep
-from focdepth_ros.stack_io import load_stack
+from focdepth_ros.stack_folder.reading import load_stack
 
 pytest.importorskip("jinja2")
 pytest.importorskip("skimage")

@@ -16,7 +16,6 @@ import pytest
 from benchmark_backends import ADD_SECONDS, FILLED_BYTES, FINISH_SECONDS
 
 from focdepth_ros.backends.registry import create_backend
-from focdepth_ros.classical.torch_device import cuda_missing_because
 from focdepth_ros.cli import main
 from focdepth_ros.datasets.registry import open_dataset
 from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
@@ -30,8 +29,9 @@ from focdepth_ros.evaluation.benchmark_rows import benchmark_rows
 from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.simulation import render_random_sweep
-from focdepth_ros.stack_io import load_ground_truth, load_stack
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.reading import load_ground_truth, load_stack
+from focdepth_ros.stack_folder.saving import save_stack
+from focdepth_ros.torch_device import cuda_missing_because
 
 pytest.importorskip("jinja2")
 

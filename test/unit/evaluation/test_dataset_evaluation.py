@@ -30,7 +30,7 @@ from focdepth_ros.evaluation.summary import overview, summarise
 from focdepth_ros.evaluation.work_sharing import ProcessCrew, share_out
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
 from focdepth_ros.stack import FocalStack
-from focdepth_ros.stack_io import load_ground_truth, load_stack
+from focdepth_ros.stack_folder.reading import load_ground_truth, load_stack
 
 SCENES = ("a/far", "a/near", "b")
 LABEL = "stack_folders"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cli_runs import run
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 
 pytest.importorskip("jinja2")
 

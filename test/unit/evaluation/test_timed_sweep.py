@@ -12,7 +12,7 @@ from moody_backend import Moody
 from focdepth_ros.errors import EvaluationError
 from focdepth_ros.evaluation.timed_sweep import SweepTimes, timed_sweep, use_threads
 from focdepth_ros.pipeline import DepthPipeline
-from focdepth_ros.stack_io import load_stack
+from focdepth_ros.stack_folder.reading import load_stack
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from focdepth_ros.colour import linear_from_srgb
 from focdepth_ros.errors import CalibrationError, OptionError, StackError
 from focdepth_ros.simulation import Part, RenderOptions, Scene, render_stack
-from focdepth_ros.simulation.colour import linear_from_srgb
 from focdepth_ros.simulation.primitives import Rectangle
 from focdepth_ros.stack import CameraIntrinsics, Lens
 

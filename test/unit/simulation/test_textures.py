@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from focdepth_ros.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.errors import OptionError
-from focdepth_ros.simulation.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.simulation.textures import (
     Texture,
     fractal_noise,

@@ -11,8 +11,8 @@ from cli_runs import run
 from viewer_recordings import Recording, needs_viewer
 
 from focdepth_ros.errors import StackFileError
-from focdepth_ros.image_io import read_image
-from focdepth_ros.ply import read_ply
+from focdepth_ros.files.image_io import read_image
+from focdepth_ros.files.ply import read_ply
 
 SIZE = (72, 96)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.simulation import SimulatedStack, render_random_sweep
 
 SLICES = 4

@@ -24,10 +24,10 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright import sync_api
 from slow_backend_page import SECONDS
 
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.libraries import WEB_LIBRARIES, missing_because
 from focdepth_ros.simulation import SimulatedStack
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 from focdepth_ros.web.scenes import SCENES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

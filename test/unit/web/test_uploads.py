@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("PIL")
 
 from focdepth_ros.errors import StackFileError
-from focdepth_ros.image_io import write_image
+from focdepth_ros.files.image_io import write_image
 from focdepth_ros.simulation import SimulatedStack
-from focdepth_ros.stack_saving import save_stack
+from focdepth_ros.stack_folder.saving import save_stack
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.uploads import parse_distances, receive
 

@@ -1,0 +1,201 @@
+"""Where the lens goes in a focus sweep, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from focdepth_ros.errors import DriverError, OptionError
+from focdepth_ros.lens.lens_map import LensMap
+from focdepth_ros.optics import sweep_distances
+
+_LIMIT_SLACK = 1e-3  # 1/m; by so much a limit may be missed without a word
+
+
+@dataclass(frozen=True)
+class FocusStep:
+    """One stop of the lens.
+
+    Parameters
+    ----------
+    position : float
+        In the driver's unit.
+    dioptre : float
+        Inverse focus distance, 1/m, 0 at infinity.
+    sweep_id : int
+        Counts sweeps from 1.
+    index, count : int
+        Which stop of the sweep it is, from 0, and how many there are.
+    """
+
+    position: float
+    dioptre: float
+    sweep_id: int
+    index: int
+    count: int
+
+
+@dataclass(frozen=True)
+class LensUnit:
+    """Lens positions of one camera: what they mean, and which there are.
+
+    Parameters
+    ----------
+    range : tuple of float
+        Least and greatest position that the driver takes.
+    is_integer : bool
+    lens_map : LensMap, optional
+        Positions are dioptres without one.
+    """
+
+    range: tuple[float, float]
+    is_integer: bool
+    lens_map: LensMap | None = None
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Inverse focus distances of the farthest and the nearest focus, 1/m.
+
+        Raises
+        ------
+        DriverError
+            If the lens map is for other positions than the driver takes.
+        """
+        least, greatest = self.range
+        if self.lens_map is not None:
+            least, greatest = (
+                max(least, self.lens_map.range[0]),
+                min(greatest, self.lens_map.range[1]),
+            )
+            if not least < greatest:
+                raise DriverError(
+                    f"the driver takes lens positions from {self.range[0]:g} to "
+                    f"{self.range[1]:g}, the lens map has {self.lens_map.range[0]:g} to "
+                    f"{self.lens_map.range[1]:g}; give the lens map of this camera"
+                )
+        ends = self.to_dioptre(least), self.to_dioptre(greatest)
+        return max(min(ends), 0.0), max(ends)
+
+    def to_dioptre(self, position: float) -> float:
+        """Inverse focus distance of a position, 1/m; NaN where it is not known."""
+        if self.lens_map is None:
+            return position
+        return float(self.lens_map.to_dioptres(position))
+
+    def to_position(self, dioptre: float) -> float:
+        """Position nearest to an inverse focus distance within the reach."""
+        position = dioptre if self.lens_map is None else float(self.lens_map.to_positions(dioptre))
+        if not self.is_integer:
+            return position
+        least, greatest = self.range
+        if self.lens_map is not None:
+            least, greatest = (
+                max(least, self.lens_map.range[0]),
+                min(greatest, self.lens_map.range[1]),
+            )
+        return float(min(max(round(position), math.ceil(least)), math.floor(greatest)))
+
+
+@dataclass(frozen=True)
+class FocusSchedule:
+    """The stops of a sweep, uniform in dioptres, near to far.
+
+    Parameters
+    ----------
+    positions, dioptres : tuple of float
+        In the driver's unit, and 1/m.
+    remarks : tuple of str
+        In what they are not what was asked for.
+    """
+
+    positions: tuple[float, ...]
+    dioptres: tuple[float, ...]
+    remarks: tuple[str, ...] = field(default=())
+
+    def sweep(self, sweep_id: int, *, far_to_near: bool = False) -> Iterator[FocusStep]:
+        """The stops of one sweep in order."""
+        stops = list(zip(self.positions, self.dioptres, strict=True))
+        if far_to_near:
+            stops.reverse()
+        for index, (position, dioptre) in enumerate(stops):
+            yield FocusStep(position, dioptre, sweep_id, index, len(stops))
+
+
+def plan_focus(unit: LensUnit, near: float, far: float, steps: int) -> FocusSchedule:
+    """Stops between two distances, as far as the lens goes.
+
+    Parameters
+    ----------
+    unit : LensUnit
+    near, far : float
+        Metres; 0: as near, and as far, as the lens goes. `far` may be +inf.
+    steps : int
+
+    Raises
+    ------
+    DriverError
+        If the lens goes nowhere between the two, or has too few positions there.
+    """
+    farthest, nearest = unit.reach
+    wanted_near = 1.0 / near if near > 0.0 else nearest
+    wanted_far = 1.0 / far if far > 0.0 else farthest
+    first, last = min(wanted_near, nearest), max(wanted_far, farthest)
+    if not first > last:
+        raise DriverError(
+            f"the lens focuses from {_metres(nearest)} to {_metres(farthest)}, asked for are "
+            f"{_metres(wanted_near)} to {_metres(wanted_far)}; set near and far within its range"
+        )
+    remarks = [
+        f"{name} is {_metres(wanted)}, but the lens goes to {_metres(got)} only"
+        for name, wanted, got in (("near", wanted_near, first), ("far", wanted_far, last))
+        if abs(wanted - got) > _LIMIT_SLACK
+    ]
+    with np.errstate(divide="ignore"):
+        distances = sweep_distances(1.0 / first, float(np.divide(1.0, last)), steps)
+    positions = [unit.to_position(1.0 / float(distance)) for distance in distances]
+    distinct = list(dict.fromkeys(positions))
+    if len(distinct) < 2:
+        raise DriverError(
+            f"the lens has {len(distinct)} position from {_metres(first)} to {_metres(last)}; set "
+            "near and far farther apart"
+        )
+    if len(distinct) < steps:
+        remarks.append(
+            f"steps is {steps}, but the lens has only {len(distinct)} positions between near and "
+            "far"
+        )
+    dioptres = tuple(max(unit.to_dioptre(position), 0.0) for position in distinct)
+    return FocusSchedule(tuple(distinct), dioptres, tuple(remarks))
+
+
+def even_positions(least: float, greatest: float, count: int) -> tuple[float, ...]:
+    """Whole positions of a sweep whose focus distances are not known, each once.
+
+    They go from the greatest to the least: for most cameras that is from near to far.
+
+    Raises
+    ------
+    OptionError
+        If there are not two of them.
+    """
+    exact = np.rint(np.linspace(greatest, least, count))
+    whole = np.clip(exact, math.ceil(least), math.floor(greatest))
+    positions = tuple(dict.fromkeys(float(value) for value in whole))
+    if len(positions) < 2:
+        raise OptionError(
+            f"between {least:g} and {greatest:g} there are no two whole focus positions; give a "
+            "larger range"
+        )
+    return positions
+
+
+def metres_of(dioptre: float) -> float:
+    """Focus distance in metres; +inf at 0, NaN where it is not known."""
+    return math.inf if dioptre == 0.0 else 1.0 / dioptre
+
+
+def _metres(dioptre: float) -> str:
+    return "infinity" if dioptre <= 0.0 else f"{1.0 / dioptre:.3g} m"

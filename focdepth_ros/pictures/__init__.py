@@ -1,0 +1,1 @@
+"""Pictures for people: colour maps of depth, charts, sheets."""

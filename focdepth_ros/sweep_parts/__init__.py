@@ -1,0 +1,1 @@
+"""The parts of `focdepth_ros.sweep`, and the types in which it speaks."""
