@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 NETWORK_LIBRARIES = ("torch", "timm", "safetensors")
 REPORT_LIBRARIES = ("jinja2",)
@@ -27,4 +28,23 @@ def missing_because(libraries: Iterable[str], extra: str) -> str | None:
     if not missing:
         return None
     verb = "is" if len(missing) == 1 else "are"
-    return f"{', '.join(missing)} {verb} not installed; install focdepth_ros[{extra}]"
+    return f"{', '.join(missing)} {verb} not installed; {how_to_install(extra)}"
+
+
+def how_to_install(extra: str) -> str:
+    """A command that brings an extra of this package, which need not be on a package index.
+
+    Parameters
+    ----------
+    extra : str
+        Such as ``torch``: one of ``requirements/*.txt``.
+    """
+    listed = Path(__file__).resolve().parents[1] / "requirements" / f"{extra}.txt"
+    if not listed.is_file():  # installed without its sources
+        return f"pip install 'focdepth_ros[{extra}]'"
+    return f"pip install -r {_shortest(listed)}"
+
+
+def _shortest(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 from focdepth_ros.errors import BackendUnavailableError, DeviceError, OptionError
+from focdepth_ros.libraries import how_to_install
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -52,7 +53,7 @@ def choose_device(name: str = "auto") -> str:
 def cuda_missing_because() -> str | None:
     """Why torch cannot use a GPU here and what to do, or None if it can."""
     if find_spec(_LIBRARY) is None:
-        return "torch is not installed; install focdepth_ros[torch]"
+        return f"torch is not installed; {how_to_install('torch')}"
     try:
         ctypes.CDLL(_DRIVER)
     except OSError:

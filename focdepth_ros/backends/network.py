@@ -16,7 +16,7 @@ from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.errors import BackendUnavailableError, WeightsError
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
-from focdepth_ros.libraries import NETWORK_LIBRARIES, missing_because
+from focdepth_ros.libraries import NETWORK_LIBRARIES, how_to_install, missing_because
 from focdepth_ros.models.weights_index import choose_weights
 from focdepth_ros.options import check_options, option
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
@@ -93,7 +93,7 @@ class NetworkBackend(Backend):
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise BackendUnavailableError(
                 f"backend '{self.name}' cannot be used here: its libraries cannot be imported: "
-                f"{reason}; install focdepth_ros[torch] again"
+                f"{reason}; again: {how_to_install('torch')}"
             ) from error
 
         self._runner = load_runner(

@@ -24,6 +24,7 @@ from focdepth_ros.errors import (
     DeviceError,
     WeightsError,
 )
+from focdepth_ros.libraries import how_to_install
 from focdepth_ros.models import inference
 from focdepth_ros.models.checkpoint import save_weights
 from focdepth_ros.models.cuda_graphs import CapturedFunction
@@ -190,7 +191,7 @@ def test_libraries_that_cannot_be_imported_are_named(
     monkeypatch.setattr(sys, "meta_path", [Breaks(), *sys.meta_path])
     with pytest.raises(BackendUnavailableError) as raised:
         create_backend("focdepthformer", weights=weights, device="cpu")
-    assert f"cannot be imported: {error}; install focdepth_ros[torch] again" in str(raised.value)
+    assert f"cannot be imported: {error}; again: {how_to_install('torch')}" in str(raised.value)
 
 
 def test_a_device_that_cannot_be_asked_is_named(

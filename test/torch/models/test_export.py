@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from small_network import noise_sweep, small_network
 
 from focdepth_ros.cli import main
 from focdepth_ros.errors import BackendUnavailableError, ExportError
+from focdepth_ros.libraries import how_to_install
 from focdepth_ros.models import export
 from focdepth_ros.models.checkpoint import load_weights, save_weights
 from focdepth_ros.models.export import ExportedShape, OneShot, export_onnx
@@ -138,6 +140,6 @@ def test_what_cannot_be_exported_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ExportError, match=r"ONNX Runtime .* cannot run .*x\.onnx"):
         export_onnx(small_network(), tmp_path / "x.onnx", SHAPE)
     monkeypatch.setattr(export, "EXPORT_LIBRARIES", ("onnx_of_no_kind",))
-    words = r"onnx_of_no_kind is not installed; install focdepth_ros\[export\]"
+    words = re.escape(f"onnx_of_no_kind is not installed; {how_to_install('export')}")
     with pytest.raises(BackendUnavailableError, match=words):
         export_onnx(small_network(), tmp_path / "x.onnx", SHAPE)

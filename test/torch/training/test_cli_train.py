@@ -11,6 +11,7 @@ import yaml
 from small_runs import checkpoint, small_config
 
 from focdepth_ros.cli import main
+from focdepth_ros.libraries import how_to_install
 
 DEBUG = Path(__file__).parents[3] / "config" / "train" / "debug.yaml"
 
@@ -97,4 +98,4 @@ def test_missing_packages_are_named(
     assert run(config) == 2
     error = capsys.readouterr().err
     assert "torch, timm, safetensors, lightning_fabric are not installed" in error
-    assert "focdepth_ros[training]" in error
+    assert how_to_install("training") in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from focdepth_ros.backends.registry import (
 )
 from focdepth_ros.classical import compiled, graph_cut
 from focdepth_ros.errors import BackendUnavailableError
+from focdepth_ros.libraries import how_to_install
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_defocus_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defocus_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(defocus, "_LIBRARIES", ("torch_of_no_kind",))
-    words = "torch_of_no_kind is not installed; install focdepth_ros\\[torch\\]"
+    words = re.escape(f"torch_of_no_kind is not installed; {how_to_install('torch')}")
     with pytest.raises(BackendUnavailableError, match=words):
         create_backend("defocus")
 
@@ -103,7 +105,7 @@ def test_what_lacks_is_named_with_a_remedy() -> None:
 
 def test_libraries_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "NETWORK_LIBRARIES", ("numpy", "torch_of_no_kind"))
-    words = "torch_of_no_kind is not installed; install focdepth_ros\\[torch\\]"
+    words = re.escape(f"torch_of_no_kind is not installed; {how_to_install('torch')}")
     with pytest.raises(BackendUnavailableError, match=words):
         create_backend("focdepthformer", weights="some.safetensors")
     assert choose_backend() == "graph_cut"

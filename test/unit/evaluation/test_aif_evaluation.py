@@ -22,6 +22,7 @@ from focdepth_ros.evaluation.fusion_scores import FUSION_FIGURES, fusion_figures
 from focdepth_ros.evaluation.niqe import niqe
 from focdepth_ros.evaluation.scores import FIGURES, score_estimate
 from focdepth_ros.files.image_io import write_image
+from focdepth_ros.libraries import how_to_install
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.stack_folder.reading import load_stack
 
@@ -191,7 +192,7 @@ def test_missing_libraries_are_named_before_the_work_begins(
 ) -> None:
     monkeypatch.setattr("focdepth_ros.evaluation.fusion_scores._LIBRARIES", ("skimage", "no_such"))
     assert evaluate("fusion_folders", fusion_root, tmp_path / "out", "--aif") == 2
-    words = "no_such is not installed; install focdepth_ros[evaluation]"
+    words = f"no_such is not installed; {how_to_install('evaluation')}"
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with pytest.raises(EvaluationError, match="no_such is not installed"):

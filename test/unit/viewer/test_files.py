@@ -13,6 +13,7 @@ from viewer_recordings import Recording, needs_viewer
 from focdepth_ros.errors import StackFileError
 from focdepth_ros.files.image_io import read_image
 from focdepth_ros.files.ply import read_ply
+from focdepth_ros.libraries import how_to_install
 
 SIZE = (72, 96)
 
@@ -116,7 +117,7 @@ def test_without_rerun_or_ros_it_says_what_to_install(
         "focdepth_ros.libraries.find_spec", lambda name: None if name in missing else object()
     )
     assert run("view") == 2
-    words = "rerun, rerun_cli are not installed; install focdepth_ros[view]"
+    words = f"rerun, rerun_cli are not installed; {how_to_install('view')}"
     assert words in capsys.readouterr().err
     missing.clear()
     missing.update({"rclpy", "sensor_msgs"})

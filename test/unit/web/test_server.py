@@ -8,6 +8,7 @@ import pytest
 from cli_runs import run
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.libraries import how_to_install
 from focdepth_ros.web import listening
 from focdepth_ros.web.listening import listen
 
@@ -18,7 +19,7 @@ def test_without_gradio_the_extra_is_named(
     monkeypatch.setattr("focdepth_ros.libraries.WEB_LIBRARIES", ("no_such_library",))
     assert run("web") == 2
     error = capsys.readouterr().err
-    assert "no_such_library is not installed; install focdepth_ros[web]" in error
+    assert f"no_such_library is not installed; {how_to_install('web')}" in error
 
 
 def test_no_other_command_loads_gradio() -> None:
