@@ -14,7 +14,7 @@ from focdepth_ros.cli.parameters import backend_settings, image_size
 from focdepth_ros.cli.progress import progress
 
 if TYPE_CHECKING:
-    from focdepth_ros.evaluation.benchmark_stacks import StackSource
+    from focdepth_ros.evaluation.benchmark.stacks import StackSource
 
 _LEFT_OUT = 1
 _SIMULATED_SCENES = 10
@@ -77,9 +77,9 @@ def benchmark(
     missing = missing_because(REPORT_LIBRARIES, "evaluation")
     if missing is not None:
         raise EvaluationError(f"no report can be written here: {missing}")
-    from focdepth_ros.evaluation.benchmark import Benchmark
-    from focdepth_ros.evaluation.benchmark_process import Contender
-    from focdepth_ros.evaluation.benchmark_report import HTML, terminal_lines, write_benchmark
+    from focdepth_ros.evaluation.benchmark.process import Contender
+    from focdepth_ros.evaluation.benchmark.report import HTML, terminal_lines, write_benchmark
+    from focdepth_ros.evaluation.benchmark.run import Benchmark
     from focdepth_ros.evaluation.job import make_pipeline
     from focdepth_ros.evaluation.machine import describe_machine, is_busy
 
@@ -159,7 +159,7 @@ def _stack_source(
     """
     from focdepth_ros.datasets.registry import open_dataset
     from focdepth_ros.errors import OptionError
-    from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks, SimulatedStacks
+    from focdepth_ros.evaluation.benchmark.stacks import DatasetStacks, SimulatedStacks
 
     if stacks and dataset is not None:
         raise OptionError("give one of --stack and --dataset")

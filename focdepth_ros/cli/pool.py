@@ -61,7 +61,7 @@ def pool(
     missing = missing_because(("torch",), "training")
     if missing:
         raise BackendUnavailableError(missing)
-    from focdepth_ros.training.pool_rendering import PoolRendering, render_pool
+    from focdepth_ros.training.sources.pool_rendering import PoolRendering, render_pool
 
     rendering = PoolRendering(
         scenes=scenes.value,

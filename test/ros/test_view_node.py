@@ -19,8 +19,8 @@ from viewer_recordings import Recording, needs_viewer
 
 from focdepth_ros.errors import MessageError
 from focdepth_ros.messages.reading import stamp_of
-from focdepth_ros.ros.cloud_reading import cloud_arrays
 from focdepth_ros.ros.conversions import point_cloud_message, time_message
+from focdepth_ros.ros.listening.cloud_reading import cloud_arrays
 from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.ros.view_node import main
 
