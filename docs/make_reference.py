@@ -160,8 +160,8 @@ def training() -> str:
     """The sections of a training file."""
     from focdepth_ros.training.config import TrainingConfig
 
-    source_kinds = ROOT / "focdepth_ros" / "training" / "source_kinds.py"  # which loads torch
-    told = ast.get_docstring(ast.parse(source_kinds.read_text(encoding="utf-8"))) or ""
+    kinds = ROOT / "focdepth_ros" / "training" / "sources" / "kinds.py"  # which loads torch
+    told = ast.get_docstring(ast.parse(kinds.read_text(encoding="utf-8"))) or ""
 
     parts = [
         "The files of [`focdepth train`](../training.md): one mapping per section, what is left "
