@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from focdepth_ros.errors import DriverError
-from focdepth_ros.files.yaml_files import is_number
-from focdepth_ros.lens.driver_table import DriverTable, Switch, Value
+from focdepth_ros.files.yaml_files import is_number, parse_yaml
+from focdepth_ros.lens.driver_table import DriverTable, Switch, Value, fits_parameter
 from focdepth_ros.lens.focus_schedule import LensUnit
 from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.ros.sweep_node_parts.parameter_client import ParameterClient
@@ -219,10 +219,12 @@ def _merged(tables: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
 def _parsed(text: str) -> Value | None:
     """A number or a list of numbers as libcamera writes them; None if it is neither."""
     try:
-        value = yaml.safe_load(text[:200])
-    except (yaml.YAMLError, ValueError, RecursionError):
+        value = parse_yaml(text[:200])
+    except yaml.YAMLError:
         return None
     elements = value if isinstance(value, list) else [value]
     if not elements or not all(is_number(item) and math.isfinite(item) for item in elements):
+        return None
+    if isinstance(value, int) and not fits_parameter(value):
         return None
     return [float(item) for item in value] if isinstance(value, list) else value

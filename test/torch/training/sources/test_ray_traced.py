@@ -13,7 +13,7 @@ from focdepth_ros.simulation import Part, Scene, random_scene
 from focdepth_ros.simulation.primitives import Rectangle
 from focdepth_ros.training.rendering.random_layers import SurfaceClass
 from focdepth_ros.training.rendering.sensor import PERFECT_SENSOR
-from focdepth_ros.training.sources.base import ray_traced as ray_traced_source
+from focdepth_ros.training.sources import ray_traced as ray_traced_source
 from focdepth_ros.training.sources.ray_traced import RayTracedSource, part_labels
 from focdepth_ros.training.sources.rendered import RenderSettings
 
