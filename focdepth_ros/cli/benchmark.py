@@ -25,7 +25,7 @@ def benchmark(
     backend: list[str] = BACKEND,
     option: list[str] = OPTION,
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many stacks; by default 10 simulated ones, or all that are given."
+        None, min=1, help="Number of stacks; by default 10 simulated ones, or all that are given."
     ),
     slices: Optional[int] = typer.Option(
         None, min=2, max=200, help="Of a simulated stack; by default 10."
@@ -48,13 +48,15 @@ def benchmark(
         help="Sizes of the images; by default 640x480 for simulated ones, others as they are.",
     ),
     repeat: Optional[int] = typer.Option(
-        None, min=1, help="Sweeps of each stack; by default so many that there are 10 in all."
+        None, min=1, help="Sweeps of each stack; by default as many as make 10 in all."
     ),
     rate: float = typer.Option(30.0, help="Frames per second, for the latency."),
     threads: Optional[int] = typer.Option(
-        None, min=1, help="Of OpenCV, the graph cut and torch; by default as many as they take."
+        None,
+        min=1,
+        help="Threads of OpenCV, the graph cut and torch; by default as many as each chooses.",
     ),
-    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
+    align: str = typer.Option("auto", metavar="METHOD", help="As for `focdepth estimate`."),
     output: Path = typer.Option(
         Path("evaluation/benchmark"), "--output", "-o", help="Folder of the results."
     ),

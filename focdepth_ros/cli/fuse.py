@@ -67,7 +67,7 @@ def fuse(
     resume: bool = typer.Option(
         False,
         "--resume",
-        help="With --dataset: leave stacks alone whose results with these settings are there.",
+        help="With --dataset: skip stacks that already have results with these settings.",
     ),
 ) -> None:
     """Fuse images of different focus into one that is sharp everywhere.

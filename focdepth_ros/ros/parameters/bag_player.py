@@ -29,18 +29,20 @@ class BagPlayerParameters:
     )
     wait_for_subscribers: int = parameter(
         0,
-        "Send nothing before images, focus states and ground truth have as many subscribers each.",
+        "Send nothing until images, focus states and ground truth have this many subscribers each.",
         minimum=0,
         maximum=1000,
     )
     start_delay: float = parameter(
         0.0,
-        "Time to wait then [s]; a subscriber knows this node a little later than this node it.",
+        "Time to wait after that [s]: a subscriber finds this node a little later than this node "
+        "finds it.",
         minimum=0.0,
         maximum=3600.0,
     )
     exit_at_end: bool = parameter(
-        True, "End when all is played; otherwise what is latched can still be had."
+        True,
+        "End when all is played; otherwise stay, so that latched messages can still be received.",
     )
 
     def __post_init__(self) -> None:

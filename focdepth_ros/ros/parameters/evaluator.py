@@ -35,7 +35,7 @@ class EvaluatorParameters:
     )
     truths_kept: int = parameter(
         200,
-        "So many of the last ground truths are kept for answers that are still to come.",
+        "Number of recent ground truths kept for answers that are still to come.",
         minimum=1,
         maximum=100_000,
     )
@@ -47,7 +47,8 @@ class EvaluatorParameters:
     )
     patience: float = parameter(
         60.0,
-        "Time without a word of depth_node after which no more answers are waited for then [s].",
+        "Time without a message from depth_node after which no more answers are waited for at the "
+        "end [s].",
         minimum=1.0,
         maximum=86400.0,
     )

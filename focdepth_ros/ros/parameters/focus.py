@@ -40,7 +40,7 @@ class FocusParameters:
     )
     settle_time: float = parameter(
         0.1,
-        "An image counts only if the lens position had not changed for so long; with positions "
+        "An image counts only if the lens position has not changed for this long; with positions "
         "that have no stamps it includes the way of the image to this node [s]. Not for "
         "focus_state.",
         minimum=0.0,

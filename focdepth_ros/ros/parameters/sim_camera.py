@@ -55,17 +55,18 @@ class SimCameraParameters:
         True, "Say in focus_state which sweep an image belongs to, and how long the sweep is."
     )
     sweeps: int = parameter(
-        0, "Stop sending after as many sweeps; 0: never.", minimum=0, maximum=2**31 - 1
+        0, "Stop sending after this many sweeps; 0: never.", minimum=0, maximum=2**31 - 1
     )
     wait_for_subscribers: int = parameter(
         0,
-        "Send nothing before images and focus states have as many subscribers each.",
+        "Send nothing until images and focus states have this many subscribers each.",
         minimum=0,
         maximum=1000,
     )
     start_delay: float = parameter(
         0.0,
-        "Time to wait then [s]; a subscriber knows this node a little later than this node it.",
+        "Time to wait after that [s]: a subscriber finds this node a little later than this node "
+        "finds it.",
         minimum=0.0,
         maximum=3600.0,
     )

@@ -65,7 +65,7 @@ class SweepNodeParameters:
     )
     settle_frames: int = parameter(
         -1,
-        "Frames that are left out then; -1: what the table says.",
+        "Further frames that are left out after that; -1: what the table says.",
         minimum=-1,
         maximum=100,
     )
@@ -73,7 +73,8 @@ class SweepNodeParameters:
     lock_white_balance: bool = parameter(True, "Keep the white balance as it is during sweeps.")
     converge_time: float = parameter(
         1.0,
-        "Time that the camera has to find them after its first frame, before they are locked [s].",
+        "Time that the camera has to find exposure and white balance after its first frame, before "
+        "they are locked [s].",
         minimum=0.0,
         maximum=60.0,
     )
@@ -84,7 +85,7 @@ class SweepNodeParameters:
         choices=("auto", "camera_info", "image", "compressed", "diagnostics"),
     )
     hardware_id: str = parameter(
-        "", "Of the camera on /diagnostics, where several drivers are; empty: any."
+        "", "Of the camera on /diagnostics, where there are several drivers; empty: any."
     )
     response_timeout: float = parameter(
         2.0, "Time that the driver has for each answer [s].", minimum=0.05, maximum=60.0
