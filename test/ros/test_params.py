@@ -31,7 +31,7 @@ from focdepth_ros.ros.params import (
     parameter,
     parameter_infos,
 )
-from focdepth_ros.sweep_parts.types import SweepConfig
+from focdepth_ros.sweep_parts.config import SweepConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
 
