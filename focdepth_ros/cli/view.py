@@ -95,8 +95,8 @@ def _run_node(target: ViewerTarget, namespace: str) -> None:
     missing = missing_because(("rclpy", "sensor_msgs"), "ros")
     if missing is not None:
         raise OptionError(
-            f"the topics cannot be heard: {missing}, or source an installed ROS 2; results and "
-            "bags can be viewed without"
+            f"the topics cannot be subscribed to: {missing}, or source an installed ROS 2; "
+            "results and bags can be viewed without"
         )
     arguments = ["--ros-args"]
     for name, value in asdict(target).items():

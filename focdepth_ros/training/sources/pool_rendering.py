@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.files.yaml_files import parse_yaml
 from focdepth_ros.torch_device import choose_device
 from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.randomness import check_range, integer
@@ -151,13 +152,13 @@ def _settle(folder: Path, rendering: PoolRendering) -> None:
             path.write_text(text, encoding="utf-8")
         return
     try:
-        before = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        before = dict(parse_yaml(path.read_bytes()))
     except (yaml.YAMLError, TypeError, ValueError) as error:
         raise OptionError(
             f"'{path}' does not tell what the stacks beside it are like ({error}); choose another "
             "folder"
         ) from error
-    for key, value in yaml.safe_load(text).items():
+    for key, value in parse_yaml(text).items():
         if before.get(key) != value:
             raise OptionError(
                 f"the stacks in '{folder}' were rendered with {key} {before.get(key)}, not "
