@@ -65,9 +65,9 @@ def benchmark(
     """Measure accuracy, latency, time and memory of backends on this machine.
 
     On simulated scenes that nothing was trained or tuned on, or on stacks of
-    your own. Leaves benchmark.md, .json and .html. Each backend has a process
+    your own. Writes benchmark.md, .json and .html. Each backend has a process
     of its own, and they take turns. What fails is named and makes the exit
-    status 1; Ctrl-C leaves what was measured so far.
+    status 1; Ctrl-C keeps what was measured so far.
     """
     from functools import partial
 

@@ -97,7 +97,7 @@ def evaluate(
 ) -> None:
     """Measure backends on datasets whose depth or all-in-focus image is known.
 
-    Leaves scores of every scene (scenes.csv), means (summary.json) and a page
+    Writes scores of every scene (scenes.csv), means (summary.json) and a page
     with tables, pictures, error maps and curves (report.html), which opens
     without a network. Several datasets come into one report: repeat --dataset
     and --path, the first belongs to the first. A scene that fails, or a

@@ -72,7 +72,7 @@ def fuse(
 ) -> None:
     """Fuse images of different focus into one that is sharp everywhere.
 
-    Leaves the all-in-focus image in colour, for each pixel the number of the
+    Writes the all-in-focus image in colour, for each pixel the number of the
     image in which it is sharpest, and a picture of the depth; where the focus
     distances are known, also the depth in metres.
 
