@@ -63,7 +63,7 @@ class FocusParameters:
     )
     moving_states: str = parameter(
         "1",
-        "Values of it, set apart by commas, that mean a moving lens. libcamera: 1, scanning.",
+        "Values of it, separated by commas, that mean a moving lens. libcamera: 1, scanning.",
     )
     position_type: str = parameter(
         "",
