@@ -48,7 +48,8 @@ test-slow: setup ## the slow tests
 
 FAULT_TESTS := $(patsubst %,test/ros/test_%.py,clock depth_node_backend_faults depth_node_disturbed \
 	depth_node_end depth_node_fallback depth_node_faults depth_node_hostile driver_faults \
-	evaluator_full_disk qos surroundings sweep_node_faults) test/system/test_soak.py
+	evaluator_full_disk qos sweep_node_faults) \
+	test/ros/node_support/test_surroundings.py test/system/test_soak.py
 
 test-faults: setup ## the tests that disturb running nodes, also the long ones of them
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m "faults or not slow" $(FAULT_TESTS) $(ARGS)

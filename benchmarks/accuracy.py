@@ -26,10 +26,10 @@ from focdepth_ros.classical.focus_measure import grey_image
 from focdepth_ros.classical.graph_cut import alpha_expansion
 from focdepth_ros.datasets.registry import open_dataset
 from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
-from focdepth_ros.evaluation.benchmark import Benchmark
-from focdepth_ros.evaluation.benchmark_process import Contender
-from focdepth_ros.evaluation.benchmark_report import terminal_lines
-from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks, SimulatedStacks, StackSource
+from focdepth_ros.evaluation.benchmark.process import Contender
+from focdepth_ros.evaluation.benchmark.report import terminal_lines
+from focdepth_ros.evaluation.benchmark.run import Benchmark
+from focdepth_ros.evaluation.benchmark.stacks import DatasetStacks, SimulatedStacks, StackSource
 from focdepth_ros.evaluation.job import make_pipeline
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.stack import FloatImage, Slice

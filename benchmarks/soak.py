@@ -35,7 +35,7 @@ from focdepth_ros.cli.progress import progress
 from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.node_process import NodeProcess, ParameterValue
-from focdepth_ros.ros.node_runner import signals_deferred
+from focdepth_ros.ros.node_support.node_runner import signals_deferred
 
 SLICES, WIDTH, HEIGHT = 5, 96, 72
 SAMPLE_PERIOD = 1.0  # seconds

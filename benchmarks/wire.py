@@ -44,8 +44,8 @@ from focdepth_ros.ros.conversions import (
     point_cloud_message,
     rgb_image_message,
 )
-from focdepth_ros.ros.memory import keep_freed_memory
 from focdepth_ros.ros.node_process import NodeProcess, isolation
+from focdepth_ros.ros.node_support.memory import keep_freed_memory
 from focdepth_ros.simulation import render_random_sweep
 from focdepth_ros.stack import CameraIntrinsics, ImageArray
 from focdepth_ros.stack_folder.saving import save_stack

@@ -9,6 +9,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _options(function: Callable[..., Any]) -> Iterator[CommandOption]:
             default = "" if len(names) == 1 or "/" not in names[0] else default
             yield CommandOption(names, "", default, info.help or "", repeated)
             continue
-        metavar = info.metavar or _METAVARS.get(kind, "TEXT")
+        metavar = info.metavar or _metavar(kind)
         yield CommandOption(names or (long,), metavar, default, info.help or "", repeated)
 
 
@@ -106,7 +107,16 @@ def _kind(annotation: Any) -> tuple[type, bool]:
     return _kind(inner[0]) if inner else (annotation, False)
 
 
+def _metavar(kind: type) -> str:
+    if issubclass(kind, Enum):
+        return "|".join(str(choice.value) for choice in kind)
+    return _METAVARS.get(kind, "TEXT")
+
+
 def _shown(default: Any, show_default: bool | str) -> str:
     if isinstance(show_default, str):
         return show_default
-    return "" if default in (None, [], (), "", False) or callable(default) else f"`{default}`"
+    if isinstance(default, Enum):
+        default = default.value
+    is_told = isinstance(default, int | float) and not isinstance(default, bool)
+    return f"`{default}`" if is_told or (default and not callable(default)) else ""

@@ -69,15 +69,15 @@ def command_line() -> str:
 def parameters() -> str:
     """The parameters of every node."""
     from focdepth_ros.backends.registry import backend_config
-    from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
-    from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
-    from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
-    from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
+    from focdepth_ros.ros.parameters.bag_player import BagPlayerParameters
+    from focdepth_ros.ros.parameters.depth import ALIGNMENT_PREFIX, DepthNodeParameters
+    from focdepth_ros.ros.parameters.evaluator import EvaluatorParameters
+    from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
+    from focdepth_ros.ros.parameters.sim_camera import SimCameraParameters
+    from focdepth_ros.ros.parameters.sweep import SweepNodeParameters
+    from focdepth_ros.ros.parameters.uvc_camera import UvcCameraParameters
     from focdepth_ros.ros.params import parameter_infos
-    from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
-    from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
     from focdepth_ros.ros.target_recorder import TargetRecorderParameters
-    from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
 
     focus = (FocusParameters, FOCUS_PREFIX)
     nodes: dict[str, Sequence[tuple[type, str]]] = {
@@ -160,8 +160,8 @@ def training() -> str:
     """The sections of a training file."""
     from focdepth_ros.training.config import TrainingConfig
 
-    source_kinds = ROOT / "focdepth_ros" / "training" / "source_kinds.py"  # which loads torch
-    told = ast.get_docstring(ast.parse(source_kinds.read_text(encoding="utf-8"))) or ""
+    kinds = ROOT / "focdepth_ros" / "training" / "sources" / "kinds.py"  # which loads torch
+    told = ast.get_docstring(ast.parse(kinds.read_text(encoding="utf-8"))) or ""
 
     parts = [
         "The files of [`focdepth train`](../training.md): one mapping per section, what is left "

@@ -54,7 +54,7 @@ class OptionInfo:
         """
         kind = type(self.default)
         if kind is float and type(value) is int:
-            value = float(value)
+            value = as_float(value, label)
         if type(value) is not kind:
             raise OptionError(f"{label} is {value!r}; it must be {_KINDS[kind]}")
         if self.choices and value not in self.choices:
@@ -64,6 +64,20 @@ class OptionInfo:
                 f"{label} is {value}; it must be in [{self.minimum:g}, {self.maximum:g}]"
             )
         return value
+
+
+def as_float(value: int, label: str) -> float:
+    """A whole number where any number is wanted; `label` is what messages call it.
+
+    Raises
+    ------
+    OptionError
+        If it is too large.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        raise OptionError(f"{label} is too large; it must be a number below 1e308") from None
 
 
 def option(

@@ -7,6 +7,7 @@ from collections import Counter
 
 from focdepth_ros.errors import FocdepthError, SliceError
 from focdepth_ros.stack import Slice
+from focdepth_ros.sweep_parts.config import SweepConfig
 from focdepth_ros.sweep_parts.frame_matcher import Frame, FrameMatcher, ImageSource, StampedImage
 from focdepth_ros.sweep_parts.splitting import ConsecutiveSweeps, SlidingWindow, SweepSplitter
 from focdepth_ros.sweep_parts.types import (
@@ -16,7 +17,6 @@ from focdepth_ros.sweep_parts.types import (
     FrameDropped,
     SliceAdded,
     Sweep,
-    SweepConfig,
     SweepDropped,
     SweepEvent,
     SweepFinished,

@@ -32,7 +32,7 @@ from focdepth_ros.bags.message_types import COMPRESSED_IMAGE
 from focdepth_ros.bags.reading import BagReader, Topics
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
-from focdepth_ros.sweep_parts.types import SweepConfig
+from focdepth_ros.sweep_parts.config import SweepConfig
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"

@@ -10,9 +10,8 @@ from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+
+from focdepth_ros.ros.camera_launch import camera_node
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 
@@ -56,26 +55,5 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _uvc_camera_node(context: LaunchContext) -> list[Action]:
-    # Only values that were given may override the file, hence not a plain list of parameters.
     texts = ("device", "lens_map", "camera_info_file", "mode")
-    kinds = {"use_sim_time": bool, **dict.fromkeys(texts, str)}
-    overrides = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in kinds.items()
-        if LaunchConfiguration(name).perform(context)
-    }
-    return [
-        Node(
-            package="focdepth_ros",
-            executable="uvc_camera_node",
-            namespace=LaunchConfiguration("namespace"),
-            parameters=[LaunchConfiguration("camera_params_file"), overrides],
-            remappings=[
-                ("image_raw", LaunchConfiguration("image_topic")),
-                ("camera_info", LaunchConfiguration("camera_info_topic")),
-                ("focus_state", LaunchConfiguration("focus_topic")),
-            ],
-            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-            output="screen",
-        )
-    ]
+    return [camera_node(context, "uvc_camera_node", dict.fromkeys(texts, str))]

@@ -22,8 +22,7 @@ from focdepth_ros.bags.message_types import (
     message_types,
     require_rosbags,
 )
-from focdepth_ros.bags.unpacking import METADATA as METADATA
-from focdepth_ros.bags.unpacking import ReadableBag, salvaged, state_of, unpacked
+from focdepth_ros.bags.unpacking import METADATA, ReadableBag, salvaged, state_of, unpacked
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.messages.depth_decoding import depth_image
 from focdepth_ros.messages.image_decoding import (
@@ -357,7 +356,7 @@ def _check_path(path: Path) -> None:
 
 def _unreadable(path: Path, error: Exception) -> BagError:
     return BagError(
-        f"{path}: cannot be read as a bag, or is cut off: {_text(error)}; copy it once more, or "
+        f"{path}: cannot be read as a bag, or is cut off: {_text(error)}; copy it again, or "
         "try `ros2 bag reindex`"
     )
 

@@ -173,7 +173,7 @@ class BagContents:
                     if isinstance(frame, DepthFrame) and frame.stamp == sweep.depth.stamp:
                         depth = frame.decode()
         if images.keys() != stamps:
-            raise BagError(f"{self.path}: was changed while it was worked on; open it once more")
+            raise BagError(f"{self.path}: was changed while it was being read; open it again")
         slices = [
             Slice(
                 images[place.stamp].image.decode(),

@@ -13,7 +13,7 @@ from focdepth_ros.bags.rigid_transform import RigidTransform
 from focdepth_ros.defaults import DEFAULT_DEPTH_TOLERANCE_S
 from focdepth_ros.errors import BagError, OptionError
 from focdepth_ros.messages.image_decoding import ImageLimits
-from focdepth_ros.sweep_parts.types import Reference, SweepConfig
+from focdepth_ros.sweep_parts.config import Reference, SweepConfig
 
 _GROUND_TRUTH, _DEPTH = "ground_truth", "depth"
 _RAW_IMAGES = "image_raw"

@@ -18,6 +18,7 @@ import yaml
 
 from focdepth_ros.bags.salvage import salvage_file
 from focdepth_ros.errors import BagError
+from focdepth_ros.files.yaml_files import parse_yaml
 
 METADATA = "metadata.yaml"
 
@@ -122,7 +123,7 @@ def _empty_copy() -> ReadableBag:
 
 
 def _metadata(bag: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load((bag / METADATA).read_text(encoding="utf-8"))[_INFORMATION])
+    return dict(parse_yaml((bag / METADATA).read_bytes())[_INFORMATION])
 
 
 def _write_metadata(folder: Path, metadata: dict[str, Any], files: list[str]) -> None:

@@ -79,7 +79,7 @@ def record_camera(
     """
     require_rosbags()
     if path.exists():
-        raise BagError(f"{path}: is there already; choose another folder for the bag")
+        raise BagError(f"{path}: exists already; choose another folder for the bag")
     if compression == "chunk" and storage != "mcap":
         raise BagError(f"{storage} has no chunks to compress; use mcap, or compress by message")
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer

@@ -110,12 +110,12 @@ def info(
 @bag.command()
 def record(
     out: Path = typer.Argument(..., metavar="OUT", help="Folder of the new bag."),
-    stack: Optional[Path] = typer.Option(None, metavar="DIR", help="Play this stack folder."),
-    simulate: bool = typer.Option(False, "--simulate", help="Play a simulated scene."),
+    stack: Optional[Path] = typer.Option(None, metavar="DIR", help="Record this stack folder."),
+    simulate: bool = typer.Option(False, "--simulate", help="Record a simulated scene."),
     sweeps: int = typer.Option(1, min=1, help="Number of sweeps."),
     storage: Storage = typer.Option(Storage.SQLITE3, help="Storage of the bag."),
     compression: Compression = typer.Option(
-        Compression.NONE, help="What zstd compresses; chunk: of MCAP, by itself."
+        Compression.NONE, help="What zstd compresses; chunk: MCAP's own compression."
     ),
     images: Images = typer.Option(Images.RAW, help="Images as they are, or compressed."),
     frame_rate: float = typer.Option(30.0, help="Images per second."),
@@ -125,8 +125,8 @@ def record(
 ) -> None:
     """Record a stack folder or a simulated scene, with its ground truth, to the bag OUT.
 
-    Topics and types are those of sim_camera_node. The sweep goes so that the
-    slice that the truth belongs to comes last, where that is possible.
+    Topics and types are those of sim_camera_node. Where possible, the sweep
+    runs so that the slice that the truth belongs to comes last.
     """
     from focdepth_ros.bags.writing import record_camera
     from focdepth_ros.errors import OptionError

@@ -54,7 +54,7 @@ _OPTIONS: dict[str, _Option] = {
         "POSE",
     ),
     "depth_tolerance": _Option(
-        float, typer.Option(0.5, min=0.0, help="Seconds from a sweep to its truth, at most.")
+        float, typer.Option(0.5, min=0.0, help="Maximum seconds between a sweep and its truth.")
     ),
     "reference": _Option(
         str, typer.Option("last", help="Slice whose grid the depth has: first, middle or last.")

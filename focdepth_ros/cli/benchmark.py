@@ -14,7 +14,7 @@ from focdepth_ros.cli.parameters import backend_settings, image_size
 from focdepth_ros.cli.progress import progress
 
 if TYPE_CHECKING:
-    from focdepth_ros.evaluation.benchmark_stacks import StackSource
+    from focdepth_ros.evaluation.benchmark.stacks import StackSource
 
 _LEFT_OUT = 1
 _SIMULATED_SCENES = 10
@@ -25,7 +25,7 @@ def benchmark(
     backend: list[str] = BACKEND,
     option: list[str] = OPTION,
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many stacks; by default 10 simulated ones, or all that are given."
+        None, min=1, help="Number of stacks; by default 10 simulated ones, or all that are given."
     ),
     slices: Optional[int] = typer.Option(
         None, min=2, max=200, help="Of a simulated stack; by default 10."
@@ -48,13 +48,15 @@ def benchmark(
         help="Sizes of the images; by default 640x480 for simulated ones, others as they are.",
     ),
     repeat: Optional[int] = typer.Option(
-        None, min=1, help="Sweeps of each stack; by default so many that there are 10 in all."
+        None, min=1, help="Sweeps of each stack; by default as many as make 10 in all."
     ),
     rate: float = typer.Option(30.0, help="Frames per second, for the latency."),
     threads: Optional[int] = typer.Option(
-        None, min=1, help="Of OpenCV, the graph cut and torch; by default as many as they take."
+        None,
+        min=1,
+        help="Threads of OpenCV, the graph cut and torch; by default as many as each chooses.",
     ),
-    align: str = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`."),
+    align: str = typer.Option("auto", metavar="METHOD", help="As for `focdepth estimate`."),
     output: Path = typer.Option(
         Path("evaluation/benchmark"), "--output", "-o", help="Folder of the results."
     ),
@@ -63,9 +65,9 @@ def benchmark(
     """Measure accuracy, latency, time and memory of backends on this machine.
 
     On simulated scenes that nothing was trained or tuned on, or on stacks of
-    your own. Leaves benchmark.md, .json and .html. Each backend has a process
+    your own. Writes benchmark.md, .json and .html. Each backend has a process
     of its own, and they take turns. What fails is named and makes the exit
-    status 1; Ctrl-C leaves what was measured so far.
+    status 1; Ctrl-C keeps what was measured so far.
     """
     from functools import partial
 
@@ -77,9 +79,9 @@ def benchmark(
     missing = missing_because(REPORT_LIBRARIES, "evaluation")
     if missing is not None:
         raise EvaluationError(f"no report can be written here: {missing}")
-    from focdepth_ros.evaluation.benchmark import Benchmark
-    from focdepth_ros.evaluation.benchmark_process import Contender
-    from focdepth_ros.evaluation.benchmark_report import HTML, terminal_lines, write_benchmark
+    from focdepth_ros.evaluation.benchmark.process import Contender
+    from focdepth_ros.evaluation.benchmark.report import HTML, terminal_lines, write_benchmark
+    from focdepth_ros.evaluation.benchmark.run import Benchmark
     from focdepth_ros.evaluation.job import make_pipeline
     from focdepth_ros.evaluation.machine import describe_machine, is_busy
 
@@ -159,7 +161,7 @@ def _stack_source(
     """
     from focdepth_ros.datasets.registry import open_dataset
     from focdepth_ros.errors import OptionError
-    from focdepth_ros.evaluation.benchmark_stacks import DatasetStacks, SimulatedStacks
+    from focdepth_ros.evaluation.benchmark.stacks import DatasetStacks, SimulatedStacks
 
     if stacks and dataset is not None:
         raise OptionError("give one of --stack and --dataset")

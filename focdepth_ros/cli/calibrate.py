@@ -224,7 +224,7 @@ def check(
         DEFAULT_MIN_CONFIDENCE, min=0.0, max=1.0, help="For a focal stack."
     ),
 ) -> None:
-    """Tell by how much the lens map MAP is off.
+    """Measure by how much the lens map MAP is off.
 
     The truth is a folder of sweeps of a target at known distances, or a
     focal stack folder with depth; `focdepth bag convert` makes the latter

@@ -72,8 +72,7 @@ def estimate(
     save_plots: Optional[Path] = typer.Option(
         None,
         metavar="DIR",
-        help="Folder for pictures of how the backend gets on, if it works in epochs as defocus "
-        "does.",
+        help="Folder for pictures of the backend's progress, if it works in epochs like defocus.",
     ),
     show: bool = SHOW,
     option: list[str] = OPTION,

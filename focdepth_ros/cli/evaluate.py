@@ -29,15 +29,17 @@ BACKEND = typer.Option(
     "--backend",
     "-b",
     help="May be repeated.",
-    show_default="all that can be used here, but for defocus",
+    show_default="all that can be used here, except defocus",
 )
 OPTION = typer.Option(
     [],
     metavar="BACKEND.KEY=VALUE",
     help="Setting of a backend, see `focdepth backends NAME`; may be repeated.",
 )
-RESUME = typer.Option(False, "--resume", help="Go on with what is in the folder of the results.")
-ALIGN = typer.Option("auto", metavar="METHOD", help="As of `focdepth estimate`.")
+RESUME = typer.Option(
+    False, "--resume", help="Continue from the results that are already in the folder."
+)
+ALIGN = typer.Option("auto", metavar="METHOD", help="As for `focdepth estimate`.")
 MIN_CONFIDENCE = typer.Option(
     0.0, help="From 0 to 1; pixels of lower confidence count as not answered."
 )
@@ -77,7 +79,10 @@ def evaluate(
     backend: list[str] = BACKEND,
     option: list[str] = OPTION,
     scenes: Optional[int] = typer.Option(
-        None, min=1, help="So many scenes of each dataset, evenly spread.", show_default="all"
+        None,
+        min=1,
+        help="Number of scenes to take from each dataset, evenly spread.",
+        show_default="all",
     ),
     output: Optional[Path] = typer.Option(
         None, "--output", "-o", help="Folder of the results.", show_default="evaluation/DATASET"
@@ -92,7 +97,7 @@ def evaluate(
 ) -> None:
     """Measure backends on datasets whose depth or all-in-focus image is known.
 
-    Leaves scores of every scene (scenes.csv), means (summary.json) and a page
+    Writes scores of every scene (scenes.csv), means (summary.json) and a page
     with tables, pictures, error maps and curves (report.html), which opens
     without a network. Several datasets come into one report: repeat --dataset
     and --path, the first belongs to the first. A scene that fails, or a

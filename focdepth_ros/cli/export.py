@@ -22,7 +22,7 @@ def export(
         show_default="the first that `focdepth weights` lists",
     ),
     slices: int = typer.Option(
-        10, min=_MIN_SLICES, max=_MAX_SLICES, help="Slices of the sweeps that it is to take."
+        10, min=_MIN_SLICES, max=_MAX_SLICES, help="Slices of the sweeps that it takes."
     ),
     size: str = typer.Option("640x480", metavar="WxH", help="Of the images, in pixels."),
     opset: int = typer.Option(18, min=18, max=23, help="Version of ONNX's operators."),

@@ -67,12 +67,12 @@ def fuse(
     resume: bool = typer.Option(
         False,
         "--resume",
-        help="With --dataset: leave stacks alone whose results with these settings are there.",
+        help="With --dataset: skip stacks that already have results with these settings.",
     ),
 ) -> None:
     """Fuse images of different focus into one that is sharp everywhere.
 
-    Leaves the all-in-focus image in colour, for each pixel the number of the
+    Writes the all-in-focus image in colour, for each pixel the number of the
     image in which it is sharpest, and a picture of the depth; where the focus
     distances are known, also the depth in metres.
 

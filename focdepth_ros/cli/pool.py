@@ -24,7 +24,9 @@ class Scenes(str, Enum):
 
 def pool(
     out: Path = typer.Argument(..., metavar="OUT", help="Folder to fill."),
-    stacks: int = typer.Option(400, min=1, help="How many the folder is to hold in the end."),
+    stacks: int = typer.Option(
+        400, min=1, help="Number of stacks that the folder holds in the end."
+    ),
     scenes: Scenes = typer.Option(
         Scenes.LAYERS,
         help="Random shapes covered with textures, ray-traced rooms, or photographs that get a "
@@ -40,16 +42,16 @@ def pool(
     least: int = typer.Option(6, min=2, help="Fewest slices of a stack."),
     most: int = typer.Option(20, min=2, help="Most slices of a stack."),
     seed: int = typer.Option(0, min=0, help="The same seed makes the same pool."),
-    device: str = typer.Option("cpu", help="Where to put out of focus: cpu, cuda or auto."),
+    device: str = typer.Option("cpu", help="Device that renders the blur: cpu, cuda or auto."),
     processes: Optional[int] = typer.Option(
-        None, min=1, help="How many render at a time; by default one per processor."
+        None, min=1, help="Number of processes that render; by default one per processor."
     ),
 ) -> None:
     """Render focal stacks with ground truth to the folder OUT, to train from.
 
     Without a GPU rendering takes longer than training does; from a pool every
     batch takes other crops, slices, colours and noise. Stacks that are there
-    are kept: what was interrupted is gone on with, a pool can grow. They are
+    are kept: an interrupted run is continued, and a pool can grow. They are
     all of one kind, which pool.yaml in the folder tells.
     """
     from focdepth_ros.errors import BackendUnavailableError, OptionError
@@ -61,7 +63,7 @@ def pool(
     missing = missing_because(("torch",), "training")
     if missing:
         raise BackendUnavailableError(missing)
-    from focdepth_ros.training.pool_rendering import PoolRendering, render_pool
+    from focdepth_ros.training.sources.pool_rendering import PoolRendering, render_pool
 
     rendering = PoolRendering(
         scenes=scenes.value,

@@ -29,7 +29,7 @@ def train(
         help="Change what the file says, like run.seed=3; may be repeated.",
     ),
 ) -> None:
-    """Train a network as the file CONFIG says.
+    """Train a network as described in the file CONFIG.
 
     Ctrl-C ends the current step, writes a checkpoint and stops; --resume
     goes on from there as if nothing had happened, on a GPU exactly so with

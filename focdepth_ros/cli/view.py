@@ -39,7 +39,8 @@ def view(
         "", "--namespace", "-n", help="Of the running depth_node.", show_default="none"
     ),
     host: str = typer.Option(
-        DEFAULT_HOST, help="Address to serve the page on; 0.0.0.0 for all that reach this machine."
+        DEFAULT_HOST,
+        help="Address to serve the page on; 0.0.0.0 opens it to all who can reach this machine.",
     ),
     port: int = typer.Option(DEFAULT_VIEW_PORT, min=1, max=65535, help="Of the page."),
     data_port: int = typer.Option(
@@ -52,12 +53,12 @@ def view(
         help="Megabytes kept for pages that are opened later.",
     ),
     save: Optional[Path] = typer.Option(
-        None, metavar="FILE.rrd", help="Record it, in place of a page."
+        None, metavar="FILE.rrd", help="Record it to a file instead of showing a page."
     ),
     connect: str = typer.Option(
         "",
         metavar="HOST:PORT",
-        help="Show it in a Rerun viewer that runs, in place of a page.",
+        help="Show it in a running Rerun viewer instead of on a page.",
         show_default=False,
     ),
     backend: str = typer.Option("auto", "--backend", "-b", help="For a bag."),
@@ -65,7 +66,7 @@ def view(
         DEFAULT_MIN_CONFIDENCE, min=0.0, max=1.0, help="For a bag."
     ),
 ) -> None:
-    """See depth, confidence, all-in-focus image and cloud in a browser.
+    """Show depth, confidence, all-in-focus image and cloud in a browser.
 
     Without RESULTS or BAG it listens to the topics of a running depth_node,
     with its latencies and diagnostics. Ctrl-C ends it.
@@ -94,8 +95,8 @@ def _run_node(target: ViewerTarget, namespace: str) -> None:
     missing = missing_because(("rclpy", "sensor_msgs"), "ros")
     if missing is not None:
         raise OptionError(
-            f"the topics cannot be heard: {missing}, or source an installed ROS 2; results and "
-            "bags can be viewed without"
+            f"the topics cannot be subscribed to: {missing}, or source an installed ROS 2; "
+            "results and bags can be viewed without"
         )
     arguments = ["--ros-args"]
     for name, value in asdict(target).items():

@@ -20,7 +20,7 @@ _EVERYWHERE = ("0.0.0.0", "::")
 
 def web(
     host: str = typer.Option(
-        DEFAULT_HOST, help="Address to listen at; 0.0.0.0 lets everybody on the network in."
+        DEFAULT_HOST, help="Address to listen on; 0.0.0.0 lets everybody on the network in."
     ),
     port: Optional[int] = typer.Option(
         None,
@@ -32,13 +32,17 @@ def web(
     scene_size: str = typer.Option(
         "480x360", metavar="WxH", help="Width and height of the simulated scenes."
     ),
-    max_images: int = typer.Option(WebLimits.max_images, min=2, help="Images of one upload."),
-    max_megapixels: float = typer.Option(
-        WebLimits.max_megapixels, help="Millions of pixels of one image."
+    max_images: int = typer.Option(
+        WebLimits.max_images, min=2, help="Maximum number of images in one upload."
     ),
-    max_upload_mb: float = typer.Option(WebLimits.max_upload_mb, help="Megabytes of one upload."),
+    max_megapixels: float = typer.Option(
+        WebLimits.max_megapixels, help="Maximum size of one image in megapixels."
+    ),
+    max_upload_mb: float = typer.Option(
+        WebLimits.max_upload_mb, help="Maximum size of one upload in megabytes."
+    ),
     max_unpacked_mb: float = typer.Option(
-        WebLimits.max_unpacked_mb, help="Megabytes that a zip may unpack to."
+        WebLimits.max_unpacked_mb, help="Maximum size of an unpacked zip in megabytes."
     ),
     max_side: int = typer.Option(
         WebLimits.max_side,
@@ -47,7 +51,7 @@ def web(
         help="Scale larger images down to this longest side.",
     ),
     max_visits: int = typer.Option(
-        WebLimits.max_visits, min=1, help="Answers that are kept at a time."
+        WebLimits.max_visits, min=1, help="Maximum number of answers kept at a time."
     ),
     idle_minutes: float = typer.Option(
         WebLimits.idle_minutes,
@@ -56,7 +60,7 @@ def web(
 ) -> None:
     """Show depth from focus in a browser, on simulated scenes and on uploads.
 
-    Several people can use the page at a time; one stack is worked on after
+    Several people can use the page at a time; stacks are worked on one after
     the other. Nothing is fetched from elsewhere, and files are removed when
     they are no longer needed. Ctrl-C ends it.
     """

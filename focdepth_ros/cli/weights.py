@@ -17,7 +17,7 @@ weights = typer.Typer(add_completion=False)
 
 @weights.callback(invoke_without_command=True)
 def _weights(context: typer.Context) -> None:
-    """List the weights that come with the package, and whether they are whole."""
+    """List the weights that come with the package, and whether they are intact."""
     if context.invoked_subcommand is not None:
         return
     from focdepth_ros.models.weights_index import shipped_weights

@@ -85,7 +85,7 @@ class Ddff12(Dataset):
             if disparity.shape != images.shape[1:3]:
                 raise DatasetError(
                     f"{path}: disp_{self.split}[{index}] is of shape {disparity.shape}, the slices "
-                    f"of {images.shape[1:3]}; get the file once more"
+                    f"of {images.shape[1:3]}; download the file again"
                 )
             depth = depth_from_disparity(disparity, _FOCAL_PX, _BASELINE)
         else:
@@ -114,7 +114,7 @@ def _read(path: Path, name: str, index: int) -> NDArray[Any]:
             return np.asarray(member(file, name, path)[index])
         except (OSError, IndexError, ValueError) as error:
             raise DatasetError(
-                f"{path}: {name}[{index}] cannot be read: {error}; get the file once more"
+                f"{path}: {name}[{index}] cannot be read: {error}; download the file again"
             ) from error
 
 

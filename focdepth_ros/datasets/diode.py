@@ -91,7 +91,7 @@ def _read_npy(path: Path, size: tuple[int, int]) -> NDArray[Any]:
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; the dataset is not complete") from error
     except Exception as error:  # a damaged header makes NumPy raise whatever its parser does
-        raise DatasetError(f"{path}: cannot be read as a NumPy array; get it once more") from error
+        raise DatasetError(f"{path}: cannot be read as a NumPy array; download it again") from error
     if values.shape not in (size, (*size, 1)) or values.dtype.kind not in "fiub":
         raise DatasetError(
             f"{path}: holds {values.dtype} of shape {values.shape}; expected numbers of the size "

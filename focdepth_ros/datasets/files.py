@@ -49,7 +49,7 @@ def read_raw(path: Path) -> NDArray[Any]:
         return _read_pfm(path)
     values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise DatasetError(f"{path}: cannot be read as an image; get the file once more")
+        raise DatasetError(f"{path}: cannot be read as an image; download the file again")
     if values.ndim != 2:
         raise DatasetError(f"{path}: has shape {values.shape}; expected one channel")
     return np.asarray(values)
@@ -64,7 +64,9 @@ def _read_pfm(path: Path) -> FloatImage:
         values = np.frombuffer(data, "<f4" if float(scale) < 0 else ">f4")
         rows = values.reshape(height, width)
     except ValueError as error:
-        raise DatasetError(f"{path}: is no PFM file, or a damaged one; get it once more") from error
+        raise DatasetError(
+            f"{path}: is no PFM file, or a damaged one; download it again"
+        ) from error
     if kind.strip() != b"Pf":
         raise DatasetError(f"{path}: is of the kind {kind!r}; expected b'Pf', one channel")
     return rows[::-1].astype(np.float32)  # from the bottom to the top
@@ -142,7 +144,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
         file = h5py.File(path, "r")
     except OSError as error:
         what = "no such file" if not path.exists() else "is no HDF5 file, or a damaged one"
-        raise DatasetError(f"{path}: {what}; get the file once more") from error
+        raise DatasetError(f"{path}: {what}; download the file again") from error
     with file:
         yield file
 
@@ -196,6 +198,6 @@ def read_lines(path: Path) -> list[str]:
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; the dataset is not complete") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is no text in UTF-8; get the file once more") from error
+        raise DatasetError(f"{path}: is no text in UTF-8; download the file again") from error
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]

@@ -81,7 +81,7 @@ class Fod500(Dataset):
             if image.shape != images[0].shape:
                 raise DatasetError(
                     f"{path}: of shape {image.shape}, but {paths[0].name} is of "
-                    f"{images[0].shape}; get the files once more"
+                    f"{images[0].shape}; download the files again"
                 )
         slices = [Slice(i, d) for i, d in zip(images, _FOCUS_DISTANCES, strict=True)]
         lens = Lens(_FOCAL_LENGTH, _F_NUMBER, _SENSOR_WIDTH / images[0].shape[1])
@@ -104,6 +104,6 @@ def _read_exr(path: Path) -> FloatImage:
             "environment"
         ) from error
     if values is None:
-        raise DatasetError(f"{path}: cannot be read as an OpenEXR image; get the file once more")
+        raise DatasetError(f"{path}: cannot be read as an OpenEXR image; download the file again")
     red = values[..., 2] if values.ndim == 3 else values  # OpenCV has blue first
     return np.array(red, dtype=np.float32)

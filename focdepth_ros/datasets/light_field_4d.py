@@ -124,9 +124,9 @@ class _Cameras:
         except FileNotFoundError as error:
             raise DatasetError(f"{path}: no such file; the dataset is not complete") from error
         except KeyError as error:
-            raise DatasetError(f"{path}: has no {error}; get the file once more") from error
+            raise DatasetError(f"{path}: has no {error}; download the file again") from error
         except (ConfigError, ValueError) as error:
-            raise DatasetError(f"{path}: {error}; get the file once more") from error
+            raise DatasetError(f"{path}: {error}; download the file again") from error
         cameras._check(path)
         return cameras
 
@@ -142,7 +142,7 @@ class _Cameras:
             wrong = f"disp_min {low} px lies beyond infinity"
         else:
             return
-        raise DatasetError(f"{path}: {wrong}; get the file once more")
+        raise DatasetError(f"{path}: {wrong}; download the file again")
 
     @property
     def pixel_pitch(self) -> float:
@@ -181,7 +181,7 @@ def _read_view(path: Path, cameras: _Cameras) -> ImageArray:
     if view.shape[:2] != (cameras.height, cameras.width):
         raise DatasetError(
             f"{path}: {view.shape[1]}x{view.shape[0]} px, but {_PARAMETERS} says "
-            f"{cameras.width}x{cameras.height}; get the file once more"
+            f"{cameras.width}x{cameras.height}; download the file again"
         )
     return view
 

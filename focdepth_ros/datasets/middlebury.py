@@ -11,7 +11,7 @@ import numpy as np
 from focdepth_ros.datasets.base import ALL
 from focdepth_ros.datasets.files import member, read_lines, read_raw, read_rgb
 from focdepth_ros.datasets.rgbd import FittedSweep, Photograph, RgbdDataset
-from focdepth_ros.errors import DatasetError
+from focdepth_ros.errors import DatasetError, quoted
 from focdepth_ros.stack import FloatImage
 
 # Picture and disparities of a scene, which tell its layout.
@@ -147,7 +147,7 @@ def _made_up_depth(disparity: FloatImage, path: Path) -> FloatImage:
     """Depth from the nearest to the farthest that there is to be, metres."""
     known = np.unique(disparity[np.isfinite(disparity)])
     if len(known) < 2:
-        raise DatasetError(f"{path}: holds {len(known)} different disparities; get it once more")
+        raise DatasetError(f"{path}: holds {len(known)} different disparities; download it again")
     low, high = known[[0, -1]]
     share = (disparity - low) / (high - low)
     return np.asarray(1.0 / (1.0 / _FAR + share * (1.0 / _NEAR - 1.0 / _FAR)), np.float32)
@@ -164,15 +164,17 @@ def _read_calibration(path: Path) -> _Rig:
 def _read_meta(path: Path) -> _Rig:
     try:
         values = json.loads("\n".join(read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{path}: is no JSON: {error}; get it once more") from error
-    dmin = member(values, "dmin_fullsize", path)
+    except ValueError as error:  # also a number of thousands of digits
+        raise DatasetError(f"{path}: is no JSON: {error}; download it again") from error
+    given = member(values, "dmin_fullsize", path)
+    try:
+        dmin = _UNKNOWN_DMIN if given is None else float(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DatasetError(
+            f"{path}: dmin_fullsize is {quoted(str(given))}; expected a number; download it again"
+        ) from error
     # The focal length is a round one: published figures were measured on stacks made with it.
-    return _Rig(
-        _FOCAL_PX * _BASELINE,
-        _UNKNOWN_DMIN if dmin is None else float(dmin),
-        _NOMINAL_FOCAL_PX,
-    )
+    return _Rig(_FOCAL_PX * _BASELINE, dmin, _NOMINAL_FOCAL_PX)
 
 
 def _numbers(text: str, count: int, path: Path) -> list[float]:

@@ -115,7 +115,7 @@ class MobileDepth(Dataset):
         if len(depths) != count:
             raise DatasetError(
                 f"{path}: has focal depths of {len(depths)} photos, but {self._folders[scene]} "
-                f"holds {count}; get the files once more"
+                f"holds {count}; download the files again"
             )
         return depths[::-1] if scene in _FROM_LAST_TO_FIRST else depths, lens
 
@@ -140,5 +140,5 @@ def _numbers(line: str, count: int, path: Path, what: str) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise DatasetError(f"{path}: line '{line}' is no {what}; get the file once more")
+        raise DatasetError(f"{path}: line '{line}' is no {what}; download the file again")
     return numbers

@@ -85,7 +85,7 @@ class NyuDepthV2(RgbdDataset):
         if numbers.dtype.kind not in "iuf" or not np.all((numbers >= 1) & (numbers <= _COUNT)):
             raise DatasetError(
                 f"{path}: '{self.split}Ndxs' holds something else than numbers of pictures from "
-                f"1 to {_COUNT}; get the file once more"
+                f"1 to {_COUNT}; download the file again"
             )
         return [f"{int(number):04d}" for number in np.sort(numbers)]
 
@@ -103,11 +103,11 @@ def _read(
     if index >= len(values):
         raise DatasetError(
             f"{path}: '{name}' has {len(values)} pictures, not number {index + 1}; "
-            "get the file once more"
+            "download the file again"
         )
     try:
         return np.ascontiguousarray(np.asarray(values[index]).T)
     except OSError as error:
         raise DatasetError(
-            f"{path}: '{name}' is damaged at picture {index + 1}; get the file once more"
+            f"{path}: '{name}' is damaged at picture {index + 1}; download the file again"
         ) from error

@@ -77,10 +77,10 @@ class PoseTrack(RgbdDataset):
             people = [p for p in member(content, "annotations", path) if _is_in(p, frame)]
             try:
                 labels = _labels(people, frame, (height, width))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise DatasetError(
-                    f"{path}: the annotation of frame '{scene}' has another form: {error}; get "
-                    "the file once more"
+                    f"{path}: the annotation of frame '{scene}' has another form: {error}; "
+                    "download the file again"
                 ) from error
         return Photograph(
             image=image,

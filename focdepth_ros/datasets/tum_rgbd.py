@@ -70,7 +70,7 @@ def _pairs(pictures: Path, depths: Path) -> list[tuple[str, str]]:
     """Files of the pictures, in the order of time, each with that of the nearest depths."""
     depth_files = _stamped(depths)
     if not depth_files:
-        raise DatasetError(f"{depths}: names no file; get it once more")
+        raise DatasetError(f"{depths}: names no file; download it again")
     stamps = np.array([stamp for stamp, _ in depth_files])
     pairs = []
     for stamp, picture in _stamped(pictures):

@@ -133,7 +133,7 @@ def load_model(path: Path) -> NiqeModel:
             raise ValueError(f"shapes {model.mean.shape} and {model.covariance.shape}")
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise EvaluationError(
-            f"{path}: is no model of NIQE ({error}); install the package once more, or fit one "
+            f"{path}: is no model of NIQE ({error}); install the package again, or fit one "
             "with scripts/fit_niqe.py"
         ) from error
     return model

@@ -67,7 +67,7 @@ def read_ply(path: Path) -> tuple[NDArray[np.float32], ImageArray]:
     size = len(content) - start
     if content[:start] != _header(size // _VERTEX.itemsize) or size % _VERTEX.itemsize:
         raise StackFileError(
-            f"{path} is no cloud as `focdepth estimate` writes it, or it is damaged; make it anew"
+            f"{path} is no cloud as `focdepth estimate` writes it, or it is damaged; write it again"
         )
     vertices = np.frombuffer(content, _VERTEX, offset=start)
     points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=-1)

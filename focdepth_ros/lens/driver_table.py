@@ -125,6 +125,11 @@ def read_driver_table(driver: str, folder: Path, prefix: str = "") -> DriverTabl
     return _Reader(path).table(content, prefix)
 
 
+def fits_parameter(value: int) -> bool:
+    """Whether a parameter of a node can have this value."""
+    return -(2**63) <= value < 2**63
+
+
 class _Reader:
     """Turns the content of one file into a `DriverTable`, or says what is wrong with it."""
 
@@ -183,6 +188,8 @@ class _Reader:
         for name, value in content.items():
             if not isinstance(value, bool | int | float | str):
                 raise self._problem(f"{key}.{name} is {value!r}", "write a value of one element")
+            if isinstance(value, int) and not fits_parameter(value):
+                raise self._problem(f"{key}.{name} is {value}", "write one of at most 64 bits")
         return {prefix + self._text(key, name): value for name, value in content.items()}
 
     def _mapping(

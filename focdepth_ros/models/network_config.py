@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.options import as_float
 
 _Config = TypeVar("_Config", bound="NetworkConfig")
 
@@ -72,7 +73,7 @@ def _checked(defaults: NetworkConfig, values: Mapping[str, Any]) -> dict[str, An
             raise OptionError(f"{defaults.title} has no option '{name}'; it has {', '.join(known)}")
         kind = type(known[name])
         if kind is float and type(value) is int:
-            value = float(value)
+            value = as_float(value, f"{defaults.title} option '{name}'")
         if kind is tuple and isinstance(value, (list, tuple)):
             value = tuple(value)
         if type(value) is not kind:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from focdepth_ros.errors import WeightsError
+from focdepth_ros.files.yaml_files import parse_yaml
 
 WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
 INDEX_NAME = "index.yaml"
@@ -134,8 +135,8 @@ def shipped_weights(folder: Path = WEIGHTS_DIR) -> tuple[ShippedWeights, ...]:
     """
     path = folder / INDEX_NAME
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(path.read_bytes())
+    except (OSError, yaml.YAMLError) as error:
         raise WeightsError(f"{path} cannot be read: {error}; install the package again") from error
     if not isinstance(content, list):
         raise WeightsError(f"{path} is no list of weights; install the package again")

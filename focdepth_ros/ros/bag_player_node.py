@@ -24,12 +24,12 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from focdepth_ros.bags.reading import BagReader
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.errors import BagError, OptionError
-from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
 from focdepth_ros.ros.bag_topics import message_class, playback_qos
 from focdepth_ros.ros.conversions import time_message
-from focdepth_ros.ros.node_runner import NodeFinished, run_node
+from focdepth_ros.ros.node_support.node_runner import NodeFinished, run_node
+from focdepth_ros.ros.node_support.surroundings import warn_of_surroundings
+from focdepth_ros.ros.parameters.bag_player import BagPlayerParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
-from focdepth_ros.ros.surroundings import warn_of_surroundings
 
 _CLOCK = "/clock"
 _CLOCK_PERIOD = 0.025  # seconds of real time, as of ``ros2 bag play --clock``

@@ -126,7 +126,7 @@ def _demonstrate(options: argparse.Namespace, has_intrinsics: bool, console: Con
             return 1
         console.print(
             f"[yellow]{said}: at {rate:g} images per second they come faster than this computer "
-            f"works; once more at {slower:g}[/yellow]"
+            f"works; trying again at {slower:g}[/yellow]"
         )
         rate = slower
 

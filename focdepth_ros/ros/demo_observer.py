@@ -24,7 +24,7 @@ from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.messages.image_decoding import ImageLimits, open_image
 from focdepth_ros.messages.reading import camera_intrinsics, stamp_of
 from focdepth_ros.msg import FocusState, SweepInfo
-from focdepth_ros.ros.node_runner import signals_deferred
+from focdepth_ros.ros.node_support.node_runner import signals_deferred
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, FocalStack, ImageArray, Slice
 
 _RELIABLE = QoSProfile(depth=10)

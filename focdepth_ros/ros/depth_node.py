@@ -48,22 +48,22 @@ from focdepth_ros.messages.image_decoding import open_compressed_image, open_ima
 from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.registration.config import AlignmentConfig
-from focdepth_ros.ros.depth_diagnostics import DepthDiagnostics
-from focdepth_ros.ros.depth_outputs import DepthOutputs
-from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
-from focdepth_ros.ros.depth_worker import DepthWorker
-from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
+from focdepth_ros.ros.depth_node_parts.diagnostics import DepthDiagnostics
+from focdepth_ros.ros.depth_node_parts.outputs import DepthOutputs
+from focdepth_ros.ros.depth_node_parts.sweep_queue import SweepQueue
+from focdepth_ros.ros.depth_node_parts.worker import DepthWorker
 from focdepth_ros.ros.focus_sources import create_focus_source
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.self_report import report_unforeseen
+from focdepth_ros.ros.parameters.depth import ALIGNMENT_PREFIX, DepthNodeParameters
+from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
     warn_of_unknown_parameters,
 )
-from focdepth_ros.ros.qos_events import QosWatch
-from focdepth_ros.ros.self_report import report_unforeseen
-from focdepth_ros.ros.sweep_queue import SweepQueue
 from focdepth_ros.sweep import (
     FocusSample,
     FrameDropped,

@@ -15,6 +15,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from focdepth_ros.ros.camera_launch import values_given
 from focdepth_ros.ros.shared_files import config_folder
 
 _SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
@@ -101,13 +102,8 @@ def _check_installed(context: LaunchContext, driver: CameraDriver) -> None:
 
 def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
     camera_file = Path(LaunchConfiguration("camera_params_file").perform(context))
-    # Only values that were given may override the file, hence not a plain list of parameters.
     kinds = {"lens_map": str, "mode": str, "near": float, "far": float, "steps": int}
-    overrides: dict[str, object] = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in kinds.items()
-        if LaunchConfiguration(name).perform(context)
-    }
+    overrides = values_given(context, kinds)
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     common = {
         "namespace": LaunchConfiguration("namespace"),
@@ -131,7 +127,11 @@ def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
             name="sweep_node",
             parameters=[
                 LaunchConfiguration("sweep_params_file"),
-                {"driver": driver.table, "use_sim_time": use_sim_time, **overrides},
+                {
+                    "driver": driver.table,
+                    "use_sim_time": use_sim_time,
+                    **overrides,
+                },
             ],
             remappings=[
                 ("image_raw", driver.image_topic),

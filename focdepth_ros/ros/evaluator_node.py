@@ -28,18 +28,18 @@ from focdepth_ros.evaluation.sweep_ledger import SweepLedger
 from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
 from focdepth_ros.messages.depth_decoding import depth_image
 from focdepth_ros.messages.reading import stamp_of
-from focdepth_ros.ros.answer_collector import (
+from focdepth_ros.ros.listening.answer_collector import (
     ALL_IN_FOCUS,
     KINDS,
     AnswerCollector,
     CollectedAnswer,
 )
-from focdepth_ros.ros.depth_node_watch import DepthNodeWatch
-from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
+from focdepth_ros.ros.listening.depth_node_watch import DepthNodeWatch
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import NodeFinished, log_at, run_node
+from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
+from focdepth_ros.ros.parameters.evaluator import EvaluatorParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
-from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 
 _TRUTH = "ground_truth/depth"
 _FOCUS = "focus_state"

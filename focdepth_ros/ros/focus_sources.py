@@ -26,8 +26,8 @@ from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.lens.positions import FramePositions, PositionMatcher, sample_at_position
 from focdepth_ros.messages.reading import focus_sample, number_in, stamp_of
 from focdepth_ros.msg import FocusState
-from focdepth_ros.ros.focus_parameters import FocusParameters
-from focdepth_ros.ros.health import NodeHealth
+from focdepth_ros.ros.node_support.health import NodeHealth
+from focdepth_ros.ros.parameters.focus import FocusParameters
 from focdepth_ros.sweep_parts.types import FocusSample
 
 #: Subscribes to a topic: type, name, callback; gives its full name.

@@ -29,10 +29,10 @@ from focdepth_ros.ros.conversions import (
     mono_image_message,
     rgb_image_message,
 )
-from focdepth_ros.ros.node_runner import interruptible, run_node
+from focdepth_ros.ros.node_support.node_runner import interruptible, run_node
+from focdepth_ros.ros.node_support.surroundings import warn_of_surroundings
+from focdepth_ros.ros.parameters.sim_camera import SimCameraParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
-from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
-from focdepth_ros.ros.surroundings import warn_of_surroundings
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
 from focdepth_ros.simulation.camera import CameraFrame, SimulatedCamera, SweepPattern
 from focdepth_ros.stack import FloatImage, FocalStack

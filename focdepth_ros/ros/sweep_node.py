@@ -36,21 +36,21 @@ from focdepth_ros.lens.lens_map import LensMap, read_lens_map
 from focdepth_ros.lens.settling import Settling
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import time_message
-from focdepth_ros.ros.focus_driver import FocusDriver
-from focdepth_ros.ros.focus_sweeper import FocusSweeper, SweepAnswer
-from focdepth_ros.ros.frame_source import FrameSource, SeenFrame
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import log_at, run_node
-from focdepth_ros.ros.parameter_client import ParameterClient
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
+from focdepth_ros.ros.parameters.sweep import SweepNodeParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
     warn_of_unknown_parameters,
 )
-from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.shared_files import config_folder
-from focdepth_ros.ros.stepping import Routine
-from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
+from focdepth_ros.ros.sweep_node_parts.focus_driver import FocusDriver
+from focdepth_ros.ros.sweep_node_parts.focus_sweeper import FocusSweeper, SweepAnswer
+from focdepth_ros.ros.sweep_node_parts.frame_source import FrameSource, SeenFrame
+from focdepth_ros.ros.sweep_node_parts.parameter_client import ParameterClient
+from focdepth_ros.ros.sweep_node_parts.stepping import Routine
 
 _TICK = 0.05  # seconds; frames and answers wake the work at once
 _OLDEST_STAMP = 1.0  # seconds; a stamp that is older, or not yet, is of another clock

@@ -43,12 +43,12 @@ from focdepth_ros.messages.image_decoding import (
     open_image,
 )
 from focdepth_ros.messages.reading import stamp_of
-from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.focus_sources import create_focus_source
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import NodeFinished, log_at, run_node
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import NodeFinished, log_at, run_node
+from focdepth_ros.ros.node_support.self_report import report_unforeseen
+from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.params import declare_parameters, parameter, warn_of_unknown_parameters
-from focdepth_ros.ros.self_report import report_unforeseen
 from focdepth_ros.stack import ImageArray, Slice
 from focdepth_ros.stack_folder.description import STACK_YAML, StackDescription, write_description
 from focdepth_ros.sweep import FocusSample, SweepAssembler, SweepConfig, SweepFinished

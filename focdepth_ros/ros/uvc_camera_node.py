@@ -42,15 +42,15 @@ from focdepth_ros.ros.conversions import (
     mono_image_message,
     with_header,
 )
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
+from focdepth_ros.ros.parameters.uvc_camera import UvcCameraParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
     warn_of_unknown_parameters,
 )
-from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
-from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
 
 # As camera drivers send images: what is lost is lost.
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)

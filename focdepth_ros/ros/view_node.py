@@ -34,13 +34,13 @@ from focdepth_ros.messages.depth_decoding import depth_image, float_image
 from focdepth_ros.messages.image_decoding import ImageLimits, open_image
 from focdepth_ros.messages.reading import camera_intrinsics, stamp_of
 from focdepth_ros.msg import SweepInfo
-from focdepth_ros.ros.cloud_reading import cloud_arrays
-from focdepth_ros.ros.health import Level, NodeHealth
-from focdepth_ros.ros.node_runner import NodeFinished, interruptible, log_at, run_node
+from focdepth_ros.ros.listening.cloud_reading import cloud_arrays
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
+from focdepth_ros.ros.node_support.node_runner import NodeFinished, interruptible, log_at, run_node
+from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
+from focdepth_ros.ros.parameters.view import ViewParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
-from focdepth_ros.ros.qos_events import QosWatch
-from focdepth_ros.ros.self_report import StatusPublisher, report_unforeseen
-from focdepth_ros.ros.view_parameters import ViewParameters
 from focdepth_ros.viewer.target import open_viewer
 
 # Any publisher is heard, and none has to wait. Of what is large only the newest message waits.

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from focdepth_ros.errors import CalibrationError, StackFileError
+from focdepth_ros.files.yaml_files import parse_yaml
 from focdepth_ros.stack import CameraIntrinsics, Lens
 
 STACK_YAML = "stack.yaml"
@@ -84,9 +85,8 @@ def read_description(path: Path) -> StackDescription:
             f"{path}: cannot be read: {error.strerror}; check the file and its permissions"
         ) from error
     try:
-        content = yaml.safe_load(text)
-    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = parse_yaml(text)
+    except yaml.YAMLError as error:
         raise StackFileError(
             f"{path}: not valid YAML ({_one_line(error)}); correct it, or remove it to read the "
             "folder as a relative stack"

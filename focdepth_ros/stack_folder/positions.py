@@ -52,7 +52,7 @@ def positions_in_names(names: Sequence[str]) -> tuple[float, ...]:
     columns = [column for column in zip(*rows, strict=True) if len(set(column)) > 1]
     if len(columns) != 1:
         raise ValueError(
-            f"their names, like '{names[0]}', differ in {len(columns)} numbers, which is to be 1"
+            f"their names, like '{names[0]}', differ in {len(columns)} numbers, which should be 1"
         )
     positions = columns[0]
     if np.all(np.diff(sorted(positions)) == 1.0) and min(positions) <= 1.0:

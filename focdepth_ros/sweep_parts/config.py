@@ -75,7 +75,7 @@ class SweepConfig:
     )
     match_window: int = option(
         32,
-        "Images, and focus states, that wait for their partner at most.",
+        "At most this many images, or focus states, wait for their partner.",
         minimum=1,
         maximum=1000,
     )

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 
 from focdepth_ros.stack import ImageArray, Slice
+from focdepth_ros.sweep_parts.config import SweepConfig
 from focdepth_ros.sweep_parts.types import (
     DropReason,
     EndReason,
     FocusSample,
     SliceAdded,
     Sweep,
-    SweepConfig,
     SweepDropped,
     SweepEvent,
     SweepFinished,

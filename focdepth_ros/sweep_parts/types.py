@@ -9,9 +9,7 @@ from typing import Literal
 
 from focdepth_ros.errors import OptionError
 from focdepth_ros.stack import CameraIntrinsics, FocalStack, Lens, Slice
-from focdepth_ros.sweep_parts.config import Reference as Reference
-from focdepth_ros.sweep_parts.config import Split as Split
-from focdepth_ros.sweep_parts.config import SweepConfig as SweepConfig
+from focdepth_ros.sweep_parts.config import Reference
 
 #: Why a sweep ended. ``complete``: the last step that the driver announced was there.
 #: ``reversal``: the focus turned round or jumped back. ``format_change``: the image size or

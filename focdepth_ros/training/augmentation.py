@@ -14,7 +14,7 @@ from torch.nn import functional
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import AugmentationSettings
 from focdepth_ros.training.randomness import chance, uniform
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
 
 
 class AugmentedSource(TrainingSource):

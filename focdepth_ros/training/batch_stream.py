@@ -20,7 +20,7 @@ from torch import Generator
 
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.randomness import integer
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
 
 
 def derived_seed(*numbers: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from focdepth_ros.errors import OptionError, TrainingConfigError
+from focdepth_ros.files.yaml_files import parse_yaml
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.focdepthformer.config import FocDepthFormerConfig
 from focdepth_ros.models.network_config import NetworkConfig
@@ -352,9 +353,8 @@ def load_training_config(path: Path, changes: Sequence[str] = ()) -> TrainingCon
         If it cannot be read.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        values = parse_yaml(path.read_bytes())
+    except yaml.YAMLError as error:
         raise TrainingConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise TrainingConfigError(

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from focdepth_ros.errors import OptionError, TrainingConfigError
+from focdepth_ros.files.yaml_files import parse_yaml
 from focdepth_ros.options import option_infos
 
 
@@ -117,9 +118,8 @@ def change_value(values: dict[str, Any], change: str) -> None:
             "data.sources=[{kind: pool, options: {folders: pool}}]"
         )
     try:
-        inner[last] = yaml.safe_load(text)
-    # Values that only look like dates raise ValueError, absurd nesting RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        inner[last] = parse_yaml(text)
+    except yaml.YAMLError as error:
         raise TrainingConfigError(f"the value in '{change}' is no YAML: {error}") from error
 
 

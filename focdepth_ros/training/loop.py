@@ -20,8 +20,8 @@ from focdepth_ros.training.optimisation import lr_factor, set_learning_rate
 from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.run_log import Meter, RunLog, Say
 from focdepth_ros.training.run_state import Progress, open_run
-from focdepth_ros.training.source_kinds import BatchShape, create_source
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
+from focdepth_ros.training.sources.kinds import BatchShape, create_source
 from focdepth_ros.training.stop_signals import stop_signals
 from focdepth_ros.training.trainee import Trainee
 from focdepth_ros.training.validation import validate

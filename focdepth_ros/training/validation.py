@@ -21,7 +21,7 @@ from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.batch_stream import derived_seed
 from focdepth_ros.training.config import LossSettings, ValidationSettings
 from focdepth_ros.training.losses import aligned, target_of, training_losses
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
 
 # Not the seeds of the training data, and the same for every run: runs can be compared.
 _SEED = 0x5EED

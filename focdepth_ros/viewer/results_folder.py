@@ -48,7 +48,9 @@ def _facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads((folder / RESULT_JSON).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise StackFileError(f"{folder / RESULT_JSON} is damaged: {error}; make it anew") from error
+        raise StackFileError(
+            f"{folder / RESULT_JSON} is damaged: {error}; write it again"
+        ) from error
     return facts if isinstance(facts, dict) else {}
 
 
@@ -62,7 +64,7 @@ def _array(path: Path) -> FloatImage:
     try:
         values = np.load(path, allow_pickle=False)
     except ValueError as error:
-        raise StackFileError(f"{path} is damaged: {error}; make it anew") from error
+        raise StackFileError(f"{path} is damaged: {error}; write it again") from error
     if values.ndim != 2 or values.dtype.kind != "f":
         raise StackFileError(
             f"{path} is of shape {values.shape} and type {values.dtype}; it must be an image of "

@@ -10,7 +10,7 @@ import sys
 from rclpy.node import Node
 
 from focdepth_ros.ros.evaluator_node import EvaluatorNode
-from focdepth_ros.ros.node_runner import run_node
+from focdepth_ros.ros.node_support.node_runner import run_node
 
 
 def limited_evaluator(node: Node) -> EvaluatorNode:

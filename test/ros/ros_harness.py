@@ -194,7 +194,8 @@ def refusal(
     alarm = Timer(PATIENCE, lambda: os.kill(os.getpid(), signal.SIGINT))
     alarm.start()
     try:
-        with patch("focdepth_ros.ros.node_runner.keep_freed_memory"):  # it is of the process
+        # What it changes would stay changed in this process.
+        with patch("focdepth_ros.ros.node_support.node_runner.keep_freed_memory"):
             assert main(["node", *ros_arguments(parameters)]) == 2
     finally:
         alarm.cancel()

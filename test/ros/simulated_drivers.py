@@ -35,7 +35,7 @@ from std_msgs.msg import Header
 from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import camera_info_message, rgb_image_message
-from focdepth_ros.ros.node_runner import run_node
+from focdepth_ros.ros.node_support.node_runner import run_node
 from focdepth_ros.simulation import SimulatedStack, render_rgbd
 
 FRAME_RATE = 20.0  # Hz; a busy machine keeps up with it

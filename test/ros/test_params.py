@@ -17,21 +17,21 @@ from focdepth_ros.backends.registry import backend_config, backend_names
 from focdepth_ros.errors import OptionError
 from focdepth_ros.options import option
 from focdepth_ros.registration.config import AlignmentConfig
-from focdepth_ros.ros.bag_player_parameters import BagPlayerParameters
-from focdepth_ros.ros.depth_parameters import ALIGNMENT_PREFIX, DepthNodeParameters
-from focdepth_ros.ros.evaluator_parameters import EvaluatorParameters
-from focdepth_ros.ros.focus_parameters import FOCUS_PREFIX, FocusParameters
+from focdepth_ros.ros.parameters.bag_player import BagPlayerParameters
+from focdepth_ros.ros.parameters.depth import ALIGNMENT_PREFIX, DepthNodeParameters
+from focdepth_ros.ros.parameters.evaluator import EvaluatorParameters
+from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
+from focdepth_ros.ros.parameters.sim_camera import SimCameraParameters
+from focdepth_ros.ros.parameters.sweep import SweepNodeParameters
+from focdepth_ros.ros.parameters.uvc_camera import UvcCameraParameters
+from focdepth_ros.ros.parameters.view import ViewParameters
 from focdepth_ros.ros.params import (
     changed_parameters,
     declare_parameters,
     parameter,
     parameter_infos,
 )
-from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
-from focdepth_ros.ros.sweep_parameters import SweepNodeParameters
-from focdepth_ros.ros.uvc_camera_parameters import UvcCameraParameters
-from focdepth_ros.ros.view_parameters import ViewParameters
-from focdepth_ros.sweep_parts.types import SweepConfig
+from focdepth_ros.sweep_parts.config import SweepConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -19,8 +19,8 @@ from viewer_recordings import Recording, needs_viewer
 
 from focdepth_ros.errors import MessageError
 from focdepth_ros.messages.reading import stamp_of
-from focdepth_ros.ros.cloud_reading import cloud_arrays
 from focdepth_ros.ros.conversions import point_cloud_message, time_message
+from focdepth_ros.ros.listening.cloud_reading import cloud_arrays
 from focdepth_ros.ros.node_process import NodeProcess
 from focdepth_ros.ros.view_node import main
 
@@ -184,13 +184,27 @@ def taken_port() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        return int(other.getsockname()[1])
+
+
 @needs_viewer
 def test_what_cannot_be_is_refused(
-    domain: int, taken_port: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    domain: int,
+    taken_port: int,
+    free_port: int,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     for parameters, words in (
         ({"port": taken_port}, f"port {taken_port} of 127.0.0.1 cannot be had"),
-        ({"data_port": taken_port}, f"data port {taken_port} of 127.0.0.1 cannot be had"),
+        (
+            {"port": free_port, "data_port": taken_port},
+            f"data port {taken_port} of 127.0.0.1 cannot be had",
+        ),
         ({"port": 9000, "data_port": 9000}, "cannot both have port 9000"),
         ({"host": "robot"}, "host 'robot' is no IP address"),
         ({"save": "live.txt"}, "must have a name that ends in .rrd"),

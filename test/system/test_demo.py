@@ -94,7 +94,9 @@ def test_without_a_rate_a_slow_computer_is_given_time(tmp_path: Path) -> None:
     )
     said = " ".join(done.stdout.split())
     assert done.returncode == 0, said
-    assert re.search(r"at 1000 images per second they come faster .* works; once more at 500", said)
+    assert re.search(
+        r"at 1000 images per second they come faster .* works; trying again at 500", said
+    )
 
 
 def children_of(pid: int) -> list[int]:

@@ -20,7 +20,7 @@ from std_msgs.msg import Float32
 
 from focdepth_ros.bags.writing import record_camera
 from focdepth_ros.lens.lens_map import LensMap, write_lens_map
-from focdepth_ros.ros.sim_camera_parameters import SimCameraParameters
+from focdepth_ros.ros.parameters.sim_camera import SimCameraParameters
 from focdepth_ros.simulation import SimulatedCamera, render_random_sweep
 
 ROOT = Path(__file__).parents[2]

@@ -75,3 +75,21 @@ def true_index(dioptres: Sequence[float] = DIOPTRES) -> FloatImage:
 def same_image(image: ImageArray, count: int = 5) -> FocalStack:
     """A sweep in which focus changes nothing."""
     return FocalStack([Slice(image, 1.0 / (2.0 - 0.3 * i)) for i in range(count)])
+
+
+def as_colour(mono: Sequence[Slice]) -> list[Slice]:
+    """Grey images in three equal channels."""
+    return [
+        Slice(np.repeat(item.image[..., np.newaxis], 3, axis=2), item.focus_distance)
+        for item in mono
+    ]
+
+
+def as_read_only_views(slices: Sequence[Slice]) -> list[Slice]:
+    """The same images, but as views that run backwards over memory that cannot be written."""
+    views = []
+    for item in slices:
+        swapped = np.ascontiguousarray(item.image[::-1, :, ::-1])
+        swapped.setflags(write=False)
+        views.append(Slice(swapped[::-1, :, ::-1], item.focus_distance))
+    return views

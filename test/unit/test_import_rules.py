@@ -235,6 +235,25 @@ def test_parts_of_the_package_do_not_use_each_other_in_circles() -> None:
     TopologicalSorter(graph).prepare()
 
 
+def test_packages_within_packages_do_not_use_each_other_in_circles() -> None:
+    """Nor the modules beside them; also what they import late or for types only."""
+    packages = {module_name(path) for path in ROOT.glob("*/*/__init__.py")}
+    # The tops of packages hold only names that are loaded when they are asked for.
+    tops = {"focdepth_ros", *map(module_name, ROOT.glob("*/__init__.py"))}
+    modules = {module_name(path): path for path in FILES if module_name(path) not in tops}
+
+    def part(name: str) -> str:
+        package = ".".join(name.split(".")[:3])
+        return package if package in packages else name
+
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        used = {part(other) for other in imported_names(path) if other in modules}
+        graph.setdefault(part(name), set()).update(used - {part(name)})
+    assert "focdepth_ros.ros.node_support" in graph["focdepth_ros.ros.depth_node"]
+    TopologicalSorter(graph).prepare()
+
+
 def test_modules_do_not_import_each_other_in_circles() -> None:
     names = {module_name(path): path for path in FILES}
     graph = {

@@ -47,6 +47,7 @@ def test_whole_numbers_serve_as_numbers() -> None:
         ({"sigma": 6.0}, "filter option 'sigma' is 6.0; it must be in [0, 5]"),
         ({"sigma": math.nan}, "filter option 'sigma' is nan; it must be in [0, 5]"),
         ({"sigma": "wide"}, "filter option 'sigma' is 'wide'; it must be a number"),
+        ({"gain": 10**400}, "filter option 'gain' is too large; it must be a number below 1e308"),
         ({"count": 2.0}, "filter option 'count' is 2.0; it must be a whole number"),
         ({"count": True}, "filter option 'count' is True; it must be a whole number"),
         ({"mode": "c"}, "filter option 'mode' is 'c'; it must be one of a, b"),

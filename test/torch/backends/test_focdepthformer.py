@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 import torch
 from streamed import SPEC, stream
-from synthetic_sweeps import DIOPTRES, SIZE, same_image, texture, two_surfaces
+from synthetic_sweeps import (
+    DIOPTRES,
+    SIZE,
+    as_colour,
+    as_read_only_views,
+    same_image,
+    texture,
+    two_surfaces,
+)
 
 from focdepth_ros.backends.base import Backend, SweepSpec
 from focdepth_ros.backends.registry import create_backend
@@ -131,21 +139,12 @@ def test_a_slice_that_does_not_belong_is_refused_and_the_sweep_goes_on(backend: 
 
 def test_mono_images_are_like_grey_ones(backend: Backend) -> None:
     mono = two_surfaces(mono=True)
-    colour = [
-        Slice(np.repeat(item.image[..., np.newaxis], 3, axis=2), item.focus_distance)
-        for item in mono
-    ]
-    assert_close(stream(backend, mono), stream(backend, colour))
+    assert_close(stream(backend, mono), stream(backend, as_colour(mono)))
 
 
 def test_images_that_are_views_or_cannot_be_written(backend: Backend) -> None:
     slices = two_surfaces()
-    views = []
-    for item in slices:
-        swapped = np.ascontiguousarray(item.image[::-1, :, ::-1])
-        swapped.setflags(write=False)
-        views.append(Slice(swapped[::-1, :, ::-1], item.focus_distance))
-    assert_close(stream(backend, views), stream(backend, slices))
+    assert_close(stream(backend, as_read_only_views(slices)), stream(backend, slices))
 
 
 def test_a_relative_stack_gives_positions(backend: Backend) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from focdepth_ros.training.photographs import Photographs
+from focdepth_ros.training.rendering.photographs import Photographs
 
 
 @lru_cache

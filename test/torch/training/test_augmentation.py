@@ -8,7 +8,7 @@ import torch
 from focdepth_ros.training.augmentation import AugmentedSource, warped
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import AugmentationSettings
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
 
 SIZE = (24, 36)
 

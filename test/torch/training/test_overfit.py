@@ -17,8 +17,8 @@ from focdepth_ros.stack import CameraIntrinsics, Lens
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings
 from focdepth_ros.training.losses import training_losses
-from focdepth_ros.training.random_layers import SurfaceClass
-from focdepth_ros.training.rendered_source import SimulatedSource
+from focdepth_ros.training.rendering.random_layers import SurfaceClass
+from focdepth_ros.training.sources.rendered import SimulatedSource
 
 STACKS = 4
 LR = 4e-3

@@ -14,7 +14,7 @@ from focdepth_ros.models.sweeps import Prediction
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.config import LossSettings, ValidationSettings
 from focdepth_ros.training.losses import target_of
-from focdepth_ros.training.sources import TrainingSource
+from focdepth_ros.training.sources.base import TrainingSource
 from focdepth_ros.training.validation import ValidationResult, validate
 
 SIZE = (24, 32)

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_sweeps import DIOPTRES, SIZE, same_image, texture, true_index, two_surfaces
+from synthetic_sweeps import (
+    DIOPTRES,
+    SIZE,
+    as_colour,
+    as_read_only_views,
+    same_image,
+    texture,
+    true_index,
+    two_surfaces,
+)
 
 from focdepth_ros.backends.base import Backend, SweepSpec, spec_of
 from focdepth_ros.backends.registry import (
@@ -155,23 +164,14 @@ def test_distances_need_not_be_evenly_spaced(backend: Backend) -> None:
 
 def test_mono_images(backend: Backend) -> None:
     mono = two_surfaces(mono=True)
-    colour = [
-        Slice(np.repeat(item.image[..., np.newaxis], 3, axis=2), item.focus_distance)
-        for item in mono
-    ]
     estimate = stream(backend, mono)
     assert_whole(estimate, SIZE, len(DIOPTRES))
-    assert_same(estimate, stream(backend, colour))
+    assert_same(estimate, stream(backend, as_colour(mono)))
 
 
 def test_images_that_are_views_or_cannot_be_written(backend: Backend) -> None:
     slices = two_surfaces()
-    views = []
-    for item in slices:
-        swapped = np.ascontiguousarray(item.image[::-1, :, ::-1])
-        swapped.setflags(write=False)
-        views.append(Slice(swapped[::-1, :, ::-1], item.focus_distance))
-    assert_same(stream(backend, views), stream(backend, slices))
+    assert_same(stream(backend, as_read_only_views(slices)), stream(backend, slices))
 
 
 def test_a_relative_stack_gives_positions(backend: Backend) -> None:

@@ -106,7 +106,7 @@ def test_a_changed_bag_is_opened_anew(tmp_path: Path, simulated: SimulatedStack)
     with pytest.raises(BagError, match="no such bag"):
         contents.load(contents.sweeps[1])
     recorded(bag, simulated, sweeps=1)
-    with pytest.raises(BagError, match="was changed while it was worked on"):
+    with pytest.raises(BagError, match="was changed while it was being read"):
         contents.load(contents.sweeps[1])
 
 

@@ -1,6 +1,4 @@
 import json
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from cli_runs import SLICES, change, run, run_process
+from cli_runs import SLICES, change, run, run_process, shown_on_a_terminal
 
 import focdepth_ros
 from focdepth_ros.backends.registry import backend_names
@@ -276,22 +274,7 @@ class TestEstimate:
     def test_shows_progress_on_a_terminal_only(self, simulated: Path, tmp_path: Path) -> None:
         arguments = ["estimate", simulated, "--output", tmp_path]
         assert run_process(*arguments).stderr == ""
-        try:
-            terminal, other_end = pty.openpty()
-        except OSError as error:
-            pytest.skip(f"no terminal can be made here: {error}")
-        command = [sys.executable, "-m", "focdepth_ros.cli", *map(str, arguments)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other_end) as process:
-            os.close(other_end)
-            shown = b""
-            try:
-                while part := os.read(terminal, 4096):
-                    shown += part
-            except OSError:  # how Linux says that the other end is closed
-                pass
-            finally:
-                os.close(terminal)
-            assert process.wait(timeout=120) == 0
+        shown = shown_on_a_terminal(*arguments)
         assert b"Reading images" in shown
         assert b"Estimating depth" in shown
         assert b"100%" in shown

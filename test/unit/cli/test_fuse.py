@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from cli_runs import run, run_process
+from cli_runs import run, run_process, shown_on_a_terminal
 from fused_stacks import (
     METRIC_FILES,
     RELATIVE_FILES,
@@ -32,11 +28,7 @@ from focdepth_ros.files.image_io import read_image, write_image
 from focdepth_ros.stack import FocalStack, Slice
 from focdepth_ros.stack_folder.saving import save_stack
 
-
-@pytest.fixture(autouse=True)
-def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that ``auto`` means the same on every machine; networks are tested in test/torch."""
-    monkeypatch.setattr("focdepth_ros.fusion.FUSION_BACKENDS", ("no_such", "graph_cut", "argmax"))
+pytestmark = pytest.mark.usefixtures("no_networks")
 
 
 class TestStack:
@@ -186,22 +178,7 @@ class TestStack:
         stack = write_slices(tmp_path / "stack")
         arguments = ["fuse", stack, "--output", tmp_path / "out"]
         assert run_process(*arguments, "-b", "argmax").stderr == ""
-        try:
-            terminal, other_end = pty.openpty()
-        except OSError as problem:
-            pytest.skip(f"no terminal can be made here: {problem}")
-        command = [sys.executable, "-m", "focdepth_ros.cli", *map(str, arguments)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other_end) as process:
-            os.close(other_end)
-            shown = b""
-            try:
-                while part := os.read(terminal, 4096):
-                    shown += part
-            except OSError:  # how Linux says that the other end is closed
-                pass
-            finally:
-                os.close(terminal)
-            assert process.wait(timeout=120) == 0
+        shown = shown_on_a_terminal(*arguments)
         assert b"Fusing images" in shown
         assert b"100%" in shown
 

@@ -19,11 +19,7 @@ from synthetic_sweeps import two_surfaces
 
 from focdepth_ros.files.image_io import read_image, write_image
 
-
-@pytest.fixture(autouse=True)
-def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that ``auto`` means the same on every machine; networks are tested in test/torch."""
-    monkeypatch.setattr("focdepth_ros.fusion.FUSION_BACKENDS", ("no_such", "graph_cut", "argmax"))
+pytestmark = pytest.mark.usefixtures("no_networks")
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         (stacks(1)[..., 0], disparities(1), r"is of shape \(10, 4, 6\); expected \(10, height"),
         (stacks(1) / 255.0 - 1.0, disparities(1), "holds float64 values; expected numbers from 0"),
         (stacks(1), disparities(1)[:, 1:], r"disp_train\[0\] is of shape \(3, 6\), the slices of"),
-        (stacks(2), disparities(1), r"disp_train\[1\] cannot be read: .*; get the file once more"),
+        (stacks(2), disparities(1), r"disp_train\[1\] cannot be read: .*; download the file again"),
     ],
 )
 def test_other_content_is_named(

@@ -191,7 +191,14 @@ def test_bad_text_is_named(root: Path, scene: str, file: str, text: str, words: 
 
 @pytest.mark.parametrize(
     ("meta", "words"),
-    [("{", "is no JSON: .*; get it once more"), ("{}", "has no 'dmin_fullsize'; it has nothing")],
+    [
+        ("{", "is no JSON: .*; download it again"),
+        ("{}", "has no 'dmin_fullsize'; it has nothing"),
+        ('{"dmin_fullsize": "near"}', "dmin_fullsize is 'near'; expected a number"),
+        (f'{{"dmin_fullsize": 1{"0" * 400}}}', "dmin_fullsize is '1000.*; expected a number"),
+        (f'{{"dmin_fullsize": {"1" * 5000}}}', "is no JSON|dmin_fullsize is"),
+    ],
+    ids=["cut off", "empty", "text", "huge", "longer than it may be"],
 )
 def test_bad_meta_is_named(tmp_path: Path, meta: str, words: str) -> None:
     write_scene(tmp_path / "Baby1", "left.png", "disp_left.png", {"meta.json": meta})

@@ -173,7 +173,11 @@ def test_says_what_is_wrong_with_a_file(root: Path, text: str, words: str) -> No
         PoseTrack(root, "val")
 
 
-@pytest.mark.parametrize("change", [{"keypoints": [1.0, 2.0, 1.0]}, {"bbox": [1.0, 2.0]}])
+@pytest.mark.parametrize(
+    "change",
+    [{"keypoints": [1.0, 2.0, 1.0]}, {"bbox": [1.0, 2.0]}, {"bbox": [10**400, 1, 1, 1]}],
+    ids=["few keypoints", "half a box", "huge"],
+)
 def test_says_which_annotation_is_wrong(root: Path, change: dict[str, Any]) -> None:
     images = [frame("val", "000342_mpii_test", 0)]
     people = [{**ARM, **change}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 
@@ -29,6 +30,13 @@ def maker() -> ModuleType:
 def test_pages_are_those_of_the_code(maker: ModuleType, name: str) -> None:
     stored = (DOCS / "reference" / f"{name}.md").read_text(encoding="utf-8")
     assert stored == getattr(maker, name)(), "run python3 docs/make_reference.py"
+
+
+def test_choices_and_defaults_are_shown_as_they_are_typed(maker: ModuleType) -> None:
+    shown = maker.command_line()
+    assert "| `--psf` `disc\\|gaussian` | `disc` |" in shown
+    assert "| `--breathing` `FLOAT` | `0.0` |" in shown
+    assert re.findall(r"`[A-Z]\w*\.[A-Z]\w*`", shown) == []  # as Python shows a choice
 
 
 def test_parameters_are_those_of_the_nodes(maker: ModuleType) -> None:

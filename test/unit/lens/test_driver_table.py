@@ -91,6 +91,7 @@ def focus_with(**changes: object) -> dict[str, object]:
         (focus_with(manual=[{"AfMode": 0}]), "unknown key 'AfMode' in focus.manual[0]"),
         (focus_with(manual=[{"set": {}}]), "focus.manual[0].set is {}; write parameters"),
         (focus_with(manual=[{"set": {"a": [1]}}]), "focus.manual[0].set.a is [1]; write a value"),
+        (focus_with(manual=[{"set": {"a": 2**63}}]), "set.a is 9223372036854775808; write one of"),
         ({**SMALL, "exposure": [{"set": {"a": 1}, "hold": "b"}]}, "exposure[0].hold is 'b'"),
         ({**SMALL, "settle_frames": 1.5}, "settle_frames is 1.5; write a whole number"),
     ],
@@ -109,7 +110,11 @@ def test_no_such_table(tmp_path: Path) -> None:
         read_driver_table(str(tmp_path / "none.yaml"), FOLDER)
 
 
-@pytest.mark.parametrize("text", ["a: [", "!!python/object/apply:os.getcwd []", "a: 2020-99-99"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: [", "!!python/object/apply:os.getcwd []", "a: 2020-99-99", f"a: 1{'0' * 400}"],
+    ids=["unclosed", "object", "date", "huge"],
+)
 def test_no_yaml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text, encoding="utf-8")

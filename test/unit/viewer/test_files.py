@@ -123,7 +123,7 @@ def test_without_rerun_or_ros_it_says_what_to_install(
     missing.update({"rclpy", "sensor_msgs"})
     assert run("view") == 2
     said = capsys.readouterr().err
-    assert "the topics cannot be heard: rclpy, sensor_msgs are not installed" in said
+    assert "the topics cannot be subscribed to: rclpy, sensor_msgs are not installed" in said
     assert "or source an installed ROS 2; results and bags can be viewed without" in said
 
 

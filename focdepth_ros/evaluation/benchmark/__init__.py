@@ -1,0 +1,1 @@
+"""Backends against each other on one machine: accuracy, times and memory."""

@@ -1,0 +1,57 @@
+"""What the launch files of cameras have in common: values over a file, a camera node of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from launch import LaunchContext
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+
+def values_given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, object]:
+    """Parameters from those launch arguments that are not empty.
+
+    Only values that were given may override the file of parameters, hence not all of them.
+
+    Parameters
+    ----------
+    context : LaunchContext
+    kinds : mapping of str to type
+        Of each argument, which is named like its parameter.
+    """
+    return {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+
+
+def camera_node(context: LaunchContext, executable: str, kinds: Mapping[str, type]) -> Node:
+    """A camera node of this package, on the topics that depth.launch.py names.
+
+    Parameters
+    ----------
+    context : LaunchContext
+        With the arguments of depth.launch.py and ``camera_params_file``.
+    executable : str
+    kinds : mapping of str to type
+        Of the arguments that override the file, see `values_given`.
+    """
+    return Node(
+        package="focdepth_ros",
+        executable=executable,
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[
+            LaunchConfiguration("camera_params_file"),
+            values_given(context, {"use_sim_time": bool, **kinds}),
+        ],
+        remappings=[
+            ("image_raw", LaunchConfiguration("image_topic")),
+            ("camera_info", LaunchConfiguration("camera_info_topic")),
+            ("focus_state", LaunchConfiguration("focus_topic")),
+        ],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        output="screen",
+    )

@@ -1,0 +1,1 @@
+"""How other nodes take in what `depth_node` publishes."""

@@ -1,0 +1,1 @@
+"""Random scenes and sweeps rendered in torch, on the device that trains."""
