@@ -10,9 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from focdepth_ros.errors import FocdepthError
-from focdepth_ros.stack_io import StackFolder
 from focdepth_ros.web.answer import Answer
 from focdepth_ros.web.limits import WebLimits
+from focdepth_ros.web.uploads import Upload
+
+
+class Stopped(BaseException):
+    """What is worked out is no longer wanted: an end as asked for, like KeyboardInterrupt.
+
+    No `Exception`: the pipeline answers whatever a backend dies of with a simpler one.
+    """
+
 
 _LEFT_SECONDS = 300.0  # after the page was closed: a telephone that slept comes back
 
@@ -33,10 +41,27 @@ class Visit:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.upload: StackFolder | None = None
+        self.upload: Upload | None = None
         self.answer: Answer | None = None
         self.key = ""
         self.last_used = 0.0
+        self._stopped = threading.Event()
+
+    def begin(self) -> threading.Event:
+        """Begin to work out a stack, and give up the one that may be under way.
+
+        Returns
+        -------
+        Event
+            Set when the work is no longer wanted.
+        """
+        self.stop()
+        self._stopped = threading.Event()
+        return self._stopped
+
+    def stop(self) -> None:
+        """Give up what is being worked out."""
+        self._stopped.set()
 
     def show(self, answer: Answer) -> None:
         """Keep an answer instead of the one before."""
@@ -99,10 +124,14 @@ class Visits:
         return found[0] if found else None
 
     def leave(self, name: str) -> None:
-        """The page was closed: what is kept of it goes soon, if it does not come back."""
+        """The page was closed: what is kept of it goes soon, if it does not come back.
+
+        Work for it ends, which nobody waits for any more.
+        """
         with self._lock:
             visit = self._visits.get(name)
             if visit is not None:
+                visit.stop()
                 soon = self._clock() + _LEFT_SECONDS - 60.0 * self._limits.idle_minutes
                 visit.last_used = min(visit.last_used, soon)
         self.tidy()
