@@ -164,7 +164,7 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
         parts["alignment"] = gr.Dropdown(list(ALIGNMENTS), value="auto", label="Alignment")
         parts["min_confidence"] = gr.Slider(
             0.0, 1.0, value=DEFAULT_MIN_CONFIDENCE, step=0.05, label="Least confidence",
-            info="Pixels below it are left out.",
+            info="Pixels below it are left out.", elem_id="fd-least",
         )  # fmt: skip
         parts["field_of_view"] = gr.Slider(
             20, 120, value=DEFAULT_DEGREES, step=1, label="Horizontal field of view [°]",

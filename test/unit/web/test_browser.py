@@ -94,12 +94,16 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     while found is None:  # some releases of Gradio print lines of their own before
         found = re.match(r"open (http://127\.0\.0\.1:\d+) in a browser", next(lines))
     assert list(temporary.iterdir())
-    yield Server(found[1], process, temporary)
-    page = browser.new_page()
-    page.goto(found[1])
-    page.wait_for_selector("#fd-run")  # a page that is open does not hold the server up
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    try:
+        yield Server(found[1], process, temporary)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(found[1])
+        page.wait_for_selector("#fd-run")  # a page that is open does not hold the server up
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=PATIENCE / 1000)
+    finally:
+        process.kill()  # if it has not ended
     assert process.returncode == 0
     assert rest == "ended\n"
     errors.seek(0)
@@ -185,12 +189,14 @@ class Visitor:
     def move(self, slider: str, *places: str) -> None:
         """Move a slider from place to place, as fast as a hand does."""
         handle = self.page.locator(f"{slider} input[type=range]")
+        number = self.page.locator(f"{slider} input[type=number]")
         for _ in range(TRIES):
             for place in places:
                 handle.fill(place)
-            # One that has just come into view may yet be set to where the page has it.
+            # One that has just come into view may yet be set to where the page has it, or not be
+            # listened to yet: what was taken in is in the field beside it.
             self.page.wait_for_timeout(200)
-            if handle.input_value() == places[-1]:
+            if handle.input_value() == number.input_value() == places[-1]:
                 return
         raise AssertionError(f"{slider} stays at {handle.input_value()}")
 
@@ -237,6 +243,13 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
         assert abs(int(at[3]) - y) <= 1
         assert float(at[1]) == pytest.approx(depth[int(at[3]), int(at[2])], abs=6e-4)
 
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#fd-report-html")
+    download.value.save_as(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert title in report
+    assert "Against the ground truth" in report
+
     visitor.tab("Slices")
     visitor.move("#fd-slice-slider", "9", "7", "5", "3")
     visitor.text("#fd-slice-caption", "Slice 3 of 10, focused at")
@@ -253,6 +266,14 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
     drawn = int(visitor.page.get_attribute("canvas.fd-cloud", "data-drawn"))
     assert drawn == np.count_nonzero(np.isfinite(depth))
     visitor.screenshot("cloud")
+    visitor.page.focus("canvas.fd-cloud")
+    canvas = visitor.page.locator("canvas.fd-cloud")
+    seen = canvas.screenshot()
+    assert canvas.screenshot() == seen
+    visitor.page.keyboard.press("ArrowLeft")
+    assert any(canvas.screenshot() != seen for _ in range(TRIES))
+    unnamed = "[...document.querySelectorAll('img')].filter(picture => !picture.alt).length"
+    assert visitor.page.evaluate(unnamed) == 0
 
 
 def test_images_without_distances_then_with(visitor: Visitor, pictures: list[Path]) -> None:
@@ -262,10 +283,16 @@ def test_images_without_distances_then_with(visitor: Visitor, pictures: list[Pat
     assert "no metres" in visitor.answer()
     assert visitor.page.locator("#fd-cloud-ply").is_disabled()
     assert "near" in visitor.page.inner_text("#fd-depth-bar")
+    visitor.page.get_by_text("Settings", exact=True).click()
+    visitor.move("#fd-least", "0.1")
     visitor.page.fill("#fd-distances textarea, #fd-distances input", "0.4, 0.6, 1.2, 4")
     visitor.ask()
     visitor.text("#fd-status", r"Depth\n")
     assert visitor.page.locator("#fd-cloud-ply").is_enabled()
+    visitor.tab("3-D")
+    visitor.text("#fd-cloud", "Assumed field of view: 60° across")
+    visitor.move("#fd-view", "90")
+    visitor.text("#fd-cloud", "Assumed field of view: 90° across")
     visitor.page.fill("#fd-distances textarea, #fd-distances input", "0.4, 0.6")
     visitor.ask()
     visitor.text("body", "2 focus distances for 4 images")
@@ -302,17 +329,20 @@ def test_bad_uploads_are_told_in_sentences(
     write_image(other, np.zeros((20, 30, 3), np.uint8))
     visitor.page.get_by_label("My images").check()
     visitor.ask()
-    visitor.text("body", "no images were uploaded yet")
+    visitor.text("#fd-status", "No images were uploaded yet")
     visitor.upload(text)
+    visitor.text("#fd-status", "^\\s*$")
     visitor.text("#fd-uploaded", r"notes.*\.txt.*is no image; give")
     visitor.upload(bomb)
     visitor.text("#fd-uploaded", "bomb.zip: unpacks to 50 MB, at most 5 MB are taken")
     visitor.upload(pictures[0])
     visitor.text("#fd-uploaded", "has 1 image; a focal stack needs at least 2")
+    visitor.upload(*pictures, text)
+    visitor.text("#fd-uploaded", r"4 images were taken[^]*Left out[^]*: notes.*\.txt\.")
     visitor.upload(*pictures[:2], other)
     visitor.text("#fd-uploaded", "3 images were taken")
     visitor.ask()
-    told = visitor.text("body", "all slices of a stack must be of one size")
+    told = visitor.text("#fd-status", "all slices of a stack must be of one size")
     assert "/tmp" not in told
     assert "Traceback" not in told
 
@@ -336,3 +366,32 @@ def test_visitors_wait_for_each_other_and_the_page_does_not(
     assert "no metres" not in first.page.inner_text("#fd-status")
     first.go()
     second.go()
+
+
+def test_a_visitor_stops_and_the_queue_goes_on(
+    browser: Any, server: Server, pictures: list[Path]
+) -> None:
+    first, second, third = (Visitor.arrive(browser, server) for _ in range(3))
+    first.page.get_by_text("Settings", exact=True).click()
+    first.choose("#fd-backend", "slow")
+    first.ask()
+    first.page.wait_for_selector("#fd-stop:enabled")
+    assert first.page.locator("#fd-run").is_disabled()
+    for visitor in (second, third):
+        visitor.upload(*pictures)
+        visitor.text("#fd-uploaded", "4 images were taken")
+        visitor.ask()
+    third.page.click("#fd-stop")
+    third.text("#fd-status", "Stopped")
+    first.page.click("#fd-stop")
+    first.text("#fd-status", "Stopped")
+    assert "no metres" in second.answer()
+    for visitor in (first, third):
+        visitor.screenshot("stopped")
+        assert "Backend" not in visitor.page.inner_text("#fd-status")
+        visitor.page.wait_for_selector("#fd-run:enabled")
+        assert visitor.page.locator("#fd-stop").is_disabled()
+    third.ask()
+    assert "no metres" in third.answer()
+    for visitor in (first, second, third):
+        visitor.go()
