@@ -173,7 +173,7 @@ class Handlers:
     ) -> Updates:
         """Work out the stack that is chosen; what is wrong stands where the answer would."""
         visit = self._visit(request)
-        stopped = visit.begin()
+        stopped, key = visit.begin(), visit.new_key()
         question = Question(backend, alignment, float(min_confidence), float(field_of_view))
 
         def advance(share: float, words: str) -> None:
@@ -197,9 +197,12 @@ class Handlers:
                     stack, truth, question, functools.partial(worked, start=start), title=title
                 )
                 advance(_WORKED, "Drawing")
-                visit.show(answer)
-                updates = self._shown(answer, visit)
+                updates = self._shown(answer, visit, key)
+                if stopped.is_set():
+                    raise Stopped
+                visit.show(answer, key)
         except Stopped:
+            visit.drop(key)
             text = snippets.stopped(visit.answer)
             if self._closing.is_set():
                 text = snippets.problem("the server is ending; open the page again later")
@@ -221,13 +224,14 @@ class Handlers:
         visit = self._visit(request)
         if visit.answer is None or not visit.answer.view_assumed:
             return {self._parts.status: gr.skip()}
-        answer = visit.answer.seen_across(float(degrees))
-        visit.show(answer)
-        return {
+        answer, key = visit.answer.seen_across(float(degrees)), visit.new_key()
+        updates = {
             self._parts.status: snippets.summary(answer),
-            self._parts.cloud: snippets.cloud(answer, visit.key),
-            **self._files(answer, visit),
+            self._parts.cloud: snippets.cloud(answer, key),
+            **self._files(answer, visit.files_of(key)),
         }
+        visit.show(answer, key)
+        return updates
 
     @told
     def show_slice(self, number: float, request: gr.Request) -> tuple[ImageArray, str]:
@@ -293,7 +297,7 @@ class Handlers:
         except FocdepthError as error:
             raise FocdepthError(without_folder(str(error), folder)) from error
 
-    def _shown(self, answer: Answer, visit: Visit) -> Updates:
+    def _shown(self, answer: Answer, visit: Visit, key: str) -> Updates:
         parts = self._parts
         middle = len(answer.stack) // 2
         refocused: tuple[ImageArray | None, str]
@@ -316,14 +320,14 @@ class Handlers:
             parts.depth: answer.on_screen(answer.depth_picture()),
             parts.depth_bar: snippets.depth_bar(answer),
             parts.confidence: answer.on_screen(answer.confidence_picture()),
-            parts.cloud: snippets.cloud(answer, visit.key),
+            parts.cloud: snippets.cloud(answer, key),
             parts.reading: snippets.invitation(),
-            **self._files(answer, visit),
+            **self._files(answer, visit.files_of(key)),
         }
 
-    def _files(self, answer: Answer, visit: Visit) -> Updates:
+    def _files(self, answer: Answer, folder: Path) -> Updates:
         """What can be downloaded."""
-        files = answer.write_files(visit.folder / "results")
+        files = answer.write_files(folder)
         return {
             button: gr.update(
                 value=str(files[name]) if name in files else None, interactive=name in files

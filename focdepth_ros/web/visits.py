@@ -63,10 +63,24 @@ class Visit:
         """Give up what is being worked out."""
         self._stopped.set()
 
-    def show(self, answer: Answer) -> None:
-        """Keep an answer instead of the one before."""
-        self.answer = answer
-        self.key = secrets.token_urlsafe(16)
+    @staticmethod
+    def new_key() -> str:
+        """A name for an answer."""
+        return secrets.token_urlsafe(16)
+
+    def files_of(self, key: str) -> Path:
+        """Folder for the files of an answer."""
+        return self.folder / f"answer_{key}"
+
+    def show(self, answer: Answer, key: str) -> None:
+        """Keep an answer instead of the one before, whose files go."""
+        before, self.answer, self.key = self.key, answer, key
+        if before:
+            self.drop(before)
+
+    def drop(self, key: str) -> None:
+        """Remove the files of an answer."""
+        shutil.rmtree(self.files_of(key), ignore_errors=True)
 
     def answered(self) -> Answer:
         """The answer that the page shows.

@@ -97,13 +97,11 @@ def test_a_stopped_run_ends_there_and_the_next_visitor_is_answered(
             page.stop("a")
 
     updates = page.ask("a", stop_then)
-    if when == "Drawing":  # it is all there: what is left is to show it
-        assert "<dl" in updates[page.parts.status]
-    else:
-        assert "Stopped." in updates[page.parts.status]
-        assert page.visits.of("a").answer is None
-        assert told[-1] == when
-        assert told.count(when) == 1
+    assert "Stopped." in updates[page.parts.status]
+    assert page.visits.of("a").answer is None
+    assert told[-1] == when
+    assert told.count(when) == 1
+    assert not [*page.visits.of("a").folder.glob("answer_*")]
     assert can_ask_again(page, updates)
     assert "<dl" in page.ask("b")[page.parts.status]
     assert "<dl" in page.ask("a")[page.parts.status]
@@ -253,6 +251,8 @@ def test_another_field_of_view_moves_the_points_and_nothing_else(
     key = page.visits.of("a").key
     assert narrow is not None
     updates = page.handlers.look(90.0, visitor("a"))
+    folder = page.visits.of("a").folder
+    assert [path.name for path in folder.glob("answer_*")] == [f"answer_{page.visits.of('a').key}"]
     wide = page.visits.of("a").answer
     assert wide is not None
     assert "Assumed field of view: 90° across" in updates[page.parts.cloud]
