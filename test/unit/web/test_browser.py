@@ -11,7 +11,6 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,11 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright import sync_api
 from slow_backend_page import SECONDS
+from web_visitor import HEIGHT, PATIENCE, TRIES, WIDTH, Server, Visitor
 
 from focdepth_ros.image_io import write_image
 from focdepth_ros.libraries import WEB_LIBRARIES, missing_because
-from focdepth_ros.simulation import SimulatedStack
+from focdepth_ros.simulation import SimulatedStack, render_random_sweep
 from focdepth_ros.stack_saving import save_stack
 from focdepth_ros.web.scenes import SCENES
 
@@ -36,11 +36,6 @@ ARGUMENTS = [
     "--disable-component-update", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]  # fmt: skip
-WIDTH, HEIGHT = 240, 180
-PATIENCE = 60_000  # ms; on an idle machine a step takes one or two seconds
-TRIES = 20  # of setting a slider
-# For people who want to see what the test sees.
-SCREENSHOTS = os.environ.get("FOCDEPTH_SCREENSHOTS")
 
 
 def browser_path(playwright: Any) -> str:
@@ -53,15 +48,6 @@ def browser_path(playwright: Any) -> str:
             "playwright install chromium"
         )
     return found[0] if found else own
-
-
-@dataclass
-class Server:
-    """A running `focdepth web`."""
-
-    address: str
-    process: subprocess.Popen[str]
-    temporary: Path
 
 
 @pytest.fixture(scope="module")
@@ -110,104 +96,6 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     assert errors.read() == ""
     errors.close()
     assert list(temporary.iterdir()) == [], "files of visitors are left behind"
-
-
-@dataclass
-class Visitor:
-    """A person with an open page; notes everything that the page should not do."""
-
-    page: Any
-    address: str
-    elsewhere: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    @classmethod
-    def arrive(cls, browser: Any, server: Server, width: int = 1280, height: int = 800) -> Visitor:
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(PATIENCE)
-        visitor = cls(page, server.address)
-        page.on("request", lambda request: visitor._note(request.url))
-        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-        page.on("console", visitor._hear)
-        page.goto(server.address)
-        page.wait_for_selector("#fd-run")
-        return visitor
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((self.address, "data:", "blob:")):
-            self.elsewhere.append(url)
-
-    def _hear(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def ask(self) -> None:
-        self.page.click("#fd-run")
-
-    def answer(self) -> str:
-        """What the page says of the answer, when it is there."""
-        self.page.wait_for_selector("#fd-status dl")
-        self.page.wait_for_selector("#fd-depth img")
-        return str(self.page.inner_text("#fd-status"))
-
-    def text(self, selector: str, pattern: str) -> str:
-        """The text of an element, as soon as it matches."""
-        self.page.wait_for_function(
-            "([s, p]) => new RegExp(p).test(document.querySelector(s)?.innerText ?? '')",
-            arg=[selector, pattern],
-        )
-        return str(self.page.inner_text(selector))
-
-    def choose(self, selector: str, choice: str) -> None:
-        self.page.click(f"{selector} input")
-        self.page.get_by_role("option", name=choice, exact=True).click()
-
-    def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).click()
-
-    def upload(self, *paths: Path) -> None:
-        if not self.page.locator("#fd-files").is_visible():
-            self.page.get_by_label("My images").check()
-            self.page.wait_for_selector("#fd-files")
-        clear = self.page.locator("#fd-files").get_by_label("Clear")
-        if clear.count():
-            clear.first.click()
-            self.text("#fd-uploaded", "Nothing is uploaded")
-        self.page.set_input_files("#fd-files input[type=file]", [str(path) for path in paths])
-
-    def click_picture(self, selector: str, x: int, y: int) -> None:
-        """Click the pixel of a picture."""
-        image = self.page.locator(f"{selector} img")
-        box = image.bounding_box()
-        across, down = box["width"] / WIDTH, box["height"] / HEIGHT
-        assert across == pytest.approx(down, rel=0.01)
-        image.click(position={"x": across * (x + 0.5), "y": down * (y + 0.5)})
-
-    def source_of(self, selector: str) -> str:
-        return str(self.page.get_attribute(f"{selector} img", "src"))
-
-    def move(self, slider: str, *places: str) -> None:
-        """Move a slider from place to place, as fast as a hand does."""
-        handle = self.page.locator(f"{slider} input[type=range]")
-        number = self.page.locator(f"{slider} input[type=number]")
-        for _ in range(TRIES):
-            for place in places:
-                handle.fill(place)
-            # One that has just come into view may yet be set to where the page has it, or not be
-            # listened to yet: what was taken in is in the field beside it.
-            self.page.wait_for_timeout(200)
-            if handle.input_value() == number.input_value() == places[-1]:
-                return
-        raise AssertionError(f"{slider} stays at {handle.input_value()}")
-
-    def screenshot(self, name: str) -> None:
-        if SCREENSHOTS:
-            self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
-
-    def go(self) -> None:
-        self.page.close()
-        assert self.elsewhere == []
-        assert self.complaints == []
 
 
 @pytest.fixture
@@ -283,20 +171,33 @@ def test_images_without_distances_then_with(visitor: Visitor, pictures: list[Pat
     assert "no metres" in visitor.answer()
     assert visitor.page.locator("#fd-cloud-ply").is_disabled()
     assert "near" in visitor.page.inner_text("#fd-depth-bar")
-    visitor.page.get_by_text("Settings", exact=True).click()
-    visitor.move("#fd-least", "0.1")
     visitor.page.fill("#fd-distances textarea, #fd-distances input", "0.4, 0.6, 1.2, 4")
     visitor.ask()
     visitor.text("#fd-status", r"Depth\n")
     assert visitor.page.locator("#fd-cloud-ply").is_enabled()
-    visitor.tab("3-D")
-    visitor.text("#fd-cloud", "Assumed field of view: 60° across")
-    visitor.move("#fd-view", "90")
-    visitor.text("#fd-cloud", "Assumed field of view: 90° across")
     visitor.page.fill("#fd-distances textarea, #fd-distances input", "0.4, 0.6")
     visitor.ask()
     visitor.text("body", "2 focus distances for 4 images")
     visitor.screenshot("error")
+
+
+def test_a_camera_that_is_not_known(visitor: Visitor, tmp_path: Path) -> None:
+    sweep = render_random_sweep(1010, slices=6, width=160, height=120)
+    paths = [tmp_path / f"slice_{number}.png" for number in range(6)]
+    for path, item in zip(paths, sweep.stack.slices, strict=True):
+        write_image(path, item.image)
+    visitor.page.get_by_text("Settings", exact=True).click()
+    visitor.upload(*paths)
+    visitor.text("#fd-uploaded", "6 images were taken")
+    distances = ", ".join(f"{item.focus_distance:.3f}" for item in sweep.stack.slices)
+    visitor.page.fill("#fd-distances textarea, #fd-distances input", distances)
+    visitor.ask()
+    assert "sees 60 degrees across" in visitor.answer()
+    visitor.tab("3-D")
+    visitor.text("#fd-cloud", "Assumed field of view: 60° across")
+    visitor.move("#fd-view", "90")
+    visitor.text("#fd-cloud", "Assumed field of view: 90° across")
+    visitor.screenshot("field_of_view")
 
 
 def test_a_zip_with_a_description(
