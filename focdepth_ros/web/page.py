@@ -36,6 +36,7 @@ _FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 # Darker than the theme has it, so that all text stands out from what is behind it by 4.5 to 1.
 THEME = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono=_MONO).set(
+    background_fill_primary="*neutral_50",  # the theme's own, which set() forgets
     button_primary_background_fill="*primary_700",
     button_primary_background_fill_dark="*primary_700",
     button_primary_background_fill_hover="*primary_800",
