@@ -74,6 +74,9 @@ def estimate(
         metavar="DIR",
         help="Folder for pictures of the backend's progress, if it works in epochs like defocus.",
     ),
+    report: Optional[Path] = typer.Option(
+        None, metavar="FILE", help="Write an HTML page of the estimate, pictures and all, there."
+    ),
     show: bool = SHOW,
     option: list[str] = OPTION,
 ) -> None:
@@ -113,6 +116,8 @@ def estimate(
             raise OptionError(f"--save-plots: backend '{name}' does not work in epochs")
         save_plots.mkdir(parents=True, exist_ok=True)  # what cannot be is said before the work
         options["plots_dir"] = str(save_plots)
+    if report is not None:
+        _check_report(report)
     chosen = create_backend(name, **options)
     pipeline = DepthPipeline(
         chosen,
@@ -173,8 +178,29 @@ def estimate(
     }
     written = write_results(output, answer, stack, metrics=metrics, details={"settings": asked})
     _report(answer, metrics, written)
+    if report is not None:
+        from focdepth_ros.evaluation.stack_report import write_stack_report
+
+        title = f"Depth of {stack_dir.resolve().name}"
+        write_stack_report(
+            report, title, stack, answer, truth=truth, metrics=metrics, settings=asked
+        )
+        typer.echo(f"report: {report}")
     if show:
         _show(stack, answer, truth, output)
+
+
+def _check_report(report: Path) -> None:
+    """What is wrong with the name of the report is said before the work."""
+    from focdepth_ros.errors import EvaluationError, OptionError
+    from focdepth_ros.libraries import REPORT_LIBRARIES, missing_because
+
+    missing = missing_because(REPORT_LIBRARIES, "evaluation")
+    if missing is not None:
+        raise EvaluationError(f"no report can be written here: {missing}")
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(f"--report {report} is no name of a page; let it end in .html")
+    report.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _show(stack: FocalStack, answer: DepthEstimate, truth: FloatImage | None, output: Path) -> None:

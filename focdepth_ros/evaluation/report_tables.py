@@ -100,6 +100,14 @@ def scene_rows(group: Sequence[SceneScore], names: Sequence[str]) -> list[Row]:
     return [Row(score.backend, [column[i] for column in columns]) for i, score in enumerate(group)]
 
 
+def figure_rows(figures: Mapping[str, float]) -> list[Row]:
+    """A row per measure of one estimate, each with its value; `figures` by name."""
+    return [
+        Row(_label(name), [Cell(number(value, name))], _unit(name), _arrow(name))
+        for name, value in figures.items()
+    ]
+
+
 def curve_chart(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """What the SVG of the sparsification curves needs; `curves` by backend."""
     highest = max((v for curve in curves.values() for v in curve if not math.isnan(v)), default=0.0)

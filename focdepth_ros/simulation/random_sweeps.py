@@ -9,7 +9,12 @@ from focdepth_ros.geometry import intrinsics_from_lens
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.simulation.default_camera import DEFAULT_INTRINSICS, DEFAULT_LENS
 from focdepth_ros.simulation.random_scenes import random_scene
-from focdepth_ros.simulation.renderer import RenderOptions, SimulatedStack, render_stack
+from focdepth_ros.simulation.renderer import (
+    RenderOptions,
+    RenderProgress,
+    SimulatedStack,
+    render_stack,
+)
 from focdepth_ros.simulation.textures import load_photographs
 
 _FARTHEST_THING = 20.0  # metres; where a sweep to infinity has its last wall
@@ -27,6 +32,7 @@ def render_random_sweep(
     height: int = DEFAULT_INTRINSICS.height,
     textures: Path | None = None,
     options: RenderOptions | None = None,
+    progress: RenderProgress | None = None,
 ) -> SimulatedStack:
     """Sweep of the default lens through the scene of a seed.
 
@@ -43,6 +49,9 @@ def render_random_sweep(
     textures : Path, optional
         Folder of photographs; by default see `load_photographs`.
     options : RenderOptions, optional
+    progress : callable, optional
+        Called with the number of steps that are done and the number of all; what it raises ends
+        the work.
 
     Raises
     ------
@@ -59,4 +68,6 @@ def render_random_sweep(
         far=min(far, _FARTHEST_THING),
         photographs=load_photographs(textures),
     )
-    return render_stack(scene, lens, distances.tolist(), options=options, seed=seed)
+    return render_stack(
+        scene, lens, distances.tolist(), options=options, seed=seed, progress=progress
+    )

@@ -7,7 +7,7 @@ focus breathing and the noise of a sensor to a `FocalStack` with ground truth.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,7 +26,7 @@ from focdepth_ros.simulation.defocus import (
 )
 from focdepth_ros.simulation.layers import LayeredView
 from focdepth_ros.simulation.rgbd import check_rgbd, layered_view_from_rgbd, textureless_mask
-from focdepth_ros.simulation.scenes import Scene
+from focdepth_ros.simulation.scenes import VIEW_STEPS, Scene
 from focdepth_ros.stack import (
     CameraIntrinsics,
     FloatImage,
@@ -35,6 +35,9 @@ from focdepth_ros.stack import (
     Lens,
     Slice,
 )
+
+#: Called with the number of steps done and the number of all; what it raises ends the work.
+RenderProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def render_stack(
     options: RenderOptions | None = None,
     reference: int = 0,
     seed: int = 0,
+    progress: RenderProgress | None = None,
 ) -> SimulatedStack:
     """Record a focus sweep of a scene.
 
@@ -163,6 +167,7 @@ def render_stack(
         Index of the slice on whose pixel grid the ground truth is given.
     seed : int
         Of noise, shake and flicker; the same seed gives the same pictures.
+    progress : callable, optional
 
     Raises
     ------
@@ -178,9 +183,9 @@ def render_stack(
     sweep = _Sweep(lens, tuple(float(z) for z in focus_distances), reference, scene.intrinsics)
     truth = scene.view()
     margin = sweep.margin(truth.depth, options)
-    return _record_sweep(
-        scene.layered_view(margin), truth.depth, truth.textureless, sweep, options, seed
-    )
+    on_step = _counting(progress, VIEW_STEPS + len(sweep.focus_distances))
+    view = scene.layered_view(margin, on_step=on_step)
+    return _record_sweep(view, truth.depth, truth.textureless, sweep, options, seed, on_step)
 
 
 def render_rgbd(
@@ -284,6 +289,7 @@ def _record_sweep(
     sweep: _Sweep,
     options: RenderOptions,
     seed: int,
+    on_step: Callable[[], None] = lambda: None,
 ) -> SimulatedStack:
     motion_seed, noise_seed = np.random.SeedSequence(seed).spawn(2)
     motion, noise = np.random.default_rng(motion_seed), np.random.default_rng(noise_seed)
@@ -307,6 +313,7 @@ def _record_sweep(
                 lens_position=1.0 / distance,
             )
         )
+        on_step()
     near_to_far = sorted(range(len(lights)), key=lambda i: -slices[i].dioptre)
     return SimulatedStack(
         stack=FocalStack(slices, sweep.intrinsics, sweep.lens, sweep.reference),
@@ -317,6 +324,19 @@ def _record_sweep(
         options=options,
         motions=tuple(motions[i] for i in near_to_far),
     )
+
+
+def _counting(progress: RenderProgress | None, steps: int) -> Callable[[], None]:
+    """What tells `progress` of one step more whenever it is called."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, steps)
+
+    return step
 
 
 def _motion(

@@ -7,6 +7,7 @@ and evaluation, so that figures are given for scenes that nothing was adjusted t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ from focdepth_ros.stack import CameraIntrinsics, FloatImage
 
 FIRST_VALIDATION_SEED = 900
 FIRST_HELD_OUT_SEED = 1000
+
+#: Steps of `Scene.layered_view`.
+VIEW_STEPS = 3
 
 _SUPERSAMPLING = 2  # rays per pixel and direction, for colours
 _NO_ID = -1
@@ -99,18 +103,25 @@ class Scene:
         plain = np.array([part.textureless for part in self.parts] + [True])
         return PinholeView(hits.depth[0], hits.part[0], plain[hits.part[0]])
 
-    def layered_view(self, margin: int = 0) -> LayeredView:
+    def layered_view(
+        self, margin: int = 0, *, on_step: Callable[[], None] = lambda: None
+    ) -> LayeredView:
         """The colours and depths of what is seen, and of what is hidden behind it.
 
         Parameters
         ----------
         margin : int
             Pixels to add on every side of the image.
+        on_step : callable
+            Called after each of the `VIEW_STEPS` steps; what it raises ends the work.
         """
         slopes = self._slopes(margin, _SUPERSAMPLING)
         hits = self._cast(slopes, _EYE)
+        on_step()
         front = self._shade(hits.part[0], hits.depth[0], slopes, _EYE)
+        on_step()
         back = self._shade(hits.part[1], hits.depth[1], slopes, _EYE)
+        on_step()
         return downsample_hits(
             (front, back), hits.depth, hits.part, factor=_SUPERSAMPLING, margin=margin
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.errors import StackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import depth_metrics
+from focdepth_ros.evaluation.stack_report import write_stack_report
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.files.results import point_cloud, write_results
 from focdepth_ros.geometry import intrinsics_from_field_of_view
@@ -43,7 +44,8 @@ _SCREEN_WIDTH = 800
 # The alignments that need no files or calibration.
 ALIGNMENTS = ("auto", "none", "ecc", "homography", "flow")
 _MOST_POINTS = 250_000
-_DEGREES = 60.0  # assumed field of view, as of a telephone's camera
+#: Assumed field of view, as of a telephone's camera.
+DEFAULT_DEGREES = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,14 @@ class Question:
         One of `ALIGNMENTS`.
     min_confidence : float
         Pixels of lower confidence are left out.
+    degrees : float
+        Horizontal field of view for the points of a camera that is not known.
     """
 
     backend: str = "auto"
     alignment: str = "auto"
     min_confidence: float = DEFAULT_MIN_CONFIDENCE
+    degrees: float = DEFAULT_DEGREES
 
 
 @dataclass(frozen=True)
@@ -113,14 +118,41 @@ class Answer:
     estimate : DepthEstimate
     metrics : mapping of str to float
         Errors against the true depth; empty where that is not known.
+    truth : (H, W) float32 or None
+        Metres, where known.
+    question : Question
+        How it was asked.
     view_assumed : bool
-        Whether the field of view of the cloud is a guess.
+        Whether the field of view of the cloud is that of the question, and not of the camera.
+    title : str
+        What the stack is called.
     """
 
     stack: FocalStack
     estimate: DepthEstimate
     metrics: Mapping[str, float] = field(default_factory=dict)
+    truth: FloatImage | None = None
+    question: Question = Question()
     view_assumed: bool = False
+    title: str = "Focal stack"
+
+    def seen_across(self, degrees: float) -> Answer:
+        """The same with another field of view, where that is assumed.
+
+        Raises
+        ------
+        CalibrationError
+            If the angle is not in (0, 180) degrees.
+        """
+        if not self.view_assumed:
+            return self
+        height, width = self.stack.size
+        intrinsics = intrinsics_from_field_of_view(degrees, width, height)
+        return replace(
+            self,
+            stack=replace(self.stack, intrinsics=intrinsics),
+            question=replace(self.question, degrees=degrees),
+        )
 
     @cached_property
     def depth_limits(self) -> tuple[float, float]:
@@ -211,7 +243,7 @@ class Answer:
         )
 
     def write_files(self, folder: Path) -> dict[str, Path]:
-        """Write what can be downloaded: single files, and all that there is in ``report.zip``.
+        """Write what can be downloaded: single files, and all of them in ``everything.zip``.
 
         Returns
         -------
@@ -223,30 +255,63 @@ class Answer:
         OSError
             If the folder cannot be written.
         """
-        written = write_results(folder, self.estimate, self.stack, metrics=self.metrics or None)
+        settings = {
+            "backend": self.question.backend,
+            "alignment": self.question.alignment,
+            "min_confidence": self.question.min_confidence,
+        }
+        if self.view_assumed:
+            settings["assumed field of view [°]"] = self.question.degrees
+        metrics = self.metrics or None
+        written = write_results(
+            folder, self.estimate, self.stack, metrics=metrics, details={"settings": settings}
+        )
         files = {name: folder / name for name in written.files}
-        sheet = folder / "overview.jpg"
-        write_image(sheet, picture_sheet(self.stack, self.estimate))
-        report = folder / "report.zip"
-        with zipfile.ZipFile(report, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-            for path in (sheet, *files.values()):
+        sheet, report = folder / "overview.jpg", folder / "report.html"
+        truth = self.truth if self.estimate.metric else None
+        write_image(sheet, picture_sheet(self.stack, self.estimate, truth=truth))
+        write_stack_report(
+            report, f"Depth of {self.title}", self.stack, self.estimate,
+            truth=truth, metrics=metrics, settings=settings, notes=self.notes,
+        )  # fmt: skip
+        everything = folder / "everything.zip"
+        with zipfile.ZipFile(everything, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            for path in (report, sheet, *files.values()):
                 packed.write(path, path.name)
-        return {**files, report.name: report}
+        return {**files, report.name: report, everything.name: everything}
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of it beside the warnings of the estimate."""
+        if not self.view_assumed:
+            return []
+        return [
+            "The camera is not known: the point cloud assumes that it sees "
+            f"{self.question.degrees:g} degrees across."
+        ]
 
 
 def work_out(
-    stack: FocalStack, truth: FloatImage | None, question: Question, progress: Progress
+    stack: FocalStack,
+    truth: FloatImage | None,
+    question: Question,
+    progress: Progress,
+    *,
+    title: str = "Focal stack",
 ) -> Answer:
     """Depth of a stack, as `focdepth estimate` gives it.
 
     Parameters
     ----------
     stack : FocalStack
-        Without intrinsics and lens it gets an assumed field of view, for the 3-D view.
+        Without intrinsics and lens it gets the field of view of the question, for the 3-D view.
     truth : (H, W) float32 or None
         Metres, to compare a metric answer with.
     question : Question
     progress : callable
+        What it raises ends the work, also if no `Exception`.
+    title : str
+        What the stack is called.
 
     Raises
     ------
@@ -279,11 +344,8 @@ def work_out(
         backend.on_step = None
     metrics = depth_metrics(estimate.depth, truth) if truth is not None and estimate.metric else {}
     assumed = stack.is_metric and stack.intrinsics is None and stack.lens is None
-    if assumed:
-        height, width = stack.size
-        intrinsics = intrinsics_from_field_of_view(_DEGREES, width, height)
-        stack = FocalStack(stack.slices, intrinsics, stack.lens, stack.reference)
-    return Answer(stack, estimate, metrics, assumed)
+    answer = Answer(stack, estimate, metrics, truth, question, assumed, title)
+    return answer.seen_across(question.degrees)
 
 
 def _marked(picture: ImageArray, x: int, y: int) -> ImageArray:

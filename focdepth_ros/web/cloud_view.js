@@ -2,8 +2,8 @@
 //
 // data-src: where the cloud lies; data-spacing: angle between neighbouring points, in radians;
 // data-half-width: half the width of the picture at one metre, in metres.
-// Drag turns about a point in the middle, wheel or two fingers come closer, a double click
-// returns to where the camera stood. Drawn only when something changes.
+// Drag or the arrow keys turn about a point in the middle; wheel, two fingers, + and - come closer or
+// go away; a double click or Home returns to where the camera stood. Drawn only when something changes.
 (() => {
   "use strict";
 
@@ -93,6 +93,23 @@
     };
     const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
 
+    const turn = (across, down) => {
+      at.across -= across;
+      at.down = Math.max(-1.5, Math.min(1.5, at.down + down));
+      redraw();
+    };
+    const closer = (factor) => { at.distance *= factor; redraw(); };
+    const asTheCamera = () => { at = { across: 0, down: 0, distance: pivot[2] }; redraw(); };
+
+    const keys = {
+      ArrowLeft: () => turn(-0.1, 0), ArrowRight: () => turn(0.1, 0), ArrowUp: () => turn(0, -0.1),
+      ArrowDown: () => turn(0, 0.1), "+": () => closer(0.9), "-": () => closer(1 / 0.9), Home: asTheCamera,
+    };
+    canvas.addEventListener("keydown", (event) => {
+      if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
     const pointers = new Map();
     const spread = () => {
       const [a, b] = [...pointers.values()];
@@ -108,25 +125,19 @@
       const apart = pointers.size === 2 ? spread() : 0;
       pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
       if (pointers.size === 2) {
-        at.distance *= apart / Math.max(spread(), 1);
+        closer(apart / Math.max(spread(), 1));
       } else {
-        at.across -= 0.008 * (event.clientX - before.x);
-        at.down = Math.max(-1.5, Math.min(1.5, at.down + 0.008 * (event.clientY - before.y)));
+        turn(0.008 * (event.clientX - before.x), 0.008 * (event.clientY - before.y));
       }
-      redraw();
     });
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => pointers.delete(event.pointerId));
     }
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      at.distance *= Math.exp(0.001 * event.deltaY);
-      redraw();
+      closer(Math.exp(0.001 * event.deltaY));
     }, { passive: false });
-    canvas.addEventListener("dblclick", () => {
-      at = { across: 0, down: 0, distance: pivot[2] };
-      redraw();
-    });
+    canvas.addEventListener("dblclick", asTheCamera);
     new ResizeObserver(redraw).observe(canvas);
     redraw();
   }

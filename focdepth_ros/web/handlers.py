@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import gradio as gr
@@ -16,39 +16,44 @@ from focdepth_ros.errors import FocdepthError
 from focdepth_ros.stack import FloatImage, FocalStack, ImageArray
 from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web import snippets
-from focdepth_ros.web.answer import Answer, Question, work_out
+from focdepth_ros.web.answer import Answer, Progress, Question, work_out
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.page import BUILT_IN, TOGGLE_DARK, UPLOADED, Parts
 from focdepth_ros.web.scenes import render_scene
 from focdepth_ros.web.uploads import parse_distances, receive, without_folder
-from focdepth_ros.web.visits import Visit, Visits
+from focdepth_ros.web.visits import Stopped, Visit, Visits
 
 _log = logging.getLogger(__name__)
 
-# Shares of the bar: what comes before and after the work itself.
-_READ, _WORKED = 0.15, 0.9
+# Shares of the bar: until the images are there, and until the depth is.
+_READ, _RENDERED, _WORKED = 0.15, 0.6, 0.9
 
 Updates = dict[Any, Any]
 
 
 def told(work: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors become sentences on the page; those that nobody thought of go to the log, too."""
+    """Errors become sentences on the page."""
 
     @functools.wraps(work)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return work(*args, **kwargs)
-        except FocdepthError as error:
-            text = str(error)
-        except Exception:
-            _log.exception("%s failed", work.__name__)
-            text = "something went wrong inside; whoever runs this page finds it in the log"
+        except Exception as error:
+            text = _sentence(error)
         # The page shows messages as HTML, and they quote names that others chose.
         raise gr.Error(
             escape(text), title="That did not work", duration=None, print_exception=False
         )
 
     return wrapper
+
+
+def _sentence(error: Exception) -> str:
+    """An error as a visitor reads it; those that nobody thought of go to the log, too."""
+    if isinstance(error, FocdepthError):
+        return str(error)
+    _log.error("a visitor's click failed", exc_info=error)
+    return "something went wrong inside; whoever runs this page finds it in the log"
 
 
 class Handlers:
@@ -78,6 +83,8 @@ class Handlers:
         self._limits = limits
         self._scene_size = scene_size
         self._closing = closing
+        # What was stopped may be in its last step yet when the queue goes on.
+        self._working = Lock()
 
     def connect(self) -> None:
         """Tie the functions to the components of the `gr.Blocks` that is open."""
@@ -88,23 +95,33 @@ class Handlers:
         groups = [parts.scene_group, parts.upload_group]
         parts.source.change(self.choose_source, parts.source, groups, **hidden)
         parts.files.change(
-            self.upload, parts.files, parts.upload_status,
+            self.upload, parts.files, [parts.upload_status, parts.status],
             show_progress_on=parts.upload_status, api_visibility="private",
         )  # fmt: skip
         asked = [
-            parts.source, parts.scene, parts.hand_held, parts.distances, parts.backend,
-            parts.alignment, parts.min_confidence,
+            parts.source, parts.scene, parts.hand_held, parts.distances, parts.far_first,
+            parts.backend, parts.alignment, parts.min_confidence, parts.field_of_view,
         ]  # fmt: skip
+        buttons = [parts.run, parts.stop]
+        downloads = [*parts.downloads.values()]
         shown = [
             parts.status, parts.introduction, parts.results, parts.sharp, parts.slice_picture,
             parts.slice_slider, parts.slice_caption, parts.refocused, parts.refocus_slider,
             parts.refocus_caption, parts.depth, parts.depth_bar, parts.confidence, parts.cloud,
-            parts.reading, *parts.downloads.values(),
+            parts.reading, *downloads, *buttons,
         ]  # fmt: skip
-        parts.run.click(
+        pressed = parts.run.click(_busy, None, [parts.status, *buttons], queue=False, **hidden)
+        working = pressed.then(
             self.estimate, asked, shown, show_progress_on=parts.status, concurrency_limit=1,
             concurrency_id="estimate", api_visibility="private",
         )  # fmt: skip
+        working.failure(_idle, None, buttons, queue=False, **hidden)  # the queue is full
+        parts.stop.click(
+            self.stop, None, [parts.status, *buttons], cancels=working, queue=False, **hidden
+        )
+        parts.field_of_view.change(
+            self.look, parts.field_of_view, [parts.status, parts.cloud, *downloads], **latest
+        )
         parts.slice_slider.input(
             self.show_slice, parts.slice_slider, [parts.slice_picture, parts.slice_caption],
             **latest,
@@ -124,53 +141,97 @@ class Handlers:
         return gr.update(visible=source == BUILT_IN), gr.update(visible=source == UPLOADED)
 
     @told
-    def upload(self, files: list[str] | None, request: gr.Request) -> str:
+    def upload(self, files: list[str] | None, request: gr.Request) -> tuple[str, str]:
         """Check an upload at once, so that nobody waits for a bad one."""
         visit = self._visit(request)
         visit.upload = None
+        # What was wrong with the upload before is no longer said.
+        status = "" if visit.answer is None else snippets.summary(visit.answer)
         if not files:
-            return snippets.nothing_uploaded()
+            return snippets.nothing_uploaded(), status
         try:
             visit.upload = receive(
                 [Path(file) for file in files], _upload_folder(visit), self._limits
             )
         except FocdepthError as error:
-            return snippets.problem(str(error))
-        return snippets.upload_summary(len(visit.upload.images), visit.upload.left_out)
+            return snippets.problem(str(error)), status
+        return snippets.upload_summary(visit.upload), status
 
-    @told
     def estimate(
         self,
         source: str,
         scene: str,
         hand_held: bool,
         distances: str | None,
+        far_first: bool,
         backend: str,
         alignment: str,
         min_confidence: float,
+        field_of_view: float,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008, how Gradio knows that it is wanted
     ) -> Updates:
-        """Work out the stack that is chosen."""
+        """Work out the stack that is chosen; what is wrong stands where the answer would."""
         visit = self._visit(request)
-        question = Question(backend, alignment, float(min_confidence))
+        stopped, key = visit.begin(), visit.new_key()
+        question = Question(backend, alignment, float(min_confidence), float(field_of_view))
 
         def advance(share: float, words: str) -> None:
-            if self._closing.is_set():
-                raise FocdepthError("the server is ending; open the page again later")
-            progress(_READ + share * (_WORKED - _READ), desc=words)
+            if stopped.is_set() or self._closing.is_set():
+                raise Stopped
+            progress(share, desc=words)
 
-        if source == BUILT_IN:
-            progress(0.0, desc="Rendering the scene")
-            width, height = self._scene_size
-            simulated = render_scene(scene, hand_held=hand_held, width=width, height=height)
-            answer = work_out(*simulated, question, advance)
-        else:
-            progress(0.0, desc="Reading the images")
-            answer = work_out(*self._uploaded(visit, distances or ""), question, advance)
-        progress(_WORKED, desc="Drawing")
-        visit.show(answer)
-        return self._shown(answer, visit)
+        def worked(share: float, words: str, start: float) -> None:
+            advance(start + share * (_WORKED - start), words)
+
+        try:
+            with self._working:
+                if source == BUILT_IN:
+                    stack, truth = self._rendered(scene, hand_held, advance)
+                    title, start = f"“{scene}”{', hand-held' if hand_held else ''}", _RENDERED
+                else:
+                    advance(0.0, "Reading the images")
+                    stack, truth = self._uploaded(visit, distances or "", far_first=far_first)
+                    title, start = "the uploaded images", _READ
+                answer = work_out(
+                    stack, truth, question, functools.partial(worked, start=start), title=title
+                )
+                advance(_WORKED, "Drawing")
+                updates = self._shown(answer, visit, key)
+                if stopped.is_set():
+                    raise Stopped
+                visit.show(answer, key)
+        except Stopped:
+            visit.drop(key)
+            text = snippets.stopped(visit.answer)
+            if self._closing.is_set():
+                text = snippets.problem("the server is ending; open the page again later")
+            updates = {self._parts.status: text}
+        except Exception as error:
+            updates = {self._parts.status: snippets.problem(_sentence(error))}
+        return {**updates, **dict(zip((self._parts.run, self._parts.stop), _idle(), strict=True))}
+
+    @told
+    def stop(self, request: gr.Request) -> tuple[Any, ...]:
+        """Give up what is being worked out for this visitor, or waits for that."""
+        visit = self._visit(request)
+        visit.stop()
+        return snippets.stopped(visit.answer), *_idle()
+
+    @told
+    def look(self, degrees: float, request: gr.Request) -> Updates:
+        """Show the points as a camera of another field of view would see them."""
+        visit = self._visit(request)
+        if visit.answer is None or not visit.answer.view_assumed:
+            return {self._parts.status: gr.skip()}
+        answer, key = visit.answer.seen_across(float(degrees)), visit.new_key()
+        updates = {
+            self._parts.status: snippets.summary(answer),
+            self._parts.cloud: snippets.cloud(answer, key),
+            **self._files(answer, visit.files_of(key)),
+        }
+        visit.show(answer, key)
+        return updates
 
     @told
     def show_slice(self, number: float, request: gr.Request) -> tuple[ImageArray, str]:
@@ -209,20 +270,35 @@ class Handlers:
     def _visit(self, request: gr.Request) -> Visit:
         return self._visits.of(str(request.session_hash))
 
-    def _uploaded(self, visit: Visit, text: str) -> tuple[FocalStack, FloatImage | None]:
+    def _rendered(
+        self, scene: str, hand_held: bool, advance: Progress
+    ) -> tuple[FocalStack, FloatImage | None]:
+        """A built-in scene and its true depth."""
+        words = "Rendering the scene"
+        advance(0.0, words)
+        width, height = self._scene_size
+        return render_scene(
+            scene, hand_held=hand_held, width=width, height=height,
+            progress=lambda share: advance(_RENDERED * share, words),
+        )  # fmt: skip
+
+    def _uploaded(
+        self, visit: Visit, text: str, *, far_first: bool
+    ) -> tuple[FocalStack, FloatImage | None]:
         """The uploaded stack with the distances of the text field, and its ground truth."""
         if visit.upload is None:
             raise FocdepthError("no images were uploaded yet; give some, or take a simulated scene")
         folder, size = _upload_folder(visit), self._limits.max_side
         try:
             opened = StackFolder.open(folder, focus_distances=parse_distances(text))
+            if far_first and opened.focus_distances is None:
+                opened = opened.reversed()
             return opened.load(max_size=size), opened.ground_truth(max_size=size)
         except FocdepthError as error:
             raise FocdepthError(without_folder(str(error), folder)) from error
 
-    def _shown(self, answer: Answer, visit: Visit) -> Updates:
+    def _shown(self, answer: Answer, visit: Visit, key: str) -> Updates:
         parts = self._parts
-        files = answer.write_files(visit.folder / "results")
         middle = len(answer.stack) // 2
         refocused: tuple[ImageArray | None, str]
         try:
@@ -244,14 +320,30 @@ class Handlers:
             parts.depth: answer.on_screen(answer.depth_picture()),
             parts.depth_bar: snippets.depth_bar(answer),
             parts.confidence: answer.on_screen(answer.confidence_picture()),
-            parts.cloud: snippets.cloud(answer, visit.key),
+            parts.cloud: snippets.cloud(answer, key),
             parts.reading: snippets.invitation(),
-            **{
-                button: gr.update(value=str(files[name]) if name in files else None,
-                                  interactive=name in files)
-                for name, button in parts.downloads.items()
-            },
-        }  # fmt: skip
+            **self._files(answer, visit.files_of(key)),
+        }
+
+    def _files(self, answer: Answer, folder: Path) -> Updates:
+        """What can be downloaded."""
+        files = answer.write_files(folder)
+        return {
+            button: gr.update(
+                value=str(files[name]) if name in files else None, interactive=name in files
+            )
+            for name, button in self._parts.downloads.items()
+        }
+
+
+def _busy() -> tuple[Any, ...]:
+    """Status and buttons while a stack is worked out; the progress is drawn over the status."""
+    return "", gr.update(interactive=False), gr.update(interactive=True)
+
+
+def _idle() -> tuple[Any, Any]:
+    """The buttons while nothing is worked out."""
+    return gr.update(interactive=True), gr.update(interactive=False)
 
 
 def _upload_folder(visit: Visit) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from focdepth_ros.defaults import DEFAULT_MIN_CONFIDENCE
 from focdepth_ros.files.image_io import IMAGE_SUFFIXES
 from focdepth_ros.stack_folder.description import STACK_YAML
 from focdepth_ros.web import snippets
-from focdepth_ros.web.answer import ALIGNMENTS
+from focdepth_ros.web.answer import ALIGNMENTS, DEFAULT_DEGREES
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.scenes import SCENES
 
 #: What a focal stack is taken from.
-BUILT_IN, UPLOADED = "Simulated scene", "My images"
+BUILT_IN, UPLOADED = "Simulated", "My images"
 
 TITLE = "Depth from focus"
 _INTRODUCTION = """
@@ -33,10 +34,39 @@ _DISTANCES_HELP = (
 # Fonts of the system only: nothing is fetched from elsewhere.
 _FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
-THEME = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono=_MONO)
+# Darker than the theme has it, so that all text stands out from what is behind it by 4.5 to 1.
+THEME = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono=_MONO).set(
+    background_fill_primary="*neutral_50",  # the theme's own, which set() forgets
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_hover_dark="*primary_600",
+    checkbox_label_background_fill_selected="*primary_700",
+    checkbox_label_background_fill_selected_dark="*primary_700",
+    block_title_text_color="*primary_800",
+    block_label_text_color="*primary_800",
+    block_label_background_fill_dark="*primary_800",
+    block_title_background_fill_dark="*primary_800",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+    block_info_text_size="*text_sm",
+    checkbox_border_color="*neutral_500",
+)
 _HERE = Path(__file__).parent
 CSS = (_HERE / "page.css").read_text(encoding="utf-8")
-HEAD = f"<script>{(_HERE / 'cloud_view.js').read_text(encoding='utf-8')}</script>"
+# Pictures, and what they are called where they are not seen.
+_PICTURES = {
+    "fd-sharp": "All-in-focus image",
+    "fd-refocused": "Refocused image",
+    "fd-slice": "Slice as it was taken",
+    "fd-depth": "Depth in colours",
+    "fd-confidence": "Confidence in colours",
+}
+_SCRIPTS = [
+    f"window.focdepthPictures = {json.dumps(_PICTURES)};",
+    *((_HERE / name).read_text(encoding="utf-8") for name in ("cloud_view.js", "picture_names.js")),
+]
+HEAD = "".join(f"<script>{script}</script>" for script in _SCRIPTS)
 TOGGLE_DARK = "() => { document.body.classList.toggle('dark') }"
 
 
@@ -53,10 +83,13 @@ class Parts:
     files: gr.File
     upload_status: gr.HTML
     distances: gr.Textbox
+    far_first: gr.Checkbox
     backend: gr.Dropdown
     alignment: gr.Dropdown
     min_confidence: gr.Slider
+    field_of_view: gr.Slider
     run: gr.Button
+    stop: gr.Button
     status: gr.HTML
     introduction: gr.HTML
     results: gr.Column
@@ -80,7 +113,7 @@ def lay_out(limits: WebLimits) -> Parts:
     parts: dict[str, object] = {}
     with gr.Row(elem_id="fd-head"):
         gr.HTML(f"<h1>{TITLE}</h1><p>Metric depth from one camera whose focus moves</p>")
-        parts["mode"] = gr.Button("◐", size="sm", elem_id="fd-mode", min_width=44, scale=0)
+        parts["mode"] = gr.Button("Light / dark", size="sm", elem_id="fd-mode", scale=0)
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_id="fd-settings"):
             _settings(parts, limits)
@@ -108,7 +141,7 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
         )
     with gr.Group(visible=False) as parts["upload_group"]:
         parts["files"] = gr.File(
-            file_count="multiple", label="Images, or one zip", height=150,
+            file_count="multiple", label="Images, or one zip", height=170,
             elem_id="fd-files",
         )  # fmt: skip
         parts["upload_status"] = gr.HTML(_upload_help(limits), padding=True, elem_id="fd-uploaded")
@@ -116,8 +149,10 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
             label="Focus distances", info=_DISTANCES_HELP, placeholder="0.3, 0.5, 0.9, inf",
             max_lines=3, elem_id="fd-distances",
         )  # fmt: skip
-    parts["run"] = gr.Button("Estimate depth", variant="primary", elem_id="fd-run")
-    parts["status"] = gr.HTML(elem_id="fd-status", padding=True)
+        parts["far_first"] = gr.Checkbox(
+            label="From far to near", info="Order of images without focus distances.",
+            elem_id="fd-far-first",
+        )  # fmt: skip
     infos = list(list_backends())
     usable = [info.name for info in infos if info.unusable_because is None]
     with gr.Accordion("Settings", open=False):
@@ -125,12 +160,26 @@ def _settings(parts: dict[str, object], limits: WebLimits) -> None:
             [(f"auto: {choose_backend()}", "auto"), *usable], value="auto", label="Backend",
             elem_id="fd-backend",
         )  # fmt: skip
-        gr.HTML(snippets.unusable(infos))
+        if len(usable) < len(infos):
+            gr.HTML(snippets.unusable(infos))
         parts["alignment"] = gr.Dropdown(list(ALIGNMENTS), value="auto", label="Alignment")
         parts["min_confidence"] = gr.Slider(
             0.0, 1.0, value=DEFAULT_MIN_CONFIDENCE, step=0.05, label="Least confidence",
-            info="Pixels below it are left out.",
+            info="Pixels below it are left out.", elem_id="fd-least",
         )  # fmt: skip
+        parts["field_of_view"] = gr.Slider(
+            20, 120, value=DEFAULT_DEGREES, step=1, label="Horizontal field of view [°]",
+            info="For the 3-D view and the point cloud of a camera that is not known.",
+            elem_id="fd-view",
+        )  # fmt: skip
+    with gr.Row(elem_id="fd-buttons"):
+        parts["run"] = gr.Button(
+            "Estimate depth", variant="primary", scale=3, min_width=150, elem_id="fd-run"
+        )
+        parts["stop"] = gr.Button(
+            "Stop", interactive=False, scale=1, min_width=70, elem_id="fd-stop"
+        )
+    parts["status"] = gr.HTML(elem_id="fd-status", padding=True)
 
 
 def _photographs(parts: dict[str, object]) -> None:
@@ -140,15 +189,15 @@ def _photographs(parts: dict[str, object]) -> None:
         with gr.Tab("Refocus"):
             parts["refocused"] = _picture("fd-refocused")
             parts["refocus_slider"] = gr.Slider(
-                1, 2, step=0.1, label="Focus, near to far", elem_id="fd-refocus-slider"
+                1, 2, step=0.1, label="Focus, near to far", buttons=[], elem_id="fd-refocus-slider"
             )
-            parts["refocus_caption"] = gr.HTML()
+            parts["refocus_caption"] = gr.HTML(elem_classes="fd-caption")
         with gr.Tab("Slices"):
             parts["slice_picture"] = _picture("fd-slice")
             parts["slice_slider"] = gr.Slider(
-                1, 2, step=1, label="Slice, near to far", elem_id="fd-slice-slider"
+                1, 2, step=1, label="Slice, near to far", buttons=[], elem_id="fd-slice-slider"
             )
-            parts["slice_caption"] = gr.HTML(elem_id="fd-slice-caption")
+            parts["slice_caption"] = gr.HTML(elem_id="fd-slice-caption", elem_classes="fd-caption")
 
 
 def _depths(parts: dict[str, object]) -> None:
@@ -158,9 +207,9 @@ def _depths(parts: dict[str, object]) -> None:
             parts["depth_bar"] = gr.HTML(elem_id="fd-depth-bar")
         with gr.Tab("Confidence"):
             parts["confidence"] = _picture("fd-confidence", "png")
-            gr.HTML(snippets.confidence_bar())
+            gr.HTML(snippets.confidence_bar(), elem_id="fd-confidence-bar")
         with gr.Tab("3-D"):
-            parts["cloud"] = gr.HTML(elem_id="fd-cloud")
+            parts["cloud"] = gr.HTML(elem_id="fd-cloud", elem_classes="fd-caption")
 
 
 def _downloads(parts: dict[str, object]) -> None:
@@ -168,7 +217,8 @@ def _downloads(parts: dict[str, object]) -> None:
         "depth.npy": "Depth (.npy)",
         "depth.png": "Depth (16-bit .png)",
         "cloud.ply": "Point cloud (.ply)",
-        "report.zip": "Everything (.zip)",
+        "report.html": "Report (.html)",
+        "everything.zip": "Everything (.zip)",
     }
     with gr.Row():
         parts["downloads"] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
 
 from focdepth_ros.errors import OptionError
 from focdepth_ros.simulation import RenderOptions, render_random_sweep
@@ -19,13 +21,21 @@ SCENES = {
 
 _HAND_HELD = RenderOptions(shake_translation=1.5, shake_rotation=0.1, breathing=0.5, flicker=0.02)
 _KEPT = 6  # rendering takes seconds, and visitors try the same ones
+_kept: OrderedDict[tuple[str, bool, int, int], tuple[FocalStack, FloatImage]] = OrderedDict()
+_keeping = Lock()
 
 
-@lru_cache(maxsize=_KEPT)
 def render_scene(
-    title: str, *, hand_held: bool = False, width: int = 480, height: int = 360
+    title: str,
+    *,
+    hand_held: bool = False,
+    width: int = 480,
+    height: int = 360,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[FocalStack, FloatImage]:
     """A focus sweep of a built-in scene, and its true depth.
+
+    The last few are kept.
 
     Parameters
     ----------
@@ -35,6 +45,8 @@ def render_scene(
         Whether the camera shakes and breathes, so that the slices need alignment.
     width, height : int
         Of the images in pixels.
+    progress : callable, optional
+        Called with the share that is rendered; what it raises ends the work.
 
     Returns
     -------
@@ -50,6 +62,26 @@ def render_scene(
     """
     if title not in SCENES:
         raise OptionError(f"there is no scene '{title}'; choose one of {', '.join(SCENES)}")
-    options = _HAND_HELD if hand_held else RenderOptions()
-    simulated = render_random_sweep(SCENES[title], width=width, height=height, options=options)
-    return simulated.stack, simulated.depth
+    key = (title, hand_held, width, height)
+    with _keeping:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+
+    def advance(done: int, steps: int) -> None:
+        if progress is not None:
+            progress(done / steps)
+
+    simulated = render_random_sweep(
+        SCENES[title],
+        width=width,
+        height=height,
+        options=_HAND_HELD if hand_held else RenderOptions(),
+        progress=advance,
+    )
+    rendered = simulated.stack, simulated.depth
+    with _keeping:
+        _kept[key] = rendered
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+    return rendered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import cv2
@@ -12,9 +13,11 @@ from focdepth_ros.errors import FocdepthError
 from focdepth_ros.pictures.depth_pictures import css_gradient
 from focdepth_ros.stack import FocalStack
 from focdepth_ros.web.answer import Answer, Reading
+from focdepth_ros.web.uploads import Upload
 
 _TICKS = 5
 _LITTLE = 10.0  # percent of the pixels
+_NAMES = 6  # of files that are shown
 
 
 def depth_bar(answer: Answer) -> str:
@@ -70,20 +73,35 @@ def summary(answer: Answer) -> str:
         )
     if share < _LITTLE:
         notes.append("Little is known well enough: lower Least confidence in the settings.")
-    if answer.view_assumed:
-        notes.append("Field of view not known: the 3-D view assumes 60 degrees.")
+    notes += answer.notes
     return f"<dl class='fd-facts'>{rows}</dl>" + "".join(note(text) for text in notes)
 
 
-def upload_summary(count: int, left_out: tuple[str, ...]) -> str:
-    """What was uploaded."""
-    text = note(f"{count} images were taken.")
-    return text + (note(f"Taken for no slices: {', '.join(left_out)}.") if left_out else "")
+def upload_summary(upload: Upload) -> str:
+    """What was uploaded, and what of it is used."""
+    stack, left_out = upload
+    known = "with" if stack.focus_distances is not None else "without"
+    text = note(f"{len(stack.images)} images were taken, {known} focus distances.")
+    if not left_out:
+        return text
+    names = ", ".join(left_out[:_NAMES])
+    more = f" and {len(left_out) - _NAMES} more" if len(left_out) > _NAMES else ""
+    return text + note(f"Left out, since not part of the stack: {names}{more}.")
 
 
 def problem(text: str) -> str:
-    """What was wrong with an upload."""
-    return f"<p class='fd-note fd-error'>{escape(text)}</p>"
+    """What was wrong, as a sentence; names of files stay as they are."""
+    if re.match("[a-z]+ ", text):
+        text = text[0].upper() + text[1:]
+    text = text if text.endswith((".", "!", "?")) else f"{text}."
+    return f"<p class='fd-note fd-error' role='alert'>{escape(text)}</p>"
+
+
+def stopped(before: Answer | None) -> str:
+    """What stands there when a visitor no longer wanted an answer; `before` is what is shown."""
+    if before is None:
+        return note("Stopped.")
+    return note("Stopped. The answer before stays.") + summary(before)
 
 
 def nothing_uploaded() -> str:
@@ -130,10 +148,17 @@ def cloud(answer: Answer, key: str) -> str:
         seen = answer.cloud
     except FocdepthError as error:
         return note(f"No 3-D view: {error}.")
+    assumed = (
+        f" Assumed field of view: {answer.question.degrees:g}° across; change it in the settings."
+        if answer.view_assumed
+        else ""
+    )
     return (
-        f"<canvas class='fd-cloud' data-src='cloud/{escape(key)}.ply' data-spacing='{seen.spacing}'"
+        "<canvas class='fd-cloud' tabindex='0' role='img' aria-label='Point cloud'"
+        f" data-src='cloud/{escape(key)}.ply' data-spacing='{seen.spacing}'"
         f" data-half-width='{seen.half_width}'></canvas><p class='fd-note fd-cloud-note'>Drag to "
-        "turn, scroll to come closer, double click to see it as the camera did.</p>"
+        "turn, scroll to come closer, double click to see it as the camera did; or the arrow keys, "
+        f"+, − and Home.{assumed}</p>"
     )
 
 
@@ -160,4 +185,4 @@ def note(text: str) -> str:
 
 
 def _line(content: str) -> str:
-    return f"<p class='fd-reading'>{content}</p>"
+    return f"<p class='fd-reading' role='status'>{content}</p>"

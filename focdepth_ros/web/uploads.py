@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -13,6 +14,7 @@ from focdepth_ros.errors import StackFileError, quoted
 from focdepth_ros.files.image_io import IMAGE_SUFFIXES
 from focdepth_ros.stack_folder.description import STACK_YAML, read_description
 from focdepth_ros.stack_folder.reading import StackFolder
+from focdepth_ros.stack_folder.slice_files import natural_order
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.zip_files import unpack
 
@@ -22,8 +24,25 @@ _LONGEST_YAML = 100_000  # bytes
 _TRUTH_SUFFIX = ".npy"
 
 
-def receive(files: Sequence[Path], folder: Path, limits: WebLimits) -> StackFolder:
+class Upload(NamedTuple):
+    """What came of an upload.
+
+    Parameters
+    ----------
+    stack : StackFolder
+        No image of it was decoded yet, but all are of a size that may be.
+    left_out : tuple of str
+        Names of the files that are no part of it.
+    """
+
+    stack: StackFolder
+    left_out: tuple[str, ...]
+
+
+def receive(files: Sequence[Path], folder: Path, limits: WebLimits) -> Upload:
     """Make a focal stack folder from uploaded files: images, with a stack.yaml or not, or one zip.
+
+    Other files beside them, such as notes or the calibration of another program, are left out.
 
     Parameters
     ----------
@@ -35,27 +54,32 @@ def receive(files: Sequence[Path], folder: Path, limits: WebLimits) -> StackFold
 
     Returns
     -------
-    StackFolder
-        No image of it was decoded yet, but all are of a size that may be.
+    Upload
 
     Raises
     ------
     StackFileError
-        If the files are no stack, are of a wrong kind, or exceed the limits; no message shows
-        where the files lie on this computer.
+        If the files are no stack, or exceed the limits; no message shows where they lie on this
+        computer.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         _check_upload(files, limits)
         if files[0].suffix.lower() == ".zip":
-            unpack(files[0], folder, limits, _belongs_to_a_stack)
+            foreign = unpack(files[0], folder, limits, _belongs_to_a_stack)
         else:
+            foreign = tuple(path.name for path in files if not _belongs_to_a_stack(path.name))
             for path in files:
-                shutil.copyfile(path, folder / path.name)
+                if path.name not in foreign:
+                    shutil.copyfile(path, folder / path.name)
         _check_images(folder, limits)
         _check_description(folder)
-        return StackFolder.open(folder)
+        stack = StackFolder.open(folder)
+        used = {STACK_YAML, *(path.name for path in stack.images)}
+        used |= {path.name for path in (stack.depth, stack.all_in_focus) if path is not None}
+        unused = (path.name for path in folder.iterdir() if path.name not in used)
+        return Upload(stack, tuple(sorted({*foreign, *unused}, key=natural_order)))
     except StackFileError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise StackFileError(without_folder(str(error), folder)) from error
@@ -113,12 +137,12 @@ def _check_upload(files: Sequence[Path], limits: WebLimits) -> None:
             f"{zips[0]} is one of {len(files)} files; give one zip alone, or images without a zip"
         )
     names = [path.name for path in files]
+    if not zips and not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+        raise StackFileError(
+            f"{quoted(names[0])} is no image; give {', '.join(sorted(IMAGE_SUFFIXES))}, a "
+            f"{STACK_YAML} beside them, or one .zip of all"
+        )
     for path in files:
-        if not zips and not _belongs_to_a_stack(path.name):
-            raise StackFileError(
-                f"{quoted(path.name)} is no image; give {', '.join(sorted(IMAGE_SUFFIXES))}, a "
-                f"{STACK_YAML} beside them, or one .zip of all"
-            )
         if names.count(path.name) > 1:
             raise StackFileError(f"two files are called {quoted(path.name)}; give each once")
 

@@ -10,9 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from focdepth_ros.errors import FocdepthError
-from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web.answer import Answer
 from focdepth_ros.web.limits import WebLimits
+from focdepth_ros.web.uploads import Upload
+
+
+class Stopped(BaseException):
+    """What is worked out is no longer wanted: an end as asked for, like KeyboardInterrupt.
+
+    No `Exception`: the pipeline answers whatever a backend dies of with a simpler one.
+    """
+
 
 _LEFT_SECONDS = 300.0  # after the page was closed: a telephone that slept comes back
 
@@ -33,15 +41,46 @@ class Visit:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.upload: StackFolder | None = None
+        self.upload: Upload | None = None
         self.answer: Answer | None = None
         self.key = ""
         self.last_used = 0.0
+        self._stopped = threading.Event()
 
-    def show(self, answer: Answer) -> None:
-        """Keep an answer instead of the one before."""
-        self.answer = answer
-        self.key = secrets.token_urlsafe(16)
+    def begin(self) -> threading.Event:
+        """Begin to work out a stack, and give up the one that may be under way.
+
+        Returns
+        -------
+        Event
+            Set when the work is no longer wanted.
+        """
+        self.stop()
+        self._stopped = threading.Event()
+        return self._stopped
+
+    def stop(self) -> None:
+        """Give up what is being worked out."""
+        self._stopped.set()
+
+    @staticmethod
+    def new_key() -> str:
+        """A name for an answer."""
+        return secrets.token_urlsafe(16)
+
+    def files_of(self, key: str) -> Path:
+        """Folder for the files of an answer."""
+        return self.folder / f"answer_{key}"
+
+    def show(self, answer: Answer, key: str) -> None:
+        """Keep an answer instead of the one before, whose files go."""
+        before, self.answer, self.key = self.key, answer, key
+        if before:
+            self.drop(before)
+
+    def drop(self, key: str) -> None:
+        """Remove the files of an answer."""
+        shutil.rmtree(self.files_of(key), ignore_errors=True)
 
     def answered(self) -> Answer:
         """The answer that the page shows.
@@ -99,10 +138,14 @@ class Visits:
         return found[0] if found else None
 
     def leave(self, name: str) -> None:
-        """The page was closed: what is kept of it goes soon, if it does not come back."""
+        """The page was closed: what is kept of it goes soon, if it does not come back.
+
+        Work for it ends, which nobody waits for any more.
+        """
         with self._lock:
             visit = self._visits.get(name)
             if visit is not None:
+                visit.stop()
                 soon = self._clock() + _LEFT_SECONDS - 60.0 * self._limits.idle_minutes
                 visit.last_used = min(visit.last_used, soon)
         self.tidy()

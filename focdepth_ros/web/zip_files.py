@@ -16,11 +16,13 @@ _ENTRIES_PER_IMAGE = 4  # a stack has few files beside its images; the rest is s
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"})
 
 
-def unpack(archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str], bool]) -> None:
+def unpack(
+    archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str], bool]
+) -> tuple[str, ...]:
     """Unpack the wanted files of a zip file into one flat folder.
 
     What systems and viewers leave in zip files, such as ``__MACOSX`` or hidden files, is passed
-    over, and so is what is not wanted.
+    over without a word.
 
     Parameters
     ----------
@@ -31,6 +33,11 @@ def unpack(archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str
     wanted : callable
         Says of a file name without folders whether it is to be unpacked.
 
+    Returns
+    -------
+    tuple of str
+        Names, without folders, of the files that are not wanted.
+
     Raises
     ------
     StackFileError
@@ -39,11 +46,12 @@ def unpack(archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            entries = _entries(opened, archive.name, limits, wanted)
+            entries, foreign = _entries(opened, archive.name, limits, wanted)
             left = int(limits.max_unpacked_mb * _MEGABYTE)
             for entry in entries:
                 target = folder / PurePosixPath(entry.filename).name
                 left -= _write(opened, entry, target, left, archive.name, limits)
+            return foreign
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         # zipfile raises the last three for kinds of compression and headers that it does not know.
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -58,8 +66,11 @@ def unpack(archive: Path, folder: Path, limits: WebLimits, wanted: Callable[[str
 
 def _entries(
     opened: zipfile.ZipFile, name: str, limits: WebLimits, wanted: Callable[[str], bool]
-) -> list[zipfile.ZipInfo]:
-    """The files to unpack, after everything that the zip file claims of itself was checked."""
+) -> tuple[list[zipfile.ZipInfo], tuple[str, ...]]:
+    """The files to unpack, after everything that the zip file claims of itself was checked.
+
+    Beside them the names of those that are not wanted.
+    """
     everything = opened.infolist()
     most = _ENTRIES_PER_IMAGE * limits.max_images
     if len(everything) > most:
@@ -67,7 +78,8 @@ def _entries(
             f"{name}: holds {len(everything)} files, at most {most} are taken; zip the images of "
             "one stack only"
         )
-    kept = []
+    kept: list[zipfile.ZipInfo] = []
+    foreign: list[str] = []
     for entry in everything:
         path = PurePosixPath(entry.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
@@ -89,6 +101,8 @@ def _entries(
             raise StackFileError(f"{name}: is encrypted; make it anew without a password")
         if wanted(path.name):
             kept.append(entry)
+        else:
+            foreign.append(path.name)
     claimed = sum(entry.file_size for entry in kept)
     if claimed > limits.max_unpacked_mb * _MEGABYTE:
         raise _too_much(name, f"{claimed / _MEGABYTE:.0f} MB", limits)
@@ -102,7 +116,7 @@ def _entries(
     for found in names:
         if names.count(found) > 1:
             raise StackFileError(f"{name}: holds {quoted(found)} twice; make it anew")
-    return kept
+    return kept, tuple(foreign)
 
 
 def _write(

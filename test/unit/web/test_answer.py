@@ -10,9 +10,11 @@ import pytest
 from focdepth_ros.errors import OptionError, RelativeStackError
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
+from focdepth_ros.stack_folder.reading import StackFolder
 from focdepth_ros.web import snippets
 from focdepth_ros.web.answer import Answer, Question, work_out
 from focdepth_ros.web.scenes import SCENES, render_scene
+from focdepth_ros.web.uploads import Upload
 
 # Small pictures of few slices are answered with little confidence.
 ARGMAX = Question(backend="argmax", alignment="none", min_confidence=0.15)
@@ -63,13 +65,18 @@ def test_a_click_reads_what_is_in_the_file(answer: Answer, tmp_path: Path) -> No
     assert answer.read(1000, -5).confidence == answer.read(95, 0).confidence
 
 
-def test_everything_is_in_the_report(answer: Answer, tmp_path: Path) -> None:
+def test_everything_is_in_one_file(answer: Answer, tmp_path: Path) -> None:
     files = answer.write_files(tmp_path)
-    with zipfile.ZipFile(files["report.zip"]) as packed:
+    with zipfile.ZipFile(files["everything.zip"]) as packed:
         assert packed.testzip() is None
         names = set(packed.namelist())
         result = json.loads(packed.read("result.json"))
-    assert {"depth.npy", "depth.png", "cloud.ply", "all_in_focus.png", "overview.jpg"} <= names
+        page = packed.read("report.html").decode("utf-8")
+    wanted = {"depth.npy", "depth.png", "cloud.ply", "all_in_focus.png", "overview.jpg"}
+    assert wanted <= names
+    assert page == files["report.html"].read_text(encoding="utf-8")
+    assert "Against the ground truth" in page
+    assert "argmax" in page
     assert result["metrics"]["abs_rel"] == pytest.approx(answer.metrics["abs_rel"])
 
 
@@ -96,12 +103,19 @@ def test_the_bar_goes_from_near_to_far_evenly_in_dioptres(answer: Answer) -> Non
     assert places == sorted(places)
 
 
-def test_a_view_is_assumed_where_none_is_known(small_sweep: SimulatedStack) -> None:
+def test_a_view_is_assumed_where_none_is_known(small_sweep: SimulatedStack, tmp_path: Path) -> None:
     stack = FocalStack(small_sweep.stack.slices)
     answer = work_out(stack, None, ARGMAX, lambda share, words: None)
     assert answer.view_assumed
-    assert "assumes 60 degrees" in snippets.summary(answer)
+    assert "sees 60 degrees across" in snippets.summary(answer)
+    assert "Assumed field of view: 60°" in snippets.cloud(answer, "key")
     assert answer.cloud.half_width == pytest.approx(np.tan(np.radians(30.0)), rel=0.1)
+    asked = Question(backend="argmax", alignment="none", min_confidence=0.15, degrees=90.0)
+    wide = work_out(stack, None, asked, lambda share, words: None)
+    assert wide.cloud.half_width == pytest.approx(1.0, rel=0.1)
+    settings = json.loads(wide.write_files(tmp_path)["result.json"].read_text())["settings"]
+    assert settings["assumed field of view [°]"] == 90.0
+    assert "sees 90 degrees across" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_where_nothing_is_known_that_is_said(small_sweep: SimulatedStack, tmp_path: Path) -> None:
@@ -113,15 +127,27 @@ def test_where_nothing_is_known_that_is_said(small_sweep: SimulatedStack, tmp_pa
     assert "0 % of" in snippets.summary(answer)
     assert "No 3-D view" in snippets.cloud(answer, "key")
     assert "depth not known" in snippets.reading(answer, 3, 4, answer.read(3, 4))
-    assert "report.zip" in answer.write_files(tmp_path)
+    assert "report.html" in answer.write_files(tmp_path)
     snippets.depth_bar(answer)
 
 
 def test_texts_of_others_are_escaped(answer: Answer) -> None:
     text = "<script>alert(1)</script>"
-    for shown in (snippets.problem(text), snippets.note(text), snippets.upload_summary(2, (text,))):
+    upload = Upload(StackFolder(Path("upload"), (Path(text), Path(text))), (text,))
+    for shown in (snippets.problem(text), snippets.note(text), snippets.upload_summary(upload)):
         assert "<script>" not in shown
         assert "&lt;script&gt;" in shown
+
+
+def test_what_is_wrong_is_a_sentence_and_names_of_files_stay() -> None:
+    assert ">No images; give some.<" in snippets.problem("no images; give some")
+    assert ">a.zip: is damaged.<" in snippets.problem("a.zip: is damaged.")
+
+
+def test_many_files_that_are_left_out_are_counted() -> None:
+    names = tuple(f"{number}.txt" for number in range(9))
+    shown = snippets.upload_summary(Upload(StackFolder(Path("upload"), ()), names))
+    assert "0.txt, 1.txt, 2.txt, 3.txt, 4.txt, 5.txt and 3 more." in shown
 
 
 def test_a_mark_shows_and_leaves_the_picture_alone(answer: Answer) -> None:
@@ -134,6 +160,20 @@ def test_a_mark_shows_and_leaves_the_picture_alone(answer: Answer) -> None:
     np.testing.assert_allclose((ring.min(axis=0) + ring.max(axis=0)) / 2, middle, atol=1)
     assert np.abs(ring - middle).max() < 2 * factor
     assert len(ring) > 10
+
+
+def test_rendering_tells_how_far_it_is_and_can_be_stopped() -> None:
+    title, shares = next(iter(SCENES)), list[float]()
+    render_scene(title, width=72, height=48, progress=shares.append)
+    assert len(shares) > 10
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+    def refuse(share: float) -> None:
+        raise OptionError(f"no more at {share:.2f}")
+
+    with pytest.raises(OptionError, match=f"no more at {shares[0]:.2f}"):
+        render_scene(title, width=80, height=48, progress=refuse)
 
 
 def test_scenes_are_rendered_once_and_their_truth_is_known() -> None:

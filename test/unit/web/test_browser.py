@@ -11,7 +11,6 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,11 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright import sync_api
 from slow_backend_page import SECONDS
+from web_visitor import HEIGHT, PATIENCE, TRIES, WIDTH, Server, Visitor
 
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.libraries import WEB_LIBRARIES, missing_because
-from focdepth_ros.simulation import SimulatedStack
+from focdepth_ros.simulation import SimulatedStack, render_random_sweep
 from focdepth_ros.stack_folder.saving import save_stack
 from focdepth_ros.web.scenes import SCENES
 
@@ -36,11 +36,6 @@ ARGUMENTS = [
     "--disable-component-update", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]  # fmt: skip
-WIDTH, HEIGHT = 240, 180
-PATIENCE = 60_000  # ms; on an idle machine a step takes one or two seconds
-TRIES = 20  # of setting a slider
-# For people who want to see what the test sees.
-SCREENSHOTS = os.environ.get("FOCDEPTH_SCREENSHOTS")
 
 
 def browser_path(playwright: Any) -> str:
@@ -53,15 +48,6 @@ def browser_path(playwright: Any) -> str:
             "playwright install chromium"
         )
     return found[0] if found else own
-
-
-@dataclass
-class Server:
-    """A running `focdepth web`."""
-
-    address: str
-    process: subprocess.Popen[str]
-    temporary: Path
 
 
 @pytest.fixture(scope="module")
@@ -94,114 +80,22 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     while found is None:  # some releases of Gradio print lines of their own before
         found = re.match(r"open (http://127\.0\.0\.1:\d+) in a browser", next(lines))
     assert list(temporary.iterdir())
-    yield Server(found[1], process, temporary)
-    page = browser.new_page()
-    page.goto(found[1])
-    page.wait_for_selector("#fd-run")  # a page that is open does not hold the server up
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    try:
+        yield Server(found[1], process, temporary)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(found[1])
+        page.wait_for_selector("#fd-run")  # a page that is open does not hold the server up
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=PATIENCE / 1000)
+    finally:
+        process.kill()  # if it has not ended
     assert process.returncode == 0
     assert rest == "ended\n"
     errors.seek(0)
     assert errors.read() == ""
     errors.close()
     assert list(temporary.iterdir()) == [], "files of visitors are left behind"
-
-
-@dataclass
-class Visitor:
-    """A person with an open page; notes everything that the page should not do."""
-
-    page: Any
-    address: str
-    elsewhere: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    @classmethod
-    def arrive(cls, browser: Any, server: Server, width: int = 1280, height: int = 800) -> Visitor:
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(PATIENCE)
-        visitor = cls(page, server.address)
-        page.on("request", lambda request: visitor._note(request.url))
-        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-        page.on("console", visitor._hear)
-        page.goto(server.address)
-        page.wait_for_selector("#fd-run")
-        return visitor
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((self.address, "data:", "blob:")):
-            self.elsewhere.append(url)
-
-    def _hear(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def ask(self) -> None:
-        self.page.click("#fd-run")
-
-    def answer(self) -> str:
-        """What the page says of the answer, when it is there."""
-        self.page.wait_for_selector("#fd-status dl")
-        self.page.wait_for_selector("#fd-depth img")
-        return str(self.page.inner_text("#fd-status"))
-
-    def text(self, selector: str, pattern: str) -> str:
-        """The text of an element, as soon as it matches."""
-        self.page.wait_for_function(
-            "([s, p]) => new RegExp(p).test(document.querySelector(s)?.innerText ?? '')",
-            arg=[selector, pattern],
-        )
-        return str(self.page.inner_text(selector))
-
-    def choose(self, selector: str, choice: str) -> None:
-        self.page.click(f"{selector} input")
-        self.page.get_by_role("option", name=choice, exact=True).click()
-
-    def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).click()
-
-    def upload(self, *paths: Path) -> None:
-        if not self.page.locator("#fd-files").is_visible():
-            self.page.get_by_label("My images").check()
-            self.page.wait_for_selector("#fd-files")
-        clear = self.page.locator("#fd-files").get_by_label("Clear")
-        if clear.count():
-            clear.first.click()
-            self.text("#fd-uploaded", "Nothing is uploaded")
-        self.page.set_input_files("#fd-files input[type=file]", [str(path) for path in paths])
-
-    def click_picture(self, selector: str, x: int, y: int) -> None:
-        """Click the pixel of a picture."""
-        image = self.page.locator(f"{selector} img")
-        box = image.bounding_box()
-        across, down = box["width"] / WIDTH, box["height"] / HEIGHT
-        assert across == pytest.approx(down, rel=0.01)
-        image.click(position={"x": across * (x + 0.5), "y": down * (y + 0.5)})
-
-    def source_of(self, selector: str) -> str:
-        return str(self.page.get_attribute(f"{selector} img", "src"))
-
-    def move(self, slider: str, *places: str) -> None:
-        """Move a slider from place to place, as fast as a hand does."""
-        handle = self.page.locator(f"{slider} input[type=range]")
-        for _ in range(TRIES):
-            for place in places:
-                handle.fill(place)
-            # One that has just come into view may yet be set to where the page has it.
-            self.page.wait_for_timeout(200)
-            if handle.input_value() == places[-1]:
-                return
-        raise AssertionError(f"{slider} stays at {handle.input_value()}")
-
-    def screenshot(self, name: str) -> None:
-        if SCREENSHOTS:
-            self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
-
-    def go(self) -> None:
-        self.page.close()
-        assert self.elsewhere == []
-        assert self.complaints == []
 
 
 @pytest.fixture
@@ -237,6 +131,13 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
         assert abs(int(at[3]) - y) <= 1
         assert float(at[1]) == pytest.approx(depth[int(at[3]), int(at[2])], abs=6e-4)
 
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#fd-report-html")
+    download.value.save_as(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert title in report
+    assert "Against the ground truth" in report
+
     visitor.tab("Slices")
     visitor.move("#fd-slice-slider", "9", "7", "5", "3")
     visitor.text("#fd-slice-caption", "Slice 3 of 10, focused at")
@@ -253,6 +154,14 @@ def test_a_simulated_scene(visitor: Visitor, tmp_path: Path) -> None:
     drawn = int(visitor.page.get_attribute("canvas.fd-cloud", "data-drawn"))
     assert drawn == np.count_nonzero(np.isfinite(depth))
     visitor.screenshot("cloud")
+    visitor.page.focus("canvas.fd-cloud")
+    canvas = visitor.page.locator("canvas.fd-cloud")
+    seen = canvas.screenshot()
+    assert canvas.screenshot() == seen
+    visitor.page.keyboard.press("ArrowLeft")
+    assert any(canvas.screenshot() != seen for _ in range(TRIES))
+    unnamed = "[...document.querySelectorAll('img')].filter(picture => !picture.alt).length"
+    assert visitor.page.evaluate(unnamed) == 0
 
 
 def test_images_without_distances_then_with(visitor: Visitor, pictures: list[Path]) -> None:
@@ -270,6 +179,25 @@ def test_images_without_distances_then_with(visitor: Visitor, pictures: list[Pat
     visitor.ask()
     visitor.text("body", "2 focus distances for 4 images")
     visitor.screenshot("error")
+
+
+def test_a_camera_that_is_not_known(visitor: Visitor, tmp_path: Path) -> None:
+    sweep = render_random_sweep(1010, slices=6, width=160, height=120)
+    paths = [tmp_path / f"slice_{number}.png" for number in range(6)]
+    for path, item in zip(paths, sweep.stack.slices, strict=True):
+        write_image(path, item.image)
+    visitor.page.get_by_text("Settings", exact=True).click()
+    visitor.upload(*paths)
+    visitor.text("#fd-uploaded", "6 images were taken")
+    distances = ", ".join(f"{item.focus_distance:.3f}" for item in sweep.stack.slices)
+    visitor.page.fill("#fd-distances textarea, #fd-distances input", distances)
+    visitor.ask()
+    assert "sees 60 degrees across" in visitor.answer()
+    visitor.tab("3-D")
+    visitor.text("#fd-cloud", "Assumed field of view: 60° across")
+    visitor.move("#fd-view", "90")
+    visitor.text("#fd-cloud", "Assumed field of view: 90° across")
+    visitor.screenshot("field_of_view")
 
 
 def test_a_zip_with_a_description(
@@ -302,17 +230,20 @@ def test_bad_uploads_are_told_in_sentences(
     write_image(other, np.zeros((20, 30, 3), np.uint8))
     visitor.page.get_by_label("My images").check()
     visitor.ask()
-    visitor.text("body", "no images were uploaded yet")
+    visitor.text("#fd-status", "No images were uploaded yet")
     visitor.upload(text)
+    visitor.text("#fd-status", "^\\s*$")
     visitor.text("#fd-uploaded", r"notes.*\.txt.*is no image; give")
     visitor.upload(bomb)
     visitor.text("#fd-uploaded", "bomb.zip: unpacks to 50 MB, at most 5 MB are taken")
     visitor.upload(pictures[0])
     visitor.text("#fd-uploaded", "has 1 image; a focal stack needs at least 2")
+    visitor.upload(*pictures, text)
+    visitor.text("#fd-uploaded", r"4 images were taken[^]*Left out[^]*: notes.*\.txt\.")
     visitor.upload(*pictures[:2], other)
     visitor.text("#fd-uploaded", "3 images were taken")
     visitor.ask()
-    told = visitor.text("body", "all slices of a stack must be of one size")
+    told = visitor.text("#fd-status", "all slices of a stack must be of one size")
     assert "/tmp" not in told
     assert "Traceback" not in told
 
@@ -336,3 +267,32 @@ def test_visitors_wait_for_each_other_and_the_page_does_not(
     assert "no metres" not in first.page.inner_text("#fd-status")
     first.go()
     second.go()
+
+
+def test_a_visitor_stops_and_the_queue_goes_on(
+    browser: Any, server: Server, pictures: list[Path]
+) -> None:
+    first, second, third = (Visitor.arrive(browser, server) for _ in range(3))
+    first.page.get_by_text("Settings", exact=True).click()
+    first.choose("#fd-backend", "slow")
+    first.ask()
+    first.page.wait_for_selector("#fd-stop:enabled")
+    assert first.page.locator("#fd-run").is_disabled()
+    for visitor in (second, third):
+        visitor.upload(*pictures)
+        visitor.text("#fd-uploaded", "4 images were taken")
+        visitor.ask()
+    third.page.click("#fd-stop")
+    third.text("#fd-status", "Stopped")
+    first.page.click("#fd-stop")
+    first.text("#fd-status", "Stopped")
+    assert "no metres" in second.answer()
+    for visitor in (first, third):
+        visitor.screenshot("stopped")
+        assert "Backend" not in visitor.page.inner_text("#fd-status")
+        visitor.page.wait_for_selector("#fd-run:enabled")
+        assert visitor.page.locator("#fd-stop").is_disabled()
+    third.ask()
+    assert "no metres" in third.answer()
+    for visitor in (first, second, third):
+        visitor.go()

@@ -48,7 +48,8 @@ def refusal(files: list[Path], tmp_path: Path, limits: WebLimits = LIMITS) -> st
 
 
 def test_images_become_a_relative_stack(pictures: list[Path], tmp_path: Path) -> None:
-    opened = receive(pictures, tmp_path / "upload", LIMITS)
+    opened, left_out = receive(pictures, tmp_path / "upload", LIMITS)
+    assert left_out == ()
     assert [path.name for path in opened.images] == [path.name for path in pictures]
     assert opened.focus_distances is None
     assert all(path.exists() for path in pictures)
@@ -60,7 +61,8 @@ def test_a_zip_with_distances_and_truth(
 ) -> None:
     content = {inside + name: data for name, data in saved.items()}
     content |= {"__MACOSX/._a.png": b"x", ".DS_Store": b"x", inside + "notes.txt": b"x"}
-    opened = receive([zipped(tmp_path / "a.zip", content)], tmp_path / "upload", LIMITS)
+    opened, left_out = receive([zipped(tmp_path / "a.zip", content)], tmp_path / "upload", LIMITS)
+    assert left_out == ("notes.txt",)
     stack = opened.load()
     np.testing.assert_allclose(stack.dioptres, small_sweep.stack.dioptres)
     assert opened.ground_truth() is not None
@@ -72,23 +74,41 @@ def test_images_with_a_description_beside_them(saved: dict[str, bytes], tmp_path
     folder.mkdir()
     for name, data in saved.items():
         (folder / name).write_bytes(data)
-    opened = receive(sorted(folder.iterdir()), tmp_path / "upload", LIMITS)
+    opened, _ = receive(sorted(folder.iterdir()), tmp_path / "upload", LIMITS)
     assert opened.focus_distances is not None
 
 
 def test_a_new_upload_replaces_the_old(pictures: list[Path], tmp_path: Path) -> None:
     receive(pictures, tmp_path / "upload", LIMITS)
-    assert len(receive(pictures[:2], tmp_path / "upload", LIMITS).images) == 2
+    assert len(receive(pictures[:2], tmp_path / "upload", LIMITS).stack.images) == 2
 
 
 def test_nothing(tmp_path: Path) -> None:
     assert "nothing was uploaded" in refusal([], tmp_path)
 
 
-def test_text_is_no_image(pictures: list[Path], tmp_path: Path) -> None:
+def test_text_is_no_image(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
-    assert refusal([*pictures, path], tmp_path).startswith("'notes.txt' is no image; give .bmp")
+    assert refusal([path], tmp_path).startswith("'notes.txt' is no image; give .bmp")
+
+
+def test_what_is_no_part_of_the_stack_is_left_out_and_named(
+    saved: dict[str, bytes], tmp_path: Path
+) -> None:
+    foreign = {"intrinsic.yaml": b"fx: 500", "10.txt": b"x", "9.txt": b"x", "poses.npy": b"x"}
+    other = {"cover.jpg": next(data for name, data in saved.items() if name.endswith(".png"))}
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name, data in (saved | foreign | other).items():
+        (folder / name).write_bytes(data)
+    limits = WebLimits(max_images=8, max_megapixels=0.1, max_upload_mb=1.0, max_unpacked_mb=2.0)
+    for files in (sorted(folder.iterdir()), [zipped(tmp_path / "a.zip", saved | foreign | other)]):
+        opened, left_out = receive(files, tmp_path / "upload", limits)
+        assert opened.focus_distances is not None
+        assert opened.depth is not None
+        assert left_out == ("9.txt", "10.txt", "cover.jpg", "intrinsic.yaml", "poses.npy")
+        assert not (tmp_path / "upload" / "intrinsic.yaml").exists()
 
 
 def test_text_that_is_called_an_image(pictures: list[Path], tmp_path: Path) -> None:
@@ -242,7 +262,7 @@ def test_images_of_different_sizes_are_named_when_read(
     pictures: list[Path], tmp_path: Path
 ) -> None:
     write_image(pictures[1], np.zeros((40, 40, 3), np.uint8))
-    opened = receive(pictures, tmp_path / "upload", LIMITS)
+    opened, _ = receive(pictures, tmp_path / "upload", LIMITS)
     with pytest.raises(StackFileError, match="all slices of a stack must be of one size"):
         opened.load()
 

@@ -90,12 +90,16 @@ def test_answers_are_found_by_a_key_that_changes(visits: Visits, answer: Answer)
     assert visits.with_key("") is None
     with pytest.raises(FocdepthError, match="no longer kept; press Estimate depth again"):
         visit.answered()
-    visit.show(answer)
-    key = visit.key
+    key = visit.new_key()
+    visit.show(answer, key)
+    visit.files_of(key).mkdir(parents=True)
     assert len(key) > 16
     assert visits.with_key(key) is visit
-    visit.show(answer)
+    other = visit.new_key()
+    visit.files_of(other).mkdir()
+    visit.show(answer, other)
     assert visits.with_key(key) is None
+    assert [path.name for path in visit.folder.iterdir()] == [f"answer_{other}"]
     assert visit.answered() is answer
 
 
