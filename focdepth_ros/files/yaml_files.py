@@ -47,7 +47,7 @@ def parse_yaml(text: str | bytes) -> Any:
         If it is no YAML, or a whole number in it is too large to be used.
     """
     try:
-        return yaml.load(text, _Loader)
+        return _Loader(text).get_single_data()
     # Values that only look like dates raise ValueError, those that are no such thing as their
     # tag says, as in `!!int ""`, one of the others, absurd nesting RecursionError.
     except (ValueError, LookupError, AttributeError, RecursionError) as cause:

@@ -59,6 +59,19 @@ def test_the_files_are_found() -> None:
     assert len(FILES) > 200
 
 
+def test_yaml_is_read_by_the_safe_loader_alone() -> None:
+    found = {
+        (path.name, node.attr)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) == "yaml"
+        and node.attr.endswith("Loader")
+    }
+    assert ("yaml_files.py", "SafeLoader") in found
+    assert {name for _, name in found} == {"SafeLoader"}
+
+
 def test_nothing_unpickles_runs_text_or_loads_unsafe_yaml() -> None:
     for path in FILES:
         found = set(imports(path)) & (FORBIDDEN_MODULES | {"from pickle"})
