@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("jinja2", reason="the report of an answer needs Jinja2")
+
 from focdepth_ros.errors import OptionError, RelativeStackError
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.stack import FocalStack, Slice
