@@ -19,6 +19,7 @@ from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.evaluation.stack_report import write_stack_report
+from focdepth_ros.libraries import how_to_install
 from focdepth_ros.pictures.sheet import picture_sheet
 from focdepth_ros.pipeline import DepthPipeline
 from focdepth_ros.simulation import SimulatedStack, render_random_sweep
@@ -175,4 +176,4 @@ def test_without_jinja_the_extra_is_named(
     monkeypatch.setattr("focdepth_ros.libraries.REPORT_LIBRARIES", ("no_such_library",))
     assert run("estimate", tmp_path, "--report", tmp_path / "page.html") == 2
     error = capsys.readouterr().err
-    assert "no_such_library is not installed; install focdepth_ros[evaluation]" in error
+    assert f"no_such_library is not installed; {how_to_install('evaluation')}" in error
