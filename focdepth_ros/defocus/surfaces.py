@@ -78,6 +78,7 @@ def cut_surfaces(
     truncation = min(max(round(_TRUNCATION * sweep / step), 1), len(candidates) - 1)
     weights = edge_aware_weights(guide, 10.0 * smoothness * step / sweep, _CONTRAST)
     labels, _ = cut_fast(costs, *weights, truncation=truncation)
+    # At either end the parabola is that of the three last candidates.
     middle = np.clip(labels.astype(np.intp), 1, len(candidates) - 2)
     below, centre, above = (
         np.exp(np.take_along_axis(costs, (middle + side)[np.newaxis], axis=0)[0])
@@ -87,5 +88,7 @@ def cut_surfaces(
     shift = np.divide(
         0.5 * (below - above), curvature, out=np.zeros_like(centre), where=curvature > 0.0
     )
-    position = middle + np.clip(shift, -0.5, 0.5)
+    chosen = labels.astype(np.float64)
+    vertex = np.where(curvature > 0.0, middle + shift, chosen)
+    position = np.clip(np.clip(vertex, chosen - 0.5, chosen + 0.5), 0.0, len(candidates) - 1.0)
     return np.asarray(candidates[0] + step * position, np.float32)
