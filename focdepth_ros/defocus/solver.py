@@ -226,8 +226,13 @@ class _Problem:
         rows = self._levels.blur(image)
         surfaces = self._surfaces(rows, image, dioptre)
         confidence = self._confidence(rows, surfaces)
-        found = (part.cpu().numpy() for part in (dioptre, surfaces, image, confidence))
-        return DefocusSolution(*found, tuple(losses))
+        return DefocusSolution(
+            dioptre=dioptre.cpu().numpy(),
+            surfaces=surfaces.cpu().numpy(),
+            image=image.cpu().numpy(),
+            confidence=confidence.cpu().numpy(),
+            losses=tuple(losses),
+        )
 
     def _depth_step(self, image: Tensor, previous: Tensor | None) -> Tensor:
         """For every pixel the best depth, or the previous one where none is better."""
