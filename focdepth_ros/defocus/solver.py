@@ -41,7 +41,8 @@ from focdepth_ros.defocus.surfaces import WINDOW, candidate_dioptres, cut_surfac
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 
-# With this, of simulated pixels as confident as p about p are within half a step of the sweep.
+# With this, of simulated pixels as confident as p about p are within half a step of the sweep,
+# each at the depth of its own least error; at the depth that neighbours agree on more of them are.
 _STRICTNESS = 4.0
 _LEAST_NOISE = 1e-8  # variance below which no camera comes
 
@@ -106,8 +107,8 @@ class DefocusSolution:
     image : (H, W, C) float32
         In [0, 1].
     confidence : (H, W) float32
-        In [0, 1], from how sharply the error rises to both sides of the depth of `surfaces`:
-        about the probability that it is within half a step between slices of the truth.
+        In [0, 1], from how sharply the error rises to both sides of the depth of `surfaces`: a
+        cautious probability that it is within half a step between slices of the truth.
     losses : tuple of EpochLoss
     """
 
