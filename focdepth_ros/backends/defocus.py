@@ -16,9 +16,9 @@ from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.graph_cut import library_missing_because
 from focdepth_ros.classical.weighted_median import weighted_median
-from focdepth_ros.colour import linear_from_srgb, srgb_from_linear
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.initialisation import start_from_slices
+from focdepth_ros.defocus.light import codes_of, light_of
 from focdepth_ros.defocus.post_processing import remove_outliers
 from focdepth_ros.defocus.search_range import search_range
 from focdepth_ros.defocus.settings import LENS_POSITIONS, load_settings
@@ -112,14 +112,14 @@ class DefocusAccumulator(Accumulator):
         slices = [self._slices[number] for number in order]
         start, _ = start_from_slices(slices, self._config.start)
         begun = time.perf_counter()
-        solution = self._solved(slices, _codes(start), begun - started)
+        solution = self._solved(slices, codes_of(start, linear_light=False), begun - started)
         solved = time.perf_counter()
         picture = self._picture(solution.image)
         dioptre, confidence = self._cleaned(solution, picture, dioptres)
         with np.errstate(divide="ignore"):
             depth = np.float32(1.0) / dioptre
         # Where the depth is not known any more, what was found there is the best guess.
-        answered = np.where(np.isfinite(dioptre), dioptre, solution.dioptre)
+        answered = np.where(np.isfinite(dioptre), dioptre, solution.surfaces)
         # A relative sweep counts its slices in the order in which they came.
         numbers = np.arange(len(order)) if self._spec.metric else np.array(order)
         slice_index = np.interp(-answered, -dioptres, numbers).astype(np.float32)
@@ -163,11 +163,11 @@ class DefocusAccumulator(Accumulator):
         remedy = "use smaller images, shorter sweeps or a smaller memory_mb"
         with device_failures_named(choose_device(config.device), remedy):
             solution = solve(
-                np.stack([self._light(item.image) for item in slices]),
+                np.stack([light_of(item.image, config.linear_light) for item in slices]),
                 self._lens,
                 [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
                 config,
-                start_image=self._light(start),
+                start_image=light_of(start, config.linear_light),
                 weight=_weight(slices),
                 on_epoch=on_epoch,
                 check=self._backend.check_wanted,
@@ -176,15 +176,8 @@ class DefocusAccumulator(Accumulator):
             save_loss_curve(folder, solution.losses)
         return solution
 
-    def _light(self, image: ImageArray) -> NDArray[np.float32]:
-        """(H, W, C) float32 in [0, 1], in which blur is linear."""
-        pixels = image if image.ndim == 3 else image[..., None]
-        if self._config.linear_light:
-            return linear_from_srgb(pixels)
-        return pixels.astype(np.float32) / np.float32(255.0)
-
     def _picture(self, image: NDArray[np.float32]) -> ImageArray:
-        codes = srgb_from_linear(image) if self._config.linear_light else _codes(image)
+        codes = codes_of(image, self._config.linear_light)
         return np.ascontiguousarray(np.broadcast_to(codes, (*codes.shape[:2], 3)))
 
     def _cleaned(
@@ -194,12 +187,12 @@ class DefocusAccumulator(Accumulator):
         config = self._config
         gap = float(dioptres[0] - dioptres[-1]) / (len(dioptres) - 1)
         dioptre, outliers = remove_outliers(
-            solution.dioptre, config.outlier_threshold * gap, config.outliers
+            solution.surfaces, config.outlier_threshold * gap, config.outliers
         )
         confidence = np.where(outliers, np.float32(0.0), solution.confidence)
         if config.median_radius and library_missing_because() is None:
             # Counted in slices from where the nearest depth can lie: that is what it resolves.
-            nearest = float(np.nanmax(solution.dioptre))
+            nearest = float(np.nanmax(solution.surfaces))
             position = weighted_median(
                 ((nearest - dioptre) / gap).astype(np.float32),
                 picture,
@@ -235,10 +228,6 @@ class DefocusAccumulator(Accumulator):
             f"depth is looked for from {first:g} to {last:g} m, but slices are focused at "
             f"{', '.join(outside)} m; set near and far around them",
         )
-
-
-def _codes(image: NDArray[np.float32]) -> ImageArray:
-    return np.asarray(np.rint(255.0 * np.clip(image, 0.0, 1.0)), np.uint8)
 
 
 def _weight(slices: list[Slice]) -> NDArray[np.float32] | None:

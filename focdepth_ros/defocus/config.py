@@ -93,6 +93,14 @@ class DefocusConfig:
         "every pixel.",
         choices=("graph_cut", "sharpest"),
     )
+    smoothness: float = option(
+        2.0,
+        "What a step in depth between neighbouring pixels costs in the cut that chooses the depth "
+        "at the end, per tenth of the sweep; 0: no cut, each pixel keeps the depth of its least "
+        "error.",
+        minimum=0.0,
+        maximum=1000.0,
+    )
     median_radius: int = option(
         7,
         "Radius of the weighted median over the depth that neighbours of like colour agree on "

@@ -140,7 +140,7 @@ def grid_search(
     index = torch.zeros_like(best, dtype=torch.int64)
     for number, dioptre in enumerate(candidates):
         check()
-        error = _window_mean(errors.at_one(dioptre), window, width)
+        error = window_mean(errors.at_one(dioptre), window, width)
         better = error < best
         best = torch.where(better, error, best)
         index.masked_fill_(better, number)
@@ -181,7 +181,8 @@ def better_of(errors: PixelErrors, *dioptres: Tensor) -> Tensor:
     return best
 
 
-def _window_mean(error: Tensor, window: int, width: int) -> Tensor:
+def window_mean(error: Tensor, window: int, width: int) -> Tensor:
+    """Mean of an error (P,) over a square of pixels of an image that is `width` wide."""
     if window == 1:
         return error
     mean = error.view(1, 1, -1, width)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from focdepth_ros.colour import srgb_from_linear
+from focdepth_ros.defocus.light import codes_of
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.pictures.chart import BLUE, RED, Series, chart
 from focdepth_ros.pictures.depth_pictures import (
@@ -120,11 +120,7 @@ def _metres(dioptre: FloatImage) -> FloatImage:
 
 def _as_picture(image: FloatImage, linear_light: bool) -> ImageArray:
     """Colours (H, W, 3) of an image (H, W, C) in [0, 1]."""
-    codes = (
-        srgb_from_linear(image)
-        if linear_light
-        else np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
-    )
+    codes = codes_of(image, linear_light)
     return as_colour(codes[..., 0] if codes.shape[2] == 1 else codes)
 
 

@@ -23,21 +23,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from focdepth_ros.classical.graph_cut import library_missing_because
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.depth_step import (
     PixelErrors,
     better_of,
     golden_section,
     grid_search,
+    window_mean,
 )
 from focdepth_ros.defocus.forward_model import BlurOperator, DefocusModel
 from focdepth_ros.defocus.image_step import fista
+from focdepth_ros.defocus.light import codes_of
 from focdepth_ros.defocus.search_range import search_range
+from focdepth_ros.defocus.surfaces import WINDOW, candidate_dioptres, cut_surfaces
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 from focdepth_ros.torch_device import choose_device
 
-# With this, of simulated pixels as confident as p about p are within half a step of the sweep.
+# With this, of simulated pixels as confident as p about p are within half a step of the sweep,
+# each at the depth of its own least error; at the depth that neighbours agree on more of them are.
 _STRICTNESS = 4.0
 _LEAST_NOISE = 1e-8  # variance below which no camera comes
 
@@ -95,16 +100,20 @@ class DefocusSolution:
     Parameters
     ----------
     dioptre : (H, W) float32
-        Inverse depth in 1/m.
+        Inverse depth in 1/m, of the least error in every pixel by itself.
+    surfaces : (H, W) float32
+        Inverse depth in 1/m that also neighbours agree on; `dioptre` without smoothness, and
+        where the compiled library is missing.
     image : (H, W, C) float32
         In [0, 1].
     confidence : (H, W) float32
-        In [0, 1], from how sharply the error rises to both sides of the depth: about the
-        probability that it is within half a step between slices of the truth.
+        In [0, 1], from how sharply the error rises to both sides of the depth of `surfaces`: a
+        cautious probability that it is within half a step between slices of the truth.
     losses : tuple of EpochLoss
     """
 
     dioptre: FloatImage
+    surfaces: FloatImage
     image: FloatImage
     confidence: FloatImage
     losses: tuple[EpochLoss, ...]
@@ -215,9 +224,15 @@ class _Problem:
             if converged or time.monotonic() + seconds > deadline:
                 break
         assert dioptre is not None
-        confidence = self._confidence(image, dioptre)
+        rows = self._levels.blur(image)
+        surfaces = self._surfaces(rows, image, dioptre)
+        confidence = self._confidence(rows, surfaces)
         return DefocusSolution(
-            dioptre.cpu().numpy(), image.cpu().numpy(), confidence.cpu().numpy(), tuple(losses)
+            dioptre=dioptre.cpu().numpy(),
+            surfaces=surfaces.cpu().numpy(),
+            image=image.cpu().numpy(),
+            confidence=confidence.cpu().numpy(),
+            losses=tuple(losses),
         )
 
     def _depth_step(self, image: Tensor, previous: Tensor | None) -> Tensor:
@@ -283,13 +298,39 @@ class _Problem:
         seen = self._weight.sum(2).clamp_(min=1e-12)
         return (error * self._weight).sum(2).div_(seen).sqrt_()
 
-    def _confidence(self, image: Tensor, dioptre: Tensor) -> Tensor:
+    def _surfaces(self, rows: Tensor, image: Tensor, dioptre: Tensor) -> Tensor:
+        """Depth that neighbours agree on, from the levels of the image."""
+        config = self._config
+        if config.smoothness == 0.0 or library_missing_because() is not None:
+            return dioptre
+        sweep = self._gap * (self._slices - 1)
+        candidates = candidate_dioptres(self._candidates[0], self._candidates[-1], sweep)
+        errors = np.empty((len(candidates), self._height, self._width), np.float32)
+        overlap = WINDOW // 2
+        for top, bottom in self._strips():
+            first, last = max(0, top - overlap), min(self._height, bottom + overlap)
+            of_strip = self._errors(rows, first, last)
+            for target, candidate in zip(errors, candidates.tolist(), strict=True):
+                self._check()
+                mean = window_mean(of_strip.at_one(candidate), WINDOW, self._width)
+                mean = mean.view(-1, self._width)[top - first : bottom - first]
+                target[top:bottom] = mean.cpu().numpy()
+        guide = codes_of(image.cpu().numpy(), config.linear_light)
+        surfaces = cut_surfaces(
+            errors,
+            candidates,
+            guide[..., 0] if self._channels == 1 else guide,
+            sweep=sweep,
+            smoothness=config.smoothness,
+        )
+        return torch.from_numpy(surfaces).to(self.device)
+
+    def _confidence(self, rows: Tensor, dioptre: Tensor) -> Tensor:
         """From the curvature of every pixel's error: how well its depth is determined.
 
         By linear least squares the variance of the depth is ``2 s² / E''``, where s² is the
         variance of the noise and E the sum of squared errors.
         """
-        rows = self._levels.blur(image)
         step = 0.5 * self._gap
         curvature, least = torch.empty_like(dioptre), torch.empty_like(dioptre)
         for top, bottom in self._strips():

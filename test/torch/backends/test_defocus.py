@@ -91,7 +91,8 @@ def test_what_an_aligned_slice_does_not_show_is_left_out() -> None:
     assert error_of(answer.depth) < 0.06
 
 
-def test_outliers_are_not_known_or_made_up() -> None:
+def stack_with_an_even_patch() -> FocalStack:
+    """Without texture, but for noise, in rows 10 to 30 and columns 20 to 44."""
     rng = np.random.default_rng(0)
     slices = []
     for item in STACK.slices:
@@ -99,19 +100,36 @@ def test_outliers_are_not_known_or_made_up() -> None:
         noise = rng.normal(0.0, 2.0, (20, 24, 3))
         image[10:30, 20:44] = np.clip(128.0 + noise, 0, 255).astype(np.uint8)
         slices.append(replace(item, image=image))
-    stack = replace(STACK, slices=slices)
-    hidden = (slice(16, 24), slice(28, 36))
-    options = {**OPTIONS, "median_radius": 0, "window": 1}
+    return replace(STACK, slices=slices)
+
+
+HIDDEN = (slice(16, 24), slice(28, 36))  # inside of it
+
+
+def test_outliers_are_not_known_or_made_up() -> None:
+    stack = stack_with_an_even_patch()
+    options = {**OPTIONS, "median_radius": 0, "window": 1, "smoothness": 0.0}
     known = {
         mode: create_backend("defocus", outliers=mode, **options).estimate(stack)
         for mode in ("keep", "unknown", "mean")
     }
     assert np.isfinite(known["keep"].depth).all()
     gone = np.isnan(known["unknown"].depth)
-    assert gone[hidden].mean() > 0.5
+    assert gone[HIDDEN].mean() > 0.5
     assert (known["unknown"].confidence[gone] == 0.0).all()
     assert np.isfinite(known["mean"].depth).all()
-    assert error_of(known["mean"].depth, hidden) < error_of(known["keep"].depth, hidden)
+    assert error_of(known["mean"].depth, HIDDEN) < error_of(known["keep"].depth, HIDDEN)
+
+
+def test_neighbours_tell_the_depth_of_what_has_no_texture() -> None:
+    stack = stack_with_an_even_patch()
+    options = {**OPTIONS, "median_radius": 0, "window": 1, "outliers": "keep"}
+    alone, together = (
+        create_backend("defocus", smoothness=smoothness, **options).estimate(stack)
+        for smoothness in (0.0, 2.0)
+    )
+    assert error_of(together.depth, HIDDEN) < 0.3 * error_of(alone.depth, HIDDEN)
+    assert error_of(together.depth) < 0.5 * error_of(alone.depth)
 
 
 def test_time_that_is_over_gives_an_answer_all_the_same() -> None:

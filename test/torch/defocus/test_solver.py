@@ -12,6 +12,7 @@ import pytest
 import torch
 from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres, textured_image
 
+from focdepth_ros.defocus import solver
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.forward_model import DefocusModel
 from focdepth_ros.defocus.solver import DefocusSolution, EpochState, solve
@@ -41,6 +42,15 @@ def solved(
         start_image=stitched(stack),
         **options,
     )
+
+
+def solved_with_noise(*, even: slice) -> DefocusSolution:
+    """Some columns without texture, and noise everywhere."""
+    image = IMAGE.clone()
+    image[:, even] = 0.5
+    noise = 0.004 * torch.randn((5, *SIZE, 3), generator=torch.Generator().manual_seed(6))
+    stack = (focal_stack(image, DIOPTRE, psf="disc") + noise).numpy()
+    return solve(stack, LENS, FOCUS_DISTANCES, CONFIG, start_image=stitched(stack))
 
 
 @pytest.fixture(scope="module", params=["gaussian", "disc"])
@@ -78,7 +88,32 @@ def test_strips_change_nothing() -> None:
     windowed = replace(CONFIG, epochs=1, window=5)
     whole, in_strips = solved(windowed), solved(replace(windowed, memory_mb=1))
     np.testing.assert_allclose(in_strips.dioptre, whole.dioptre, rtol=1e-4)
+    np.testing.assert_allclose(in_strips.surfaces, whole.surfaces, rtol=1e-4)
     np.testing.assert_allclose(in_strips.confidence, whole.confidence, atol=1e-3)
+
+
+def test_surfaces_where_each_pixel_by_itself_is_unsure() -> None:
+    solution = solved_with_noise(even=slice(28, 36))
+    alone, together = (
+        np.abs(DIOPTRE.numpy() / depth - 1.0) for depth in (solution.dioptre, solution.surfaces)
+    )
+    assert together[:, 28:36].mean() < 0.3 * alone[:, 28:36].mean()
+    assert together.mean() < 0.5 * alone.mean()
+
+
+def test_surfaces_of_what_is_exact(solution: DefocusSolution) -> None:
+    assert float(np.mean(np.abs(DIOPTRE.numpy() / solution.surfaces - 1.0))) < 0.03
+
+
+def test_without_smoothness_or_the_library_every_pixel_is_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = replace(CONFIG, epochs=1)
+    alone = solved(replace(config, smoothness=0.0))
+    np.testing.assert_array_equal(alone.surfaces, alone.dioptre)
+    assert not np.array_equal(solved(config).surfaces, alone.dioptre)
+    monkeypatch.setattr(solver, "library_missing_because", lambda: "it is not built")
+    np.testing.assert_array_equal(solved(config).surfaces, alone.dioptre)
 
 
 def test_every_epoch_is_told() -> None:
@@ -104,11 +139,7 @@ def test_time_that_is_over() -> None:
 
 
 def test_confidence_tells_texture_from_none() -> None:
-    image = IMAGE.clone()
-    image[:, 20:44] = 0.5
-    noise = 0.004 * torch.randn((5, *SIZE, 3), generator=torch.Generator().manual_seed(6))
-    stack = (focal_stack(image, DIOPTRE, psf="disc") + noise).numpy()
-    solution = solve(stack, LENS, FOCUS_DISTANCES, CONFIG, start_image=stitched(stack))
+    solution = solved_with_noise(even=slice(20, 44))
     assert 0.0 <= solution.confidence.min() <= solution.confidence.max() <= 1.0
     assert np.median(solution.confidence[:, 28:36]) < 0.75
     assert np.median(solution.confidence[:, :14]) > 0.9
