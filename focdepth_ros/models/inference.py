@@ -24,7 +24,6 @@ from focdepth_ros.models.cpu_memory import keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
 from focdepth_ros.models.focus_guide import known_energies, slice_coordinates
-from focdepth_ros.models.residual_units import ResidualUnit
 from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
@@ -101,9 +100,7 @@ class SweepRunner:
         self._decode: Callable[[Any], Prediction] = network.decode
         self.network = network
         network.eval().requires_grad_(False)
-        for part in network.modules():
-            if isinstance(part, ResidualUnit):
-                part.fold()
+        network.fold()
         with self.failures_named():
             self.precision = chosen_precision(precision, self.device)
             self.network.to(self.device, memory_format=torch.channels_last)

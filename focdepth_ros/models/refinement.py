@@ -201,7 +201,7 @@ class RefinementHead(nn.Module):
         places = slice_coordinates(at, guide.positions)
         curves = sampled_curves((guide.curves, evidence), places, _OFFSETS)
         step = step_of(guide.positions.shape[1])
-        apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
+        apart = (candidates.detach() - at[:, None]).div_(step).clamp_(-_FARTHEST, _FARTHEST)
         found = mixed(self.look, [features, curves, apart])
         return proposed, chosen, nn.functional.relu(self.third(self.second(found)))
 

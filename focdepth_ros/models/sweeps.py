@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.models.focus_guide import known_energies
 from focdepth_ros.models.refinement import GuideInput
+from focdepth_ros.models.residual_units import ResidualUnit
 
 #: Sides of padded images are multiples of it, px: the coarsest features are at 1/32.
 SIZE_MULTIPLE = 32
@@ -126,6 +127,12 @@ class SweepNetwork(nn.Module, ABC):
         for number in range(count):
             state = self.step(state, _one_slice(every, (batch, count), number))
         return self.decode(state)
+
+    def fold(self) -> None:
+        """Make normalisations whose statistics are final part of the weights before them."""
+        for part in list(self.modules()):
+            if isinstance(part, ResidualUnit):
+                part.fold()
 
     @abstractmethod
     def parts_to_compile(self) -> list[nn.Module]:

@@ -89,6 +89,11 @@ class StackMffV2(SweepNetwork):
                 channels, guide, confidence=config.confidence, classes=0, measures=curves
             )
 
+    def fold(self) -> None:
+        """Also those of the features."""
+        super().fold()
+        self.features.fold()
+
     def parts_to_compile(self) -> list[nn.Module]:
         """What looks at one slice, and the recurrent units."""
         measures = [self.energies] if self.config.focus_guide else []
