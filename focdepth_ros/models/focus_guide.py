@@ -175,7 +175,7 @@ def _rows(energies: Tensor) -> int:
 def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of some rows the statistics, the slice of the peak of the second measure and the peaks."""
     count = energies.shape[1]
-    peak, index = _largest(energies)
+    peak, index = largest_slice(energies)
     location, curvature = refined_peak(energies, positions, index, peak)
     soft, spread = _soft_position(energies, positions, peak)
     contrast = (peak - energies.mean(dim=1, keepdim=True))[:, 0]
@@ -195,7 +195,7 @@ def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor,
     return statistics, index[:, :, 1], peak[:, 0]
 
 
-def _largest(values: Tensor) -> tuple[Tensor, Tensor]:
+def largest_slice(values: Tensor) -> tuple[Tensor, Tensor]:
     """Largest of (B, N, K, h, w) over the slices, and the first slice that has it; as `max`."""
     count = values.shape[1]
     if values.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -276,7 +276,7 @@ def slice_coordinates(location: Tensor, positions: Tensor) -> Tensor:
     for number in range(positions.shape[1] - 1):
         near = positions[:, number, None, None]
         gap = near - positions[:, number + 1, None, None]
-        coordinate = coordinate + ((near - location) / gap).clamp(0.0, 1.0)
+        coordinate.add_((near - location).div_(gap).clamp_(0.0, 1.0))
     return coordinate
 
 

@@ -23,7 +23,7 @@ from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cpu_memory import keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
-from focdepth_ros.models.focus_guide import known_energies, slice_coordinates
+from focdepth_ros.models.focus_guide import known_energies, largest_slice, slice_coordinates
 from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
@@ -291,7 +291,7 @@ class SweepRunner:
         if known is not None:
             energies = known_energies(energies, torch.stack(known, dim=1))
         height, width = ((side + 1) // 2 for side in slices[0].size)
-        labels = energies[0, :, 0, :height, :width].argmax(dim=0)
+        labels = largest_slice(energies)[1][0, 0, 0, :height, :width]
         return labels.to(torch.uint8 if len(order) <= 256 else torch.uint16)
 
 

@@ -53,9 +53,14 @@ class FusionBlock(nn.Module):
 
     def forward(self, features: Tensor, coarser: Tensor | None) -> Tensor:
         """(B, C, h, w), twice, to (B, C, 2 h, 2 w)."""
+        return enlarged(self.joined(features, coarser))
+
+    def joined(self, features: Tensor, coarser: Tensor | None) -> Tensor:
+        """The same before the resolution is doubled."""
         if self.lateral is not None:
             features = coarser + self.lateral(features)
-        return enlarged(self.project(self.fused(features)))
+        found: Tensor = self.project(self.fused(features))
+        return found
 
 
 def fused_levels(blocks: Iterable[nn.Module], levels: Sequence[Tensor]) -> Tensor:

@@ -233,6 +233,21 @@ def guide_input(slices: Sequence[SliceFeatures], more_curves: Sequence[Tensor] =
     return GuideInput(energies, positions, pictures, order)
 
 
+def rows_of(item: SliceFeatures, begin: int, end: int) -> SliceFeatures:
+    """Of a slice what `guide_input` takes, of the rows of cells from one number up to another."""
+
+    def some(values: Tensor | None, cell: int = 1) -> Tensor | None:
+        return None if values is None else values[:, :, cell * begin : cell * end]
+
+    return replace(
+        item,
+        tokens=(),
+        energies=some(item.energies),
+        picture=some(item.picture, 2),
+        known=some(item.known),
+    )
+
+
 def without_tokens(features: SliceFeatures) -> SliceFeatures:
     """They are in the pools and the LSTM; kept, they would fill the memory of a long sweep."""
     return replace(features, tokens=())
