@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from focdepth_ros.models.cpu_memory import give_back_freed_memory
 from focdepth_ros.models.focus_guide import Curves
 from focdepth_ros.models.refinement import (
     Guide,
@@ -25,7 +26,7 @@ from focdepth_ros.models.residual_units import FusionBlock, enlarged, fused_leve
 #: Gives what the guide looks at of the rows of cells from one number up to another.
 GuideRows = Callable[[int, int], GuideInput]
 
-_BAND_BYTES = 2**29  # of all that is in use together for a band
+_BAND_BYTES = 2**28  # of all that is in use together for a band
 _PLANES = 220  # of a cell that are in use together, beside the curves
 _LEAST_ROWS = 64
 _ENCODER_REACH = 2  # cells: a residual unit
@@ -83,7 +84,7 @@ def refined_in_bands(
     last = fusion[-1]
     assert isinstance(last, FusionBlock)
     fused = last.joined(laterals[0], coarser)
-    del laterals, coarser, reduced
+    del laterals, coarser, reduced, parts, found
 
     position, logits = _Joined(2 * height), _Joined(2 * height)
     for begin, end in _bands(height, rows):
@@ -94,9 +95,11 @@ def refined_in_bands(
         guide = Guide(curves, given.positions, candidates, features, ())
         refined = head(enlarged_rows(fused, top, bottom), guide)
         own = slice(2 * (begin - top), 2 * (end - top))
+        del given, features, candidates, peak, curves, guide
         position.put(2 * begin, refined.position[:, None, own])
         if refined.confidence_logits is not None:
             logits.put(2 * begin, refined.confidence_logits[:, None, own])
+        del refined
     told = None if logits.empty else logits.rows(0, 2 * height)[:, 0]
     return Refined(position.rows(0, 2 * height)[:, 0], told, None, ())
 
@@ -108,12 +111,16 @@ def enlarged_rows(values: Tensor, begin: int, end: int) -> Tensor:
 
 
 def _bands(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """From where to where; the last one is at least as high as the padding of a picture."""
+    """From where to where; the last one is at least as high as the padding of a picture.
+
+    Between them what was freed is given back, which is in pieces of no use to what comes next.
+    """
     begin = 0
     while begin < height:
         end = begin + rows
         if height - end < _LEAST_ROWS:
             end = height
+        give_back_freed_memory()
         yield begin, end
         begin = end
 

@@ -219,9 +219,7 @@ def _soft_position(energies: Tensor, positions: Tensor, peak: Tensor) -> tuple[T
     Slice by slice, as everything here, all that it takes stays in the cache of a CPU.
     """
     at = positions[:, :, None, None, None].unbind(dim=1)
-    weights = [
-        (own - peak[:, 0]).mul_(_SHARPNESS).exp_() for own in energies.unbind(dim=1)
-    ]
+    weights = [(own - peak[:, 0]).mul_(_SHARPNESS).exp_() for own in energies.unbind(dim=1)]
     total = torch.zeros_like(weights[0])
     soft = torch.zeros_like(total)
     for weight, place in zip(weights, at, strict=True):

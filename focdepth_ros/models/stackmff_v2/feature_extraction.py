@@ -40,12 +40,17 @@ class InceptionUnit(nn.Module):
         # Of planes a few channels are taken out, and put beside others, without going through all.
         found = planes_of(self.mix, features)
         same, square, row, column = found.split(self._split, dim=1)
-        parts = (same, self.square(square), self.row(row), self.column(column))
-        return torch.cat(parts, dim=1)
+        parts = self.square(square), self.row(row), self.column(column)
+        if torch.is_grad_enabled():
+            return torch.cat((same, *parts), dim=1)
+        for given, part in zip((square, row, column), parts, strict=True):
+            given.copy_(part)
+        return found
 
     def fold(self, norm: nn.BatchNorm2d) -> None:
         """Make a normalisation of what comes out, with final statistics, part of the weights."""
-        assert norm.running_var is not None and norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
         same = self._split[0]
@@ -123,11 +128,11 @@ class FeatureExtraction(nn.Module):
         """
         found = self.encoder_norms[0](self.stem(images))
         found = functional.gelu(_halved(found) if self._halves_first else found)
-        levels = [found]
+        levels = [found] if self._first_level == 0 else []
         for encoder, norm in zip(self.encoders[:-1], self.encoder_norms[1:], strict=True):
             found = functional.gelu(_halved(norm(encoder(found))))
             levels.append(found)
-        levels = self.bridge(levels[self._first_level :])
+        levels = self.bridge(levels)
         found = functional.gelu(self.encoders[-1](found))
         for number, (decoder, norm) in enumerate(
             zip(self.decoders, self.decoder_norms, strict=True)

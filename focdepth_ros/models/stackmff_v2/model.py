@@ -213,7 +213,9 @@ class StackMffV2(SweepNetwork):
 
             def guide_rows(begin: int, end: int) -> GuideInput:
                 some = [rows_of(item, begin, end) for item in slices]
-                return guide_input(some, [enlarged_rows(score.float(), begin, end) for score in scores])
+                return guide_input(
+                    some, [enlarged_rows(score.float(), begin, end) for score in scores]
+                )
 
             found = refined_in_bands(
                 self.guide, list(self.fusion), self.refine, guide_rows, (height, width), rows
