@@ -24,3 +24,12 @@ def keep_freed_memory() -> None:
     library.mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
     library.mallopt(_TRIM_THRESHOLD, _KEPT)
     library.mallopt(_TOP_PAD, _TAKEN_AT_ONCE)
+
+
+def give_back_freed_memory() -> None:
+    """Give what was kept back to the system: before much memory is asked for in large blocks.
+
+    Blocks above the largest size that can be kept do not come out of what is kept.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

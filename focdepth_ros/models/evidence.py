@@ -78,8 +78,8 @@ class Evidence(nn.Module):
         curves = self._shared(weighed(measured, weight[:, : self._measures]), features)
         at = positions[:, :, None, None]
         step = step_of(positions.shape[1])
-        away = ((at - expected).abs() / step).clamp(max=_FARTHEST)
-        curves = curves - weight[:, self._measures :] * away
+        away = (at - expected).abs_().div_(step).clamp_(max=_FARTHEST)
+        curves = torch.addcmul(curves, weight[:, self._measures :], away, value=-1.0)
         probability = torch.softmax(curves, dim=1)
         soft = (probability * at).sum(dim=1, keepdim=True)
         stacked = curves[:, :, None]

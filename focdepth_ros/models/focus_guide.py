@@ -20,6 +20,7 @@ _FLOORS = (1.0, 1.0, 0.3, 0.1, 0.1)
 _SHARPNESS = 3.0  # of the soft maximum over the slices
 _LEVEL_SCALE = 0.125  # log energies go to about 8
 _SPREAD_SCALE = 4.0
+_FLAT = -1e-6  # second derivative; above it a parabola has no peak
 _BAND = 2**20  # values of the curves that are looked at together on a CPU, to save memory
 
 
@@ -55,6 +56,7 @@ class FocusEnergies(nn.Module):
         self.register_buffer("operator", kernel, persistent=False)
         for name, sigma in (("fine", 0.75), ("middle", 1.5), ("wide", 2.5), ("widest", 5.0)):
             self.register_buffer(name, _gaussian(sigma), persistent=False)
+        self.register_buffer("quarters", _means_of_quarters(), persistent=False)
         floors = torch.tensor(_FLOORS).reshape(1, MEASURES, 1, 1)
         self.register_buffer("floors", floors, persistent=False)
         luma = torch.tensor(_LUMA).reshape(1, 3, 1, 1)
@@ -66,10 +68,12 @@ class FocusEnergies(nn.Module):
 
     def of_grey(self, grey: Tensor) -> Tensor:
         """The same for grey images (B, 1, H, W)."""
-        pool = nn.functional.avg_pool2d
-        half = pool(grey, 2)
-        quarter = pool(half, 2)
-        finest = pool(self._energy(grey), 2)
+        half = _pooled(grey)
+        quarter = _pooled(half)
+        # The mean of 2x2 pixels is taken within the blocks, before they are laid out.
+        blocks = torch.matmul(self.quarters, self._energy_of_blocks(grey).flatten(2))
+        size = (grey.shape[2] // _BLOCK, grey.shape[3] // _BLOCK)
+        finest = nn.functional.pixel_shuffle(blocks.unflatten(2, size), _BLOCK // 2)
         coarsest = self._energy(quarter)
         found = [
             _blurred(finest, self.fine),
@@ -85,10 +89,20 @@ class FocusEnergies(nn.Module):
         return torch.log(torch.cat(found, dim=1) + self.floors)
 
     def _energy(self, grey: Tensor) -> Tensor:
+        return nn.functional.pixel_shuffle(self._energy_of_blocks(grey), _BLOCK)
+
+    def _energy_of_blocks(self, grey: Tensor) -> Tensor:
+        """(B, 1, h, w) to (B, 16, h / 4, w / 4)."""
         padded = nn.functional.pad(grey, (_REACH,) * 4, mode="replicate")
         blocks = nn.functional.pixel_unshuffle(padded, _BLOCK)
-        found = nn.functional.conv2d(blocks, self.operator).square()
-        return nn.functional.pixel_shuffle(found, _BLOCK)
+        return nn.functional.conv2d(blocks, self.operator).square()
+
+
+def _means_of_quarters() -> Tensor:
+    """(4, 16): of a block of 4x4 pixels to the means of its 2x2 quarters."""
+    place = torch.arange(_BLOCK * _BLOCK)
+    quarter = place // _BLOCK // 2 * 2 + place % _BLOCK // 2
+    return (torch.arange(4)[:, None] == quarter).float() / 4.0
 
 
 def _of_blocks(kernel: Tensor) -> Tensor:
@@ -142,12 +156,11 @@ def focus_statistics(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tenso
         Largest energies.
     """
     bands = [_statistics_of(band, positions) for band in energies.split(_rows(energies), dim=3)]
-    if len(bands) == 1:
-        return bands[0]
-    statistics, candidates, sharpest, peak = (
-        torch.cat(part, dim=2) for part in zip(*bands, strict=True)
+    statistics, sharpest, peak = (
+        part[0] if len(part) == 1 else torch.cat(part, dim=2) for part in zip(*bands, strict=True)
     )
-    return statistics, candidates, sharpest, peak
+    # The first two kinds are positions.
+    return statistics, statistics[:, : 2 * energies.shape[2]], sharpest, peak
 
 
 def _rows(energies: Tensor) -> int:
@@ -159,19 +172,12 @@ def _rows(energies: Tensor) -> int:
     return max(1, _BAND // row)
 
 
-def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`focus_statistics` of some rows."""
+def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of some rows the statistics, the slice of the peak of the second measure and the peaks."""
     count = energies.shape[1]
-    at = positions[:, :, None, None, None]
-    peak, index = energies.max(dim=1, keepdim=True)
+    peak, index = largest_slice(energies)
     location, curvature = refined_peak(energies, positions, index, peak)
-    weight = torch.softmax(_SHARPNESS * energies, dim=1)
-    soft = torch.zeros_like(energies[:, 0])
-    for number in range(count):  # slice by slice all of it stays in the cache of a CPU
-        soft = torch.addcmul(soft, weight[:, number], at[:, number])
-    spread = torch.zeros_like(soft)
-    for number in range(count):
-        spread = torch.addcmul(spread, weight[:, number], (at[:, number] - soft).abs())
+    soft, spread = _soft_position(energies, positions, peak)
     contrast = (peak - energies.mean(dim=1, keepdim=True))[:, 0]
     end = (index == 0).to(peak.dtype) - (index == count - 1).to(peak.dtype)
     statistics = torch.cat(
@@ -186,7 +192,44 @@ def _statistics_of(energies: Tensor, positions: Tensor) -> tuple[Tensor, Tensor,
         ],
         dim=1,
     )
-    return statistics, torch.cat([location, soft], dim=1), index[:, :, 1], peak[:, 0]
+    return statistics, index[:, :, 1], peak[:, 0]
+
+
+def largest_slice(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Largest of (B, N, K, h, w) over the slices, and the first slice that has it; as `max`."""
+    count = values.shape[1]
+    if values.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        found = values.max(dim=1, keepdim=True)
+        return found.values, found.indices
+    # As many slices lie before it as those up to which the largest is still to come. On a CPU
+    # that takes half the time, though the slices are gone through one by one.
+    peak = values.amax(dim=1, keepdim=True)
+    so_far = values[:, :1].clone()
+    before = (peak - so_far).sign_()
+    for number in range(1, count - 1):
+        torch.maximum(so_far, values[:, number, None], out=so_far)
+        before.add_((peak - so_far).sign_())
+    # NaN as an index would be anything.
+    return peak, before.long().clamp_(0, count - 1)
+
+
+def _soft_position(energies: Tensor, positions: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean position by a soft maximum over the slices and mean distance from it, (B, K, h, w).
+
+    Slice by slice, as everything here, all that it takes stays in the cache of a CPU.
+    """
+    at = positions[:, :, None, None, None].unbind(dim=1)
+    weights = [(own - peak[:, 0]).mul_(_SHARPNESS).exp_() for own in energies.unbind(dim=1)]
+    total = torch.zeros_like(weights[0])
+    soft = torch.zeros_like(total)
+    for weight, place in zip(weights, at, strict=True):
+        total.add_(weight)
+        soft.addcmul_(weight, place)
+    soft = soft / total
+    spread = torch.zeros_like(total)
+    for weight, place in zip(weights, at, strict=True):
+        spread.addcmul_(weight, (place - soft).abs_())
+    return soft, spread / total
 
 
 def refined_peak(
@@ -200,19 +243,19 @@ def refined_peak(
     count = energies.shape[1]
     if count < 3:
         return _gathered(positions, index)[:, 0], torch.zeros_like(peak[:, 0])
-    middle = index.clamp(1, count - 2)
-    below, centre, above = (energies.gather(1, middle + step)[:, 0] for step in (-1, 0, 1))
-    before, here, after = (_gathered(positions, middle + step)[:, 0] for step in (-1, 0, 1))
+    # Three views, each a slice further, so that one index serves all of them.
+    first = (index - 1).clamp_(0, count - 3)
+    views = [slice(step, step + count - 2) for step in range(3)]
+    below, centre, above = (energies[:, view].gather(1, first)[:, 0] for view in views)
+    before, here, after = (_gathered(positions[:, view], first)[:, 0] for view in views)
     step_before, step_after = here - before, after - here  # both negative
     slope_before = (centre - below) / step_before
     slope_after = (above - centre) / step_after
     second = (slope_after - slope_before) / (step_before + step_after)
     slope = (slope_before * step_after + slope_after * step_before) / (step_before + step_after)
-    peaked = second < -1e-6
-    curved = torch.where(peaked, second, -torch.ones_like(second))
-    offset = torch.where(peaked, -0.5 * slope / curved, torch.zeros_like(second))
     chosen = _gathered(positions, index)[:, 0]
-    vertex = torch.where(peaked, here + offset, chosen)
+    vertex = here - 0.5 * slope / second.clamp(max=_FLAT)
+    vertex = torch.where(second < _FLAT, vertex, chosen)
     reach = 0.5 * torch.maximum(step_before.abs(), step_after.abs())
     location = torch.minimum(torch.maximum(vertex, chosen - reach), chosen + reach)
     curvature = peak[:, 0] - 0.5 * (below + above)
@@ -231,7 +274,7 @@ def slice_coordinates(location: Tensor, positions: Tensor) -> Tensor:
     for number in range(positions.shape[1] - 1):
         near = positions[:, number, None, None]
         gap = near - positions[:, number + 1, None, None]
-        coordinate = coordinate + ((near - location) / gap).clamp(0.0, 1.0)
+        coordinate.add_((near - location).div_(gap).clamp_(0.0, 1.0))
     return coordinate
 
 
@@ -254,18 +297,20 @@ def sampled_curves(
     """
     last = volumes[0].values.shape[1] - 1
     step = max(1.0, last / USUAL_STEPS)
+    before_last = max(last - 1, 0)
     found = []
     for offset in offsets:
-        place = (coordinate + offset * step).clamp(0.0, float(last))
-        low = place.floor().clamp(max=float(max(last - 1, 0)))
+        place = (coordinate + offset * step).clamp_(0.0, float(last))
+        low = place.floor().clamp_(max=float(before_last))
         share = (place - low)[:, None]
         # NaN as an index would be anything, and one out of range loses a GPU for the process.
-        number = low.long().clamp(0, last)[:, None, None]
+        number = low.long().clamp_(0, before_last)[:, None, None]
         for curves in volumes:
             index = number.expand(-1, -1, curves.values.shape[2], -1, -1)
             near = curves.values.gather(1, index)[:, 0]
-            far = curves.values.gather(1, (index + 1).clamp(max=last))[:, 0]
-            found.append(torch.lerp(near, far, share) - curves.peak)
+            # One slice further on by the same index; of a single slice there is none.
+            far = curves.values[:, min(1, last) :].gather(1, index)[:, 0]
+            found.append(torch.lerp(near, far, share).sub_(curves.peak))
     return torch.cat(found, dim=1)
 
 
@@ -276,6 +321,12 @@ USUAL_STEPS = 9.0
 def step_of(count: int) -> float:
     """Size of a step in normalised dioptres, for a sweep of `count` slices."""
     return max(1.0 / max(count - 1, 1), 1.0 / USUAL_STEPS)
+
+
+def _pooled(grey: Tensor) -> Tensor:
+    """Mean of 2x2; avg_pool2d has one thread for an image of one channel."""
+    rows = grey[:, :, ::2] + grey[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
 
 
 def _blurred(values: Tensor, window: Tensor) -> Tensor:

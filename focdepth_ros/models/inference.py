@@ -19,11 +19,10 @@ from focdepth_ros.classical.torch_focus import upload
 from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights
-from focdepth_ros.models.cpu_memory import keep_freed_memory
+from focdepth_ros.models.cpu_memory import give_back_freed_memory, keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
-from focdepth_ros.models.focus_guide import known_energies, slice_coordinates
-from focdepth_ros.models.residual_units import ResidualUnit
+from focdepth_ros.models.focus_guide import known_energies, largest_slice, slice_coordinates
 from focdepth_ros.models.sweeps import (
     Prediction,
     SliceFeatures,
@@ -37,6 +36,7 @@ from focdepth_ros.stack import FloatImage, Slice
 from focdepth_ros.torch_device import device_failures_named
 
 _MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_LARGE = 4_000_000  # px of an image; below, what was freed is kept for the next one
 _FIRST_WITH_BF16 = 8  # compute capability
 # The modules whose weights autocast would cast for every slice.
 _CAST_ONCE = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTMCell)
@@ -101,9 +101,7 @@ class SweepRunner:
         self._decode: Callable[[Any], Prediction] = network.decode
         self.network = network
         network.eval().requires_grad_(False)
-        for part in network.modules():
-            if isinstance(part, ResidualUnit):
-                part.fold()
+        network.fold()
         with self.failures_named():
             self.precision = chosen_precision(precision, self.device)
             self.network.to(self.device, memory_format=torch.channels_last)
@@ -145,6 +143,8 @@ class SweepRunner:
             # Filled, not copied: a copy of a Python number would wait for the device.
             told = torch.full((1,), max(dioptre, 0.0), device=self.device)
             features = look(image[None], told, mask)
+            if self.device.type == "cpu" and image.shape[1] * image.shape[2] > _LARGE:
+                give_back_freed_memory()
             return replace(features, dioptre=torch.full((1,), dioptre, device=self.device))
 
     def step(self, state: Any, features: SliceFeatures) -> Any:
@@ -294,7 +294,7 @@ class SweepRunner:
         if known is not None:
             energies = known_energies(energies, torch.stack(known, dim=1))
         height, width = ((side + 1) // 2 for side in slices[0].size)
-        labels = energies[0, :, 0, :height, :width].argmax(dim=0)
+        labels = largest_slice(energies)[1][0, 0, 0, :height, :width]
         return labels.to(torch.uint8 if len(order) <= 256 else torch.uint16)
 
 

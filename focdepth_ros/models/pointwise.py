@@ -29,13 +29,19 @@ def mixed(layer: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
     The parts, which may lie in memory in either way, are not copied into one tensor.
     """
     batch, _, height, width = parts[0].shape
-    found = _bias(layer)[None, None]
+    found: Tensor | None = None
     begin = 0
     for part in parts:
         end = begin + part.shape[1]
         weight = layer.weight[:, begin:end].flatten(1).t().expand(batch, -1, -1)
-        found = torch.baddbmm(found, part.flatten(2).transpose(1, 2), weight)
+        pixels = part.flatten(2).transpose(1, 2)
+        if found is None:
+            found = torch.baddbmm(_bias(layer)[None, None], pixels, weight)
+        else:  # in place: otherwise all of it is copied before the product is added
+            kind = found.dtype  # autocast, which may have made it, does nothing for this one
+            found = found.baddbmm_(pixels.to(kind), weight.to(kind))
         begin = end
+    assert found is not None
     assert begin == layer.in_channels  # or weights would be left over
     return found.transpose(1, 2).unflatten(2, (height, width))
 

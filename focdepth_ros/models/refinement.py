@@ -112,18 +112,33 @@ class GuideEncoder(nn.Module):
 
     def forward(self, given: GuideInput) -> Guide:
         """Look at a whole sweep."""
-        energies, positions, order = given.energies, given.positions, given.order
-        statistics, candidates, sharpest, peak = focus_statistics(energies, positions)
+        features, candidates, peak = self.looked_at(given)
+        laterals = self.laterals_of(self.reduce[0](nn.functional.relu(features)))
+        curves = Curves(given.energies, peak)
+        return Guide(curves, given.positions, candidates, features, laterals)
+
+    def looked_at(self, given: GuideInput) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, candidates and peaks of the curves, as in a `Guide`.
+
+        Of some rows of a sweep they are those of the whole, but for the features of the outermost
+        two rows.
+        """
+        energies, order = given.energies, given.order
+        statistics, candidates, sharpest, peak = focus_statistics(energies, given.positions)
         sharpest = order.gather(1, sharpest.flatten(1)).reshape(sharpest.shape)
-        picture = chosen_cells(given.pictures, sharpest) / 127.5 - 1.0
+        picture = chosen_cells(given.pictures, sharpest).div_(127.5).sub_(1.0)
         spacing = torch.full_like(picture[:, :1], step_of(energies.shape[1]))
         features = self.first(mixed(self.mix, [statistics, picture, spacing]))
-        laterals = []
-        found = features
-        for reduce, unit in zip(self.reduce, self.units, strict=True):
+        return features, candidates, peak
+
+    def laterals_of(self, reduced: Tensor) -> tuple[Tensor, ...]:
+        """The laterals of a `Guide` from the features at 1/4, which `reduce` begins with."""
+        found: Tensor = self.units[0](reduced)
+        laterals = [found]
+        for reduce, unit in zip(self.reduce[1:], self.units[1:], strict=True):
             found = unit(reduce(nn.functional.relu(found)))
             laterals.append(found)
-        return Guide(Curves(energies, peak), positions, candidates, features, tuple(laterals))
+        return tuple(laterals)
 
 
 class RefinementHead(nn.Module):
@@ -201,7 +216,7 @@ class RefinementHead(nn.Module):
         places = slice_coordinates(at, guide.positions)
         curves = sampled_curves((guide.curves, evidence), places, _OFFSETS)
         step = step_of(guide.positions.shape[1])
-        apart = ((candidates.detach() - at[:, None]) / step).clamp(-_FARTHEST, _FARTHEST)
+        apart = (candidates.detach() - at[:, None]).div_(step).clamp_(-_FARTHEST, _FARTHEST)
         found = mixed(self.look, [features, curves, apart])
         return proposed, chosen, nn.functional.relu(self.third(self.second(found)))
 
@@ -221,16 +236,20 @@ def chosen_cells(pictures: Sequence[Tensor], number: Tensor) -> Tensor:
     """
     batch, _, height, width = pictures[0].shape
     cells_high, cells_wide = number.shape[2:]
-    of_pixel = number[:, 0].repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    image = of_pixel[:, :height, :width] * batch
-    image = image + torch.arange(batch, device=number.device)[:, None, None]
-    place = torch.arange(height * width, device=number.device).reshape(height, width)
+    device = number.device
+    # Places of the pixels of the cells in a picture: (2, 2, h, w).
+    rows = torch.arange(2 * cells_high, device=device).clamp_(max=height - 1)
+    columns = torch.arange(2 * cells_wide, device=device).clamp_(max=width - 1)
+    rows, columns = rows.reshape(-1, 2).t() * width, columns.reshape(-1, 2).t()
+    place = rows[:, None, :, None] + columns[None, :, None, :]
+    # Cells beyond the picture repeat the last pixel that is shown, from the slice it is from.
+    number = number.index_select(2, rows[0] // (2 * width)).index_select(3, columns[0] // 2)
+    first = number * batch + torch.arange(batch, device=device)[:, None, None, None]
+    place = place + (first * (height * width))[:, :, None]
     # Images lie in memory pixel by pixel: three bytes are copied at once.
     pixels = torch.cat([picture.permute(0, 2, 3, 1) for picture in pictures]).flatten(0, 2)
-    chosen = pixels.index_select(0, (image * (height * width) + place).flatten())
-    picture = chosen.reshape(batch, height, width, 3).permute(0, 3, 1, 2).float()
-    missing = (0, 2 * cells_wide - width, 0, 2 * cells_high - height)
-    return nn.functional.pixel_unshuffle(nn.functional.pad(picture, missing, mode="replicate"), 2)
+    chosen = pixels.index_select(0, place.flatten()).reshape(*place.shape, 3)
+    return chosen.permute(0, 5, 1, 2, 3, 4).flatten(1, 3).float()
 
 
 def convex_upsampled(values: Tensor, logits: Tensor) -> Tensor:
@@ -253,5 +272,5 @@ def convex_upsampled(values: Tensor, logits: Tensor) -> Tensor:
     for number in range(_NEIGHBOURS):
         top, left = divmod(number, 3)
         window = padded[..., top : top + height, left : left + width]
-        cells = torch.addcmul(cells, weight[:, number], window)
+        cells.addcmul_(weight[:, number], window)
     return nn.functional.pixel_shuffle(cells, 2)[:, 0]

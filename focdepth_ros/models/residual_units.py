@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -35,8 +36,10 @@ class ResidualUnit(nn.Module):
         """(B, C, h, w) to the same."""
         found = self.first_norm(self.first(nn.functional.relu(features)))
         found = self.second_norm(self.second(nn.functional.relu(found, inplace=True)))
-        added: Tensor = features + found
-        return added
+        if torch.is_grad_enabled() or found.dtype != features.dtype:
+            return torch.add(features, found)
+        summed: Tensor = found.add_(features)  # one tensor less to fill, and to keep
+        return summed
 
 
 class FusionBlock(nn.Module):
@@ -53,9 +56,14 @@ class FusionBlock(nn.Module):
 
     def forward(self, features: Tensor, coarser: Tensor | None) -> Tensor:
         """(B, C, h, w), twice, to (B, C, 2 h, 2 w)."""
+        return enlarged(self.joined(features, coarser))
+
+    def joined(self, features: Tensor, coarser: Tensor | None) -> Tensor:
+        """The same before the resolution is doubled."""
         if self.lateral is not None:
             features = coarser + self.lateral(features)
-        return enlarged(self.project(self.fused(features)))
+        found: Tensor = self.project(self.fused(features))
+        return found
 
 
 def fused_levels(blocks: Iterable[nn.Module], levels: Sequence[Tensor]) -> Tensor:

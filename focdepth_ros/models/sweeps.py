@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.models.focus_guide import known_energies
 from focdepth_ros.models.refinement import GuideInput
+from focdepth_ros.models.residual_units import ResidualUnit
 
 #: Sides of padded images are multiples of it, px: the coarsest features are at 1/32.
 SIZE_MULTIPLE = 32
@@ -127,6 +128,12 @@ class SweepNetwork(nn.Module, ABC):
             state = self.step(state, _one_slice(every, (batch, count), number))
         return self.decode(state)
 
+    def fold(self) -> None:
+        """Make normalisations whose statistics are final part of the weights before them."""
+        for part in list(self.modules()):
+            if isinstance(part, ResidualUnit):
+                part.fold()
+
     @abstractmethod
     def parts_to_compile(self) -> list[nn.Module]:
         """What works on images of one size, whatever the number of slices."""
@@ -224,6 +231,21 @@ def guide_input(slices: Sequence[SliceFeatures], more_curves: Sequence[Tensor] =
         positions = normalised_dioptres(dioptres.gather(1, order), dioptres)
     pictures = tuple(item.picture for item in slices if item.picture is not None)
     return GuideInput(energies, positions, pictures, order)
+
+
+def rows_of(item: SliceFeatures, begin: int, end: int) -> SliceFeatures:
+    """Of a slice what `guide_input` takes, of the rows of cells from one number up to another."""
+
+    def some(values: Tensor | None, cell: int = 1) -> Tensor | None:
+        return None if values is None else values[:, :, cell * begin : cell * end]
+
+    return replace(
+        item,
+        tokens=(),
+        energies=some(item.energies),
+        picture=some(item.picture, 2),
+        known=some(item.known),
+    )
 
 
 def without_tokens(features: SliceFeatures) -> SliceFeatures:

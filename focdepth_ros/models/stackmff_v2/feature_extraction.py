@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from focdepth_ros.models.pointwise import mixed, planes_of
 from focdepth_ros.models.stackmff_v2.config import StackMffV2Config
 
 _GROUPS = 4
@@ -34,10 +36,34 @@ class InceptionUnit(nn.Module):
         self.column = nn.Conv2d(some, some, (_BAND, 1), padding=(reach, 0), groups=some)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, given, h, w) to (B, channels, h, w)."""
-        same, square, row, column = self.mix(features).split(self._split, dim=1)
-        parts = (same, self.square(square), self.row(row), self.column(column))
-        return torch.cat(parts, dim=1)
+        """(B, given, h, w) to (B, channels, h, w), which lie in memory plane by plane."""
+        # Of planes a few channels are taken out, and put beside others, without going through all.
+        found = planes_of(self.mix, features)
+        same, square, row, column = found.split(self._split, dim=1)
+        parts = self.square(square), self.row(row), self.column(column)
+        if torch.is_grad_enabled():
+            return torch.cat((same, *parts), dim=1)
+        for given, part in zip((square, row, column), parts, strict=True):
+            given.copy_(part)
+        return found
+
+    def fold(self, norm: nn.BatchNorm2d) -> None:
+        """Make a normalisation of what comes out, with final statistics, part of the weights."""
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * scale
+        same = self._split[0]
+        begin = same
+        with torch.no_grad():
+            self.mix.weight[:same] *= scale[:same, None, None, None]
+            self.mix.bias[:same] *= scale[:same]
+            self.mix.bias[:same] += shift[:same]
+            for layer in (self.square, self.row, self.column):
+                own = slice(begin, begin + layer.out_channels)
+                layer.weight *= scale[own, None, None, None]
+                layer.bias.mul_(scale[own]).add_(shift[own])
+                begin = own.stop
 
 
 class AttentionBridge(nn.Module):
@@ -102,19 +128,36 @@ class FeatureExtraction(nn.Module):
         """
         found = self.encoder_norms[0](self.stem(images))
         found = functional.gelu(_halved(found) if self._halves_first else found)
-        levels = [found]
+        levels = [found] if self._first_level == 0 else []
         for encoder, norm in zip(self.encoders[:-1], self.encoder_norms[1:], strict=True):
             found = functional.gelu(_halved(norm(encoder(found))))
             levels.append(found)
-        levels = self.bridge(levels[self._first_level :])
+        levels = self.bridge(levels)
         found = functional.gelu(self.encoders[-1](found))
         for number, (decoder, norm) in enumerate(
             zip(self.decoders, self.decoder_norms, strict=True)
         ):
             found = norm(decoder(found))
             found = functional.gelu(found if number == 0 else _doubled(found)) + levels.pop()
-        found = self.project(found)
+        # Channels last: for the convolutions that come after it.
+        found = mixed(self.project, [found])
         return torch.sigmoid(_doubled(found) if self._stride == 1 else found)
+
+    def fold(self) -> None:
+        """Make batch normalisations, whose statistics are final, part of the convolutions."""
+        first = self.encoder_norms[0]
+        if isinstance(first, nn.BatchNorm2d):
+            self.stem = fuse_conv_bn_eval(self.stem, first)
+            self.encoder_norms[0] = nn.Identity()
+        for units, norms, before in (
+            (self.encoders[:-1], self.encoder_norms, 1),
+            (self.decoders, self.decoder_norms, 0),
+        ):
+            for number, unit in enumerate(units):
+                norm = norms[number + before]
+                if isinstance(norm, nn.BatchNorm2d):
+                    unit.fold(norm)
+                    norms[number + before] = nn.Identity()
 
 
 def _mean_and_largest(features: Tensor) -> Tensor:

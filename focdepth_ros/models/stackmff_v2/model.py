@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from focdepth_ros.models.banded_guide import enlarged_rows, refined_in_bands, rows_of_a_band
 from focdepth_ros.models.focus_guide import MEASURES, FocusEnergies, known_energies
-from focdepth_ros.models.refinement import GuideEncoder, RefinementHead
+from focdepth_ros.models.refinement import GuideEncoder, GuideInput, RefinementHead
 from focdepth_ros.models.residual_units import FusionBlock, enlarged, fused_levels
 from focdepth_ros.models.stackmff_v2.config import StackMffV2Config
 from focdepth_ros.models.stackmff_v2.feature_extraction import FeatureExtraction
@@ -25,6 +26,7 @@ from focdepth_ros.models.sweeps import (
     known_of,
     normalised_dioptres,
     padded_to_multiple,
+    rows_of,
 )
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -88,6 +90,11 @@ class StackMffV2(SweepNetwork):
             self.refine = RefinementHead(
                 channels, guide, confidence=config.confidence, classes=0, measures=curves
             )
+
+    def fold(self) -> None:
+        """Also those of the features."""
+        super().fold()
+        self.features.fold()
 
     def parts_to_compile(self) -> list[nn.Module]:
         """What looks at one slice, and the recurrent units."""
@@ -199,6 +206,21 @@ class StackMffV2(SweepNetwork):
         return (torch.softmax(curves, dim=1) * at).sum(dim=1)
 
     def _guided(self, slices: Sequence[SliceFeatures], scores: Sequence[Tensor]) -> Prediction:
+        height, width = (2 * side for side in scores[0].shape[-2:])
+        rows = rows_of_a_band((height, width), len(slices) * (MEASURES + 1))
+        whole = rows == height or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if not whole and scores[0].device.type == "cpu":
+
+            def guide_rows(begin: int, end: int) -> GuideInput:
+                some = [rows_of(item, begin, end) for item in slices]
+                return guide_input(
+                    some, [enlarged_rows(score.float(), begin, end) for score in scores]
+                )
+
+            found = refined_in_bands(
+                self.guide, list(self.fusion), self.refine, guide_rows, (height, width), rows
+            )
+            return Prediction(found.position, found.confidence_logits)
         guide = self.guide(guide_input(slices, [enlarged(score.float()) for score in scores]))
         refined = self.refine(fused_levels(self.fusion, guide.laterals), guide)
         coarse = refined.coarse_positions

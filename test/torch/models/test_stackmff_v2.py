@@ -14,8 +14,9 @@ from small_network import noise_sweep
 from torch import Tensor
 
 from focdepth_ros.errors import OptionError, SliceError, StackError, WeightsError
+from focdepth_ros.models.banded_guide import rows_of_a_band
 from focdepth_ros.models.checkpoint import load_weights, save_weights
-from focdepth_ros.models.residual_units import ResidualUnit
+from focdepth_ros.models.stackmff_v2 import model
 from focdepth_ros.models.stackmff_v2.config import StackMffV2Config, preset
 from focdepth_ros.models.stackmff_v2.model import StackMffV2, StackState
 from focdepth_ros.models.stackmff_v2.published import fuse_stacks, load_published
@@ -244,11 +245,14 @@ def test_the_answer_needs_both_directions(part: str) -> None:
 @torch.inference_mode()
 def test_folding_the_norms_changes_nothing() -> None:
     network = network_of("guided")
+    for part in network.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.running_mean.uniform_(-0.2, 0.2)
+            part.running_var.uniform_(0.5, 2.0)
     images, dioptres = noise_sweep(4)
     before = network(images, dioptres)
-    for part in network.modules():
-        if isinstance(part, ResidualUnit):
-            part.fold()
+    network.fold()
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
     assert_close(network(images, dioptres), before)
 
 
@@ -314,3 +318,48 @@ def test_what_is_no_official_checkpoint(tmp_path: Path) -> None:
     torch.save({"module.feature_extraction.final.weight": torch.zeros(8, 8, 1, 1)}, path)
     with pytest.raises(WeightsError, match=r"does not hold .*Missing key"):
         load_published(path)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("rows", [64, 80, 130])
+def test_bands_of_rows_answer_as_the_whole(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = network_of("guided")
+    images, dioptres = noise_sweep(3, 411, 50)  # 208 rows of cells, padded ones among them
+    mask = torch.ones(1, 411, 50, dtype=torch.bool)
+    mask[:, 250:300] = False
+    state: StackState | None = None
+    for number in range(3):
+        masked = mask if number == 1 else None
+        encoded = network.encode(images[:, number], dioptres[:, number], masked)
+        state = network.step(state, encoded)
+    assert state is not None
+    whole = network.decode(state)
+    seen = []
+    one_band = network.guide.looked_at
+    monkeypatch.setattr(model, "rows_of_a_band", lambda *given: rows)
+    monkeypatch.setattr(
+        network.guide, "looked_at", lambda given: seen.append(given) or one_band(given)
+    )
+    banded = network.decode(state)
+    assert len(seen) == {64: 3, 80: 2, 130: 2}[rows]
+    assert max(given.energies.shape[3] for given in seen) < 208
+    assert_close(banded, whole, atol=1e-5)
+
+
+def test_only_large_pictures_are_taken_in_bands() -> None:
+    assert rows_of_a_band((240, 320), 10 * 6) == 240
+    assert rows_of_a_band((192, 320), 32 * 6) == 192
+    rows = rows_of_a_band((1504, 2000), 10 * 6)
+    assert rows % 2 == 0
+    assert 64 <= rows < 1504
+    assert rows_of_a_band((4000, 6000), 60 * 6) == 64
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["published", "guided"])
+def test_the_first_state_is_that_after_zeros(name: str) -> None:
+    cell = network_of(name).onward
+    features = torch.rand(2, 8, 6, 10).to(memory_format=torch.channels_last)
+    found = cell(features, None)
+    torch.testing.assert_close(found, cell(features, torch.zeros(2, 16, 6, 10)))
+    assert found.is_contiguous(memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from focdepth_ros.models import focus_guide
-from focdepth_ros.models.focus_guide import MEASURES, focus_statistics
+from focdepth_ros.models.focus_guide import MEASURES, focus_statistics, largest_slice
 from focdepth_ros.models.refinement import PICTURE_CHANNELS, chosen_cells
 from focdepth_ros.models.sweeps import SliceFeatures, guide_input
 
@@ -31,6 +31,20 @@ def test_statistics_in_bands_are_those_of_the_whole(
     assert len(seen) == -(-7 // rows)
     for part, expected in zip(found, whole, strict=True):
         torch.testing.assert_close(part, expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_largest_slice_is_the_first_of_equals(count: int) -> None:
+    torch.manual_seed(0)
+    values = torch.randint(0, 3, (2, count, MEASURES, 7, 6)).float()  # many are equal
+    expected = values.max(dim=1, keepdim=True)
+    with torch.inference_mode():
+        peak, index = largest_slice(values)
+        values[0, 0, 0, 0, 0] = torch.nan
+        broken = largest_slice(values)[1]
+    assert torch.equal(peak, expected.values)
+    assert torch.equal(index, expected.indices)
+    assert 0 <= int(broken.min()) <= int(broken.max()) < count
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 7)], ids=["even", "odd"])
