@@ -1,29 +1,34 @@
-"""`focdepth web` with one backend more: it answers like `argmax`, after a while.
+"""`focdepth web` with one backend more: it answers like `argmax`, once it is released.
 
 Run by the browser test, with the options of the command; it makes visitors wait for each other.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from pathlib import Path
 
 from focdepth_ros.backends import registry
 from focdepth_ros.backends.argmax import ArgmaxBackend
 from focdepth_ros.backends.base import Accumulator, SweepSpec
 from focdepth_ros.cli import main
 
-SECONDS = 6.0
+RELEASE = "FOCDEPTH_TEST_RELEASE"  # the environment variable that names the file it waits for
+PATIENCE = 300.0  # seconds
 
 
 class SlowBackend(ArgmaxBackend):
-    """Takes its time before it begins."""
+    """Begins when there is a file that releases it."""
 
     name = "slow"
     summary = "takes its time"
 
     def start(self, spec: SweepSpec) -> Accumulator:
-        time.sleep(SECONDS)
+        end = time.monotonic() + PATIENCE
+        while not Path(os.environ[RELEASE]).exists() and time.monotonic() < end:
+            time.sleep(0.05)
         return super().start(spec)
 
 

@@ -24,6 +24,8 @@ class Server:
     address: str
     process: subprocess.Popen[str]
     temporary: Path
+    release: Path
+    """Where there is this file, the slow backend does not wait any longer."""
 
 
 @dataclass
