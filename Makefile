@@ -40,8 +40,12 @@ lint: setup ## ruff and mypy
 browser: setup
 	@$(ENTER) && python3 scripts/ensure_browser.py
 
+# Unit tests share two processes. Those of nodes come one after the other: they talk in real time.
+ALL_TESTS := { python3 -m pytest --numprocesses 2 --dist loadfile test/unit; unit=$$?; \
+	python3 -m pytest test/ros test/system && exit $$unit; }
+
 test: lint browser ## ruff, mypy and all tests but the slow ones
-	@$(ENTER) && $(ISOLATE) && python3 -m pytest $(ARGS)
+	@$(ENTER) && $(ISOLATE) && $(if $(ARGS),python3 -m pytest $(ARGS),$(ALL_TESTS))
 
 test-slow: setup ## the slow tests
 	@$(ENTER) && $(ISOLATE) && python3 -m pytest -m slow $(ARGS)
