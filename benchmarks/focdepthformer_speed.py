@@ -15,31 +15,30 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from network_sweeps import (
+    BackendSweeps,
+    NetworkSweeps,
+    Sweeps,
+    milliseconds_of,
+    noise_slices,
+    seconds_of,
+)
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from focdepth_ros.backends.base import SweepSpec
-from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.errors import WeightsError
-from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.focdepthformer.config import PRESETS, preset
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
-from focdepth_ros.models.inference import SweepRunner
 from focdepth_ros.models.weights_index import choose_weights
-from focdepth_ros.stack import Slice
 
 _THREADS = 2
 _WARM_UPS = 2
-_NEAREST, _FARTHEST = 3.0, 0.2  # 1/m
 _CUDA_SWEEP = (10, 384, 384)
 _CPU_SWEEP = (10, 640, 480)
 _BATCHES = (1, 2, 4, 8, 16, 32)
@@ -92,119 +91,19 @@ class Case:
         return f"{self.device}, {self.precision}{how}"
 
 
-def sweep_of(case: Case) -> list[Slice]:
-    """Slices of noise, near to far: what they show makes no difference."""
-    rng = np.random.default_rng(0)
-    size = (case.slices, case.height, case.width, 3)
-    images = rng.integers(0, 256, size, dtype=np.uint8)
-    dioptres = np.linspace(_NEAREST, _FARTHEST, case.slices)
-    return [
-        Slice(image, float(1 / dioptre)) for image, dioptre in zip(images, dioptres, strict=True)
-    ]
-
-
-def seconds_of(work: Callable[[], Any], device: str) -> float:
-    """How long something takes, to the end of what it gave the GPU to do."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-class BackendSweeps:
-    """Sweeps through the backend `focdepthformer`."""
-
-    def __init__(self, case: Case) -> None:
-        self._backend = create_backend(
-            "focdepthformer",
-            weights=case.weights,
-            device=case.device,
-            precision=case.precision,
-            compile=case.compilation,
-        )
-        self._spec = SweepSpec(height=case.height, width=case.width)
-        self._slices = sweep_of(case)
-        self.begin()
-
-    def begin(self) -> None:
-        self._accumulator = self._backend.start(self._spec)
-        # As new objects they are not known from the sweep before.
-        self.slices = [Slice(item.image, item.focus_distance) for item in self._slices]
-
-    def add(self, item: Slice) -> None:
-        self._accumulator.add(item)
-
-    def finish(self) -> None:
-        self._accumulator.finish()
-
-    def at_once(self) -> None:
-        """Nothing: the backend takes frames one by one."""
-
-
-class NetworkSweeps:
-    """Sweeps through a network with weights drawn at random."""
-
-    def __init__(self, case: Case) -> None:
-        torch.manual_seed(0)
-        self._device, self._is_mixed = case.device, case.precision == "bf16"
-        network = FocDepthFormer(preset(case.network))
-        self._runner = SweepRunner(network, case.device, case.precision, case.compilation)
-        self.slices = sweep_of(case)
-        self._images = torch.from_numpy(np.stack([item.image for item in self.slices]))
-        self._images = self._images.permute(0, 3, 1, 2)[None].contiguous().to(case.device)
-        dioptres = [item.dioptre for item in self.slices]
-        self._dioptres = torch.tensor([dioptres], device=case.device)
-        self._forward: Callable[..., Any] = network
-        if case.compilation == "cuda_graphs":
-            self._forward = CapturedFunction(network.forward, record_cuda_graph)
-        self.begin()
-
-    def begin(self) -> None:
-        self._state: Any = None
-
-    def add(self, item: Slice) -> None:
-        self._state = self._runner.step(self._state, self._runner.encode(item, item.dioptre))
-
-    def finish(self) -> None:
-        self._runner.decode(self._state, list(range(len(self.slices))))
-
-    def at_once(self) -> None:
-        """The whole stack in one call, from images that are on the device."""
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device, torch.bfloat16, self._is_mixed, cache_enabled=False),
-        ):
-            self._forward(self._images, self._dioptres)
-
-
 def run_sweeps(case: Case) -> dict[str, float]:
     """Milliseconds per frame, after the last one, for it and what follows, and for a stack."""
-    sweeps: BackendSweeps | NetworkSweeps
-    sweeps = BackendSweeps(case) if case.network == "shipped" else NetworkSweeps(case)
-    rows: list[dict[str, float]] = []
-    for _ in range(_WARM_UPS + case.runs):
-        sweeps.begin()
-        frames = [
-            seconds_of(lambda item=item: sweeps.add(item), case.device) for item in sweeps.slices
-        ]
-        finish = seconds_of(sweeps.finish, case.device)
-        rows.append(
-            {
-                "frame": statistics.median(frames),
-                "finish": finish,
-                "latency": frames[-1] + finish,
-                "streamed": sum(frames) + finish,
-                "whole": seconds_of(sweeps.at_once, case.device),
-            }
-        )
-    kept = rows[_WARM_UPS:]
-    found = {key: 1e3 * statistics.median(row[key] for row in kept) for key in kept[0]}
+    slices = noise_slices(case.slices, case.height, case.width)
+    how = {
+        "device": case.device, "precision": case.precision, "compilation": case.compilation
+    }  # fmt: skip
     if case.network == "shipped":
-        found["whole"] = found["streamed"]
-    return found
+        sweeps: Sweeps = BackendSweeps("focdepthformer", slices, weights=case.weights, **how)
+    else:
+        torch.manual_seed(0)
+        sweeps = NetworkSweeps(FocDepthFormer(preset(case.network)), slices, **how)
+    found = milliseconds_of(sweeps, case.device, case.runs)
+    return found if "whole" in found else {**found, "whole": found["streamed"]}
 
 
 def run_training(case: Case) -> dict[str, float]:
@@ -277,7 +176,7 @@ def sweep_cases(arguments: argparse.Namespace, console: Console) -> list[Case]:
                 )
             )  # fmt: skip
         slices, width, height = _CUDA_SWEEP
-        for compilation in ("none", "cuda_graphs"):
+        for compilation in arguments.compilations:
             case = Case(
                 network, "cuda", "bf16", compilation, slices, width, height, arguments.runs,
                 weights=weights,
@@ -343,6 +242,8 @@ def main() -> None:
     parser.add_argument("--networks", type=_listed, default=every, metavar="NAME,...")
     parser.add_argument("--cpu-networks", type=_listed, default="tiny", metavar="NAME,...")
     parser.add_argument("--weights", default="", help="instead of the shipped ones")
+    how = "none,cuda_graphs,torch_compile"
+    parser.add_argument("--compilations", type=_listed, default=how, metavar="NAME,...")
     parser.add_argument("--runs", type=int, default=50, help="on a GPU")
     parser.add_argument("--cpu-runs", type=int, default=5)
     parser.add_argument("--training", type=_listed, default="tiny,small,base", metavar="NAME,...")

@@ -15,7 +15,7 @@ from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_i
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.refinement import enlarge
 from focdepth_ros.errors import BackendUnavailableError, WeightsError
-from focdepth_ros.estimate import DepthEstimate, depth_from_slice_index
+from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import NETWORK_LIBRARIES, how_to_install, missing_because
 from focdepth_ros.models.weights_index import choose_weights
 from focdepth_ros.options import check_options, option
@@ -112,7 +112,7 @@ class NetworkBackend(Backend):
         if not spec.depth and of_sharpness and self._runner.measures_sharpness:
             return SharpestAccumulator(self.name, spec, self._runner, self._config)
         with self._runner.failures_named():
-            self._runner.warm_up(spec.height, spec.width)
+            self._runner.warm_up(spec.height, spec.width, **_wanted(spec, self._config))
         return NetworkAccumulator(self.name, spec, self._runner, self._config)
 
 
@@ -142,28 +142,22 @@ class NetworkAccumulator(Accumulator):
 
     def finish(self) -> DepthEstimate:
         started = time.perf_counter()
-        order, positions = near_to_far(
+        order, _ = near_to_far(
             self._slices, metric=self._spec.metric, by_position=self._spec.by_position
         )
         assert self._state is not None
         with self._runner.failures_named():
-            answer = self._runner.decode(
-                self._state,
-                order,
-                wants_sharpest=self._spec.all_in_focus and self._config.all_in_focus == "sharpness",
-            )
+            answer = self._runner.decode(self._state, order, **_wanted(self._spec, self._config))
         solved = time.perf_counter()
         slice_index = answer.slice_index
-        images = [self._slices[number] for number in order]
-        picture = None
-        if self._spec.all_in_focus:
+        picture = answer.all_in_focus
+        if self._spec.all_in_focus and picture is None:
+            images = [self._slices[number] for number in order]
             where = slice_index
             if answer.sharpest is not None:
                 where = _sharpest_positions(answer.sharpest, images[0].size)
             picture = _picture(images, where, blend=self._config.aif_blend)
-        pictured = time.perf_counter()
-        metric = self._spec.metric
-        depth = depth_from_slice_index(slice_index, positions) if metric else slice_index.copy()
+        depth = slice_index.copy() if answer.depth is None else answer.depth
         confidence = answer.confidence
         warnings: tuple[str, ...] = ()
         if confidence is None:
@@ -174,12 +168,11 @@ class NetworkAccumulator(Accumulator):
             confidence=confidence,
             slice_index=slice_index,
             backend=self._backend,
-            metric=metric,
+            metric=self._spec.metric,
             all_in_focus=picture,
             timings={
                 "positions": solved - started,
-                "all_in_focus": pictured - solved,
-                "depth": time.perf_counter() - pictured,
+                "all_in_focus": time.perf_counter() - solved,
             },
             warnings=warnings,
         )
@@ -230,11 +223,14 @@ class SharpestAccumulator(Accumulator):
             self._slices, metric=self._spec.metric, by_position=self._spec.by_position
         )
         with self._runner.failures_named():
-            sharpest = self._runner.sharpest(self._features, order)
+            sharpest, picture = self._runner.sharpest(
+                self._features, order, blend=self._config.aif_blend
+            )
         solved = time.perf_counter()
         positions = _sharpest_positions(sharpest, (self._spec.height, self._spec.width))
-        images = [self._slices[number] for number in order]
-        picture = _picture(images, positions, blend=self._config.aif_blend)
+        if picture is None:
+            images = [self._slices[number] for number in order]
+            picture = _picture(images, positions, blend=self._config.aif_blend)
         return DepthEstimate.of_picture(
             picture,
             positions,
@@ -245,6 +241,16 @@ class SharpestAccumulator(Accumulator):
                 "all_in_focus": time.perf_counter() - solved,
             },
         )
+
+
+def _wanted(spec: SweepSpec, config: NetworkSettings) -> dict[str, bool]:
+    """What `SweepRunner.decode` is to answer with."""
+    return {
+        "metres": spec.metric,
+        "sharpest": spec.all_in_focus and config.all_in_focus == "sharpness",
+        "picture": spec.all_in_focus,
+        "blend": config.aif_blend,
+    }
 
 
 def _sharpest_positions(

@@ -1,12 +1,11 @@
-"""Focus measure, its average over a window, peaks and all-in-focus image on torch tensors.
+"""Focus measure, its average over a window and peaks on torch tensors.
 
-The same as `focus_measure`, `refinement` and `all_in_focus` do with NumPy and OpenCV, up to
-rounding, for machines with a GPU. Nothing here waits for the GPU.
+The same as `focus_measure` and `refinement` do with NumPy and OpenCV, up to rounding, for machines
+with a GPU. Nothing here waits for the GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -71,8 +70,8 @@ class TorchFocusMeasure:
 
         reach = self._operator.reach
         # Whole numbers up to 255 are exact in every format that a GPU multiplies in.
-        grey = _mirrored(_grey(image), reach, reach)[None]
-        responses = _correlated(grey, self._kernels)
+        grey = mirrored(_grey(image), reach, reach)[None]
+        responses = correlated(grey, self._kernels)
         if self._operator.sums_magnitudes:
             energy = responses.abs_().sum(0).square_()
         else:
@@ -96,7 +95,7 @@ class TorchFocusMeasure:
         reach = len(self._window) // 2
         for vertical, horizontal in ((reach, 0), (0, reach)):
             kernel = self._window.reshape(1, 2 * vertical + 1, 2 * horizontal + 1)
-            values = _correlated(_split(_mirrored(values, vertical, horizontal)), kernel)[0]
+            values = correlated(split(mirrored(values, vertical, horizontal)), kernel)[0]
         return values
 
 
@@ -160,52 +159,6 @@ def refine_peak(
     return nearby.clamp(0, count - 1), torch.where(first | last, overshoot, 0.0)
 
 
-def sample_all_in_focus(
-    images: Sequence[Tensor],
-    slice_index: Tensor,
-    valid_masks: Sequence[Tensor | None] = (),
-) -> Tensor:
-    """`all_in_focus.sample_all_in_focus` on tensors.
-
-    Parameters
-    ----------
-    images : sequence of N (H, W, 3) RGB or (H, W) uint8
-    slice_index : (H, W) float32
-    valid_masks : sequence of N (H, W) bool or None, or empty
-
-    Returns
-    -------
-    (H, W, 3) uint8
-    """
-    import torch
-
-    nearest = _where_seen(slice_index, valid_masks).round()
-    colour = images[0].ndim == 3
-    picture = images[0]
-    for number, image in enumerate(images[1:], start=1):
-        here = nearest == number
-        picture = torch.where(here[..., None] if colour else here, image, picture)
-    return picture if colour else picture[..., None].expand(-1, -1, 3)
-
-
-def _where_seen(slice_index: Tensor, valid_masks: Sequence[Tensor | None]) -> Tensor:
-    """Positions, moved to the nearest valid slice where one next to them is not valid."""
-    import torch
-
-    if all(mask is None for mask in valid_masks):
-        return slice_index
-    nearest, unseen = slice_index, torch.zeros_like(slice_index, dtype=torch.bool)
-    distance = torch.full_like(slice_index, torch.inf)
-    for number, mask in enumerate(valid_masks):
-        away = (slice_index - number).abs()
-        if mask is not None:
-            unseen = unseen | (~mask & (away < 1.0))
-            away = torch.where(mask, away, torch.inf)
-        nearest = torch.where(away < distance, float(number), nearest)
-        distance = torch.minimum(away, distance)
-    return torch.where(unseen, nearest, slice_index)
-
-
 def _grey(image: Tensor) -> Tensor:
     """`focus_measure.grey_image`, as float32."""
     if image.ndim == 2:
@@ -215,7 +168,7 @@ def _grey(image: Tensor) -> Tensor:
     return ((luma + (1 << 14)) >> 15).float()
 
 
-def _mirrored(values: Tensor, vertical: int, horizontal: int) -> Tensor:
+def mirrored(values: Tensor, vertical: int, horizontal: int) -> Tensor:
     """Extend (H, W) by so many pixels to every side, as `cv2.BORDER_REFLECT_101` does."""
     import torch
 
@@ -228,7 +181,7 @@ def _mirrored(values: Tensor, vertical: int, horizontal: int) -> Tensor:
     return values
 
 
-def _split(values: Tensor) -> Tensor:
+def split(values: Tensor) -> Tensor:
     """Two parts (2, H, W) that add up to (H, W) float32, each of few enough bits for a GPU.
 
     GPUs may multiply float32 in TF32, which keeps 11 bits. Of values in two parts they keep 22.
@@ -239,14 +192,14 @@ def _split(values: Tensor) -> Tensor:
     return torch.stack([high, values - high])
 
 
-def _correlated(parts: Tensor, kernels: Tensor) -> Tensor:
+def correlated(parts: Tensor, kernels: Tensor) -> Tensor:
     """Sum of the parts (P, H, W), correlated with kernels (M, kh, kw): (M, H', W').
 
     There is no border: H' = H - kh + 1, likewise W'.
     """
     import torch
 
-    filters = _split(kernels).flatten(0, 1)[:, None]
+    filters = split(kernels).flatten(0, 1)[:, None]
     found = torch.nn.functional.conv2d(parts[:, None], filters).sum(0)
     return found.unflatten(0, (2, len(kernels))).sum(0)
 

@@ -10,12 +10,8 @@ from numpy.typing import NDArray
 
 from focdepth_ros.classical.focus_measure import FocusMeasure
 from focdepth_ros.classical.focus_volume import FocusVolume, fill_unknown, near_to_far
-from focdepth_ros.classical.torch_focus import (
-    TorchFocusMeasure,
-    refine_peak,
-    sample_all_in_focus,
-    upload,
-)
+from focdepth_ros.classical.torch_all_in_focus import sample_all_in_focus
+from focdepth_ros.classical.torch_focus import TorchFocusMeasure, refine_peak, upload
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
 from focdepth_ros.sweep_parts.spec import SweepSpec
 

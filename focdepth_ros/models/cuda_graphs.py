@@ -7,8 +7,9 @@ whole of it is given at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import cache, lru_cache
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import torch
@@ -36,23 +37,38 @@ class CapturedFunction(Generic[_Given, _Found]):
         does must be work of the GPU, the same whenever the shapes are the same.
     record : callable
         Calls a function, and returns what came out and how to calculate it anew in place.
+    quick : callable, optional
+        What is recorded in its place: the same, in less time once it has been called.
     limit : int
         Recordings that are kept; the one used least recently makes room.
+    borrows : bool
+        Whether an answer is the recording's own, which the next call overwrites.
     """
 
     def __init__(
-        self, function: Callable[_Given, _Found], record: Recorder, limit: int = 4
+        self,
+        function: Callable[_Given, _Found],
+        record: Recorder,
+        quick: Callable[_Given, _Found] | None = None,
+        *,
+        limit: int = 4,
+        borrows: bool = False,
     ) -> None:
         self._function = function
+        self._quick = quick or function
         self._record = record
         self._limit = limit
+        self._borrows = borrows
         self._recordings: OrderedDict[Hashable, _Recording] = OrderedDict()
         self._seen_once: OrderedDict[Hashable, None] = OrderedDict()
 
     def __call__(self, *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
-        """What the function answers, in memory of its own."""
+        """What the function answers, in memory of its own unless `borrows`."""
         given = (args, tuple(sorted(kwargs.items())))
-        key = _signature(given)
+        tensors: list[Tensor] = []
+        outline: list[Hashable] = []
+        _take_apart(given, tensors, outline)
+        key = tuple(outline)
         recording = self._recordings.pop(key, None)
         if recording is None:
             if key not in self._seen_once:
@@ -60,12 +76,12 @@ class CapturedFunction(Generic[_Given, _Found]):
                 if len(self._seen_once) > _SEEN_ONCE:
                     self._seen_once.popitem(last=False)
                 return self._function(*args, **kwargs)
-            recording = _Recording(self._function, given, self._record)
+            recording = _Recording(self._quick, given, tensors, self._record)
             del self._seen_once[key]
         self._recordings[key] = recording
         if len(self._recordings) > self._limit:
             self._recordings.popitem(last=False)
-        return cast(_Found, recording.play(given))
+        return cast(_Found, recording.play(tensors, borrows=self._borrows))
 
     def clear(self) -> None:
         """Forget the recordings, and what they hold of the device's memory."""
@@ -76,16 +92,26 @@ class CapturedFunction(Generic[_Given, _Found]):
 class _Recording:
     """A function at one place in memory, where its arguments are copied to."""
 
-    def __init__(self, function: Callable[..., Any], given: Any, record: Recorder) -> None:
-        self._given = [tensor.clone() for tensor in tensors_in(given)]
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given: Any,
+        tensors: Sequence[Tensor],
+        record: Recorder,
+    ) -> None:
+        self._given = [tensor.clone() for tensor in tensors]
         args, kwargs = _rebuilt(given, iter(self._given))
         self._found, self._replay = record(lambda: function(*args, **dict(kwargs)))
+        self._answers = list(tensors_in(self._found))
 
-    def play(self, given: Any) -> Any:
-        for place, tensor in zip(self._given, tensors_in(given), strict=True):
-            place.copy_(tensor)
+    def play(self, tensors: Sequence[Tensor], *, borrows: bool) -> Any:
+        _copy(tensors, self._given)
         self._replay()
-        return _rebuilt(self._found, (tensor.clone() for tensor in tensors_in(self._found)))
+        if borrows:
+            return self._found
+        own = [torch.empty_like(tensor) for tensor in self._answers]
+        _copy(self._answers, own)
+        return _rebuilt(self._found, iter(own))
 
 
 def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
@@ -104,16 +130,42 @@ def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], No
     return found, graph.replay
 
 
-def tensors_in(tree: Any) -> Iterator[Tensor]:
+def _copy(tensors: Sequence[Tensor], places: Sequence[Tensor]) -> None:
+    """Copy many small tensors with few calls: each of them takes longer than what it does."""
+    kinds: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for tensor, place in zip(tensors, places, strict=True):
+        own = kinds.setdefault(place.dtype, ([], []))
+        own[0].append(place)
+        own[1].append(tensor)
+    for to, origin in kinds.values():
+        torch._foreach_copy_(to, origin)
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
     """The tensors in tuples and dataclasses, in order."""
+    tensors: list[Tensor] = []
+    _take_apart(tree, tensors, [])
+    return tensors
+
+
+def _take_apart(tree: Any, tensors: list[Tensor], outline: list[Hashable]) -> None:
+    """Add the tensors of a tree, and what must be the same for a recording to fit."""
     if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, tuple):
+        tensors.append(tree)
+        outline.append(_layout(tree.shape, tree.stride()))
+        outline.append(tree.dtype)
+        return
+    kind: Any = type(tree)
+    outline.append(kind)
+    if isinstance(tree, tuple):
+        outline.append(len(tree))
         for item in tree:
-            yield from tensors_in(item)
-    elif is_dataclass(tree):
-        for field in fields(tree):
-            yield from tensors_in(getattr(tree, field.name))
+            _take_apart(item, tensors, outline)
+    elif names := _names(kind):
+        for name in names:
+            _take_apart(getattr(tree, name), tensors, outline)
+    else:
+        outline.append(tree)
 
 
 def _rebuilt(tree: Any, tensors: Iterator[Tensor]) -> Any:
@@ -122,20 +174,20 @@ def _rebuilt(tree: Any, tensors: Iterator[Tensor]) -> Any:
         return next(tensors)
     if isinstance(tree, tuple):
         return tuple(_rebuilt(item, tensors) for item in tree)
-    if is_dataclass(tree) and not isinstance(tree, type):
-        names = [field.name for field in fields(tree)]
+    kind: Any = type(tree)
+    if names := _names(kind):
         return replace(tree, **{name: _rebuilt(getattr(tree, name), tensors) for name in names})
     return tree
 
 
-def _signature(tree: Any) -> Hashable:
-    """What must be the same for a recording to fit."""
-    if isinstance(tree, Tensor):
-        # The stride of a single row or channel says nothing, and differs.
-        strides = zip(tree.shape, tree.stride(), strict=True)
-        return (tree.shape, tree.dtype, tuple(stride for size, stride in strides if size > 1))
-    if isinstance(tree, tuple):
-        return tuple(map(_signature, tree))
-    if is_dataclass(tree):
-        return (type(tree), *(_signature(getattr(tree, field.name)) for field in fields(tree)))
-    return cast(Hashable, tree)
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """Of the fields, if it is a dataclass."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+
+
+@lru_cache(maxsize=1024)
+def _layout(shape: Sequence[int], strides: Sequence[int]) -> Hashable:
+    # The stride of a single row or channel says nothing, and differs.
+    rows = zip(shape, strides, strict=True)
+    return (tuple(shape), tuple(stride for size, stride in rows if size > 1))

@@ -8,38 +8,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from focdepth_ros.classical.torch_focus import upload
 from focdepth_ros.errors import DeviceError, OptionError
+from focdepth_ros.models.answers import (
+    DeviceAnswer,
+    Wanted,
+    answer_of,
+    picture_of,
+    sharpest_slices,
+)
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cpu_memory import give_back_freed_memory, keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
-from focdepth_ros.models.focus_guide import known_energies, largest_slice, slice_coordinates
-from focdepth_ros.models.sweeps import (
-    Prediction,
-    SliceFeatures,
-    SweepNetwork,
-    known_of,
-    normalised_dioptres,
-    without_tokens,
-)
+from focdepth_ros.models.precision import at_precision, cast_once, chosen_precision
+from focdepth_ros.models.sweeps import SliceFeatures, SweepNetwork, known_of, without_tokens
 from focdepth_ros.models.weights_index import WeightsFile
-from focdepth_ros.stack import FloatImage, Slice
+from focdepth_ros.stack import FloatImage, ImageArray, Slice
 from focdepth_ros.torch_device import device_failures_named
 
-_MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
 _LARGE = 4_000_000  # px of an image; below, what was freed is kept for the next one
-_FIRST_WITH_BF16 = 8  # compute capability
-# The modules whose weights autocast would cast for every slice.
-_CAST_ONCE = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTMCell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +54,17 @@ class Answer:
     sharpest : (ceil(H / 2), ceil(W / 2)) uint8 or uint16, or None
         Slice in which the finest detail is strongest; None where that was not asked for or the
         network does not measure it.
+    depth : (H, W) float32, or None
+        In metres; None where that was not asked for.
+    all_in_focus : (H, W, 3) uint8, or None
+        None where that was not asked for, or is not made there; see `picture_of`.
     """
 
     slice_index: FloatImage
     confidence: FloatImage | None
     sharpest: NDArray[np.uint8 | np.uint16] | None
+    depth: FloatImage | None
+    all_in_focus: ImageArray | None
 
 
 class SweepRunner:
@@ -96,26 +101,42 @@ class SweepRunner:
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.seen = FeatureCache()
         self._warm: set[tuple[int, int]] = set()
-        self._encode: Callable[[Tensor, Tensor, Tensor | None], SliceFeatures] = network.encode
-        self._step: Callable[[Any, SliceFeatures], Any] = network.step
-        self._decode: Callable[[Any], Prediction] = network.decode
+        self._captured: list[CapturedFunction[..., Any]] = []
         self.network = network
         network.eval().requires_grad_(False)
         network.fold()
         with self.failures_named():
             self.precision = chosen_precision(precision, self.device)
             self.network.to(self.device, memory_format=torch.channels_last)
-            if self.precision != "fp32":
-                cast_once(self.network, _MIXED[self.precision])
-        self._warm_ups = int(self.device.type != "cpu" or compilation != "none")
-        if compilation == "cuda_graphs":
-            self._warm_ups = 2  # a function is recorded when it is called for the second time
-            self._encode = CapturedFunction(network.encode, record_cuda_graph)
-            self._step = CapturedFunction(network.step, record_cuda_graph)
-            self._decode = CapturedFunction(network.decode, record_cuda_graph)
-        elif compilation == "torch_compile":
+            cast_once(self.network, self.precision)
+        self._compiles = compilation == "torch_compile"
+        self._records = compilation != "none" and self.device.type == "cuda"
+        # A function is recorded when it is called for the second time.
+        self._warm_ups = 2 if self._records else int(self.device.type != "cpu" or self._compiles)
+        if self._compiles and not self._records:
+            # Not what depends on the number of slices, which takes minutes for each of them.
             for part in network.parts_to_compile():
                 part.compile(dynamic=False)
+        self._encode = self._made_ready(network.encode)
+        self._measure = at_precision(network.measure, self.device.type, self.precision)
+        self._step = self._made_ready(network.step)
+        # An answer leaves the device before there is another one.
+        self._answer = self._made_ready(self._answered, borrows=True)
+
+    def _made_ready(
+        self, function: Callable[_Given, _Found], *, borrows: bool = False
+    ) -> Callable[_Given, _Found]:
+        """The function at the precision that is asked for, recorded and compiled if it is to be."""
+        how = (self.device.type, self.precision)
+        plain = at_precision(function, *how)
+        if not self._records:
+            return plain
+        quick = None
+        if self._compiles:
+            quick = at_precision(torch.compile(function, dynamic=False), *how)
+        captured = CapturedFunction(plain, record_cuda_graph, quick, borrows=borrows)
+        self._captured.append(captured)
+        return captured
 
     @property
     def measures_sharpness(self) -> bool:
@@ -134,7 +155,7 @@ class SweepRunner:
             Whether the focus measure is all that is looked at: enough for `sharpest`, not for
             `decode`.
         """
-        look = self.network.measure if measured_only else self._encode
+        look = self._measure if measured_only else self._encode
         device = str(self.device)
         pixels = upload(item.image, device)
         image = pixels.expand(3, -1, -1) if pixels.ndim == 2 else pixels.permute(2, 0, 1)
@@ -158,7 +179,7 @@ class SweepRunner:
         before = () if state is None else state.slices
         return replace(stepped, slices=(*before, kept))
 
-    def decode(self, state: Any, order: list[int], *, wants_sharpest: bool = True) -> Answer:
+    def decode(self, state: Any, order: list[int], **wanted: bool) -> Answer:
         """Answer from the slices so far; this waits for the device.
 
         Parameters
@@ -167,7 +188,8 @@ class SweepRunner:
             From `step`.
         order : list of int
             Of the slices from near to far.
-        wants_sharpest : bool
+        **wanted
+            For `Wanted`.
 
         Raises
         ------
@@ -181,30 +203,28 @@ class SweepRunner:
                 state = replace(
                     state, slices=tuple(replace(item, known=mask) for item, mask in filled)
                 )
-            prediction = self._decode(state)
-            slice_index = self._slice_index(prediction, state, order)
-            logits = prediction.confidence_logits
-            confidence = None if logits is None else torch.sigmoid(logits[0].float())
-            sharpest = self._sharpest(state.slices, order) if wants_sharpest else None
-            answer = Answer(
-                slice_index.cpu().numpy(),
-                None if confidence is None else confidence.cpu().numpy(),
-                None if sharpest is None else sharpest.cpu().numpy(),
+            found = self._answer(state, self._uploaded(order), Wanted(**wanted))
+            slice_index, depth, confidence, sharpest, picture, is_finite = self._downloaded(
+                found.slice_index, found.depth, found.confidence, found.sharpest, found.picture,
+                found.is_finite,
+            )  # fmt: skip
+        assert slice_index is not None
+        if not is_finite:
+            self.seen.clear()  # what was seen may be broken, too
+            broken = ~np.isfinite(slice_index)
+            if confidence is not None:
+                broken |= ~np.isfinite(confidence)
+            remedy = "" if self.precision == "fp32" else "precision fp32, or "
+            raise DeviceError(
+                f"the network answered NaN for {np.mean(broken):.1%} of the pixels, at "
+                f"{self.precision}; use {remedy}other weights"
             )
-        for values in (answer.slice_index, answer.confidence):
-            if values is not None and not np.isfinite(values).all():
-                self.seen.clear()  # what was seen may be broken, too
-                remedy = "" if self.precision == "fp32" else "precision fp32, or "
-                raise DeviceError(
-                    f"the network answered NaN for {np.mean(~np.isfinite(values)):.1%} of the "
-                    f"pixels, at {self.precision}; use {remedy}other weights"
-                )
-        return answer
+        return Answer(slice_index, confidence, sharpest, depth, picture)
 
     def sharpest(
-        self, slices: Sequence[SliceFeatures], order: list[int]
-    ) -> NDArray[np.uint8 | np.uint16]:
-        """Where the finest detail is strongest, as in an `Answer`; this waits for the device.
+        self, slices: Sequence[SliceFeatures], order: list[int], *, blend: bool
+    ) -> tuple[NDArray[Any], ImageArray | None]:
+        """Where the finest detail is strongest, and the image of it; this waits for the device.
 
         Parameters
         ----------
@@ -212,14 +232,48 @@ class SweepRunner:
             With `measures_sharpness`.
         order : list of int
             Of them, from near to far.
+        blend : bool
+
+        Returns
+        -------
+        sharpest, all_in_focus
+            As in an `Answer`.
         """
         with self._at_work():
-            sharpest = self._sharpest(slices, order)
+            near_to_far = self._uploaded(order)
+            found = sharpest_slices(slices, near_to_far)
+            assert found is not None
+            picture = picture_of(slices, near_to_far, found, blend=blend)
+            sharpest, all_in_focus = self._downloaded(found, picture)
         assert sharpest is not None
-        return np.asarray(sharpest.cpu().numpy())
+        return sharpest, all_in_focus
 
-    def warm_up(self, height: int, width: int) -> None:
-        """Run slices of a size through, once for each size, where the first ones would be slow."""
+    def _answered(self, state: Any, order: Tensor, wanted: Wanted) -> DeviceAnswer:
+        """All that there is to do when a sweep is over."""
+        prediction = self.network.decode(state)
+        with torch.autocast(self.device.type, enabled=False):  # pixels need more than 8 bits
+            return answer_of(prediction, state.slices, order, wanted)
+
+    def _uploaded(self, order: list[int]) -> Tensor:
+        return upload(np.array(order, np.int64), str(self.device))
+
+    def _downloaded(self, *found: Tensor | None) -> list[NDArray[Any] | None]:
+        """The same in the memory of the processor, once they are there."""
+        # All are on their way before any is waited for.
+        copies = [None if item is None else item.to("cpu", non_blocking=True) for item in found]
+        if self.device.type == "cuda":
+            torch.cuda.current_stream().synchronize()
+        return [None if item is None else item.numpy() for item in copies]
+
+    def warm_up(self, height: int, width: int, **wanted: bool) -> None:
+        """Run slices of a size through, once for each size, where the first ones would be slow.
+
+        Parameters
+        ----------
+        height, width : int
+        **wanted
+            As for `decode`.
+        """
         if not self._warm_ups or (height, width) in self._warm:
             return
         noise = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), np.uint8)
@@ -229,7 +283,9 @@ class SweepRunner:
                 dioptre = 2.0 - 0.5 * number
                 state = self.step(state, self.encode(Slice(image, 1.0 / dioptre), dioptre))
             assert state is not None
-            self.decode(state, list(range(len(noise))))
+            if not (self._compiles and self.device.type == "cuda"):
+                # To compile it takes a minute, and it is only good for that number of slices.
+                self.decode(state, list(range(len(noise))), **wanted)
         self._warm.add((height, width))
 
     def failures_named(self) -> AbstractContextManager[None]:
@@ -246,56 +302,16 @@ class SweepRunner:
         """Free all that can be calculated anew."""
         self.seen.clear()
         self._warm.clear()
-        for function in (self._encode, self._step, self._decode):
-            if isinstance(function, CapturedFunction):
-                function.clear()
+        for function in self._captured:
+            function.clear()
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        mixed = self.precision != "fp32"
-        cudnn = torch.backends.cudnn
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if self.device.type == "cuda":
                 stack.enter_context(torch.cuda.device(self.device))
-            # Ten bits would do for the network, but not for the focus measure.
-            stack.enter_context(
-                cudnn.flags(
-                    enabled=cudnn.enabled,
-                    benchmark=cudnn.benchmark,
-                    deterministic=cudnn.deterministic,
-                    allow_tf32=False,
-                )
-            )
-            # A cast that autocast keeps would not outlive a CUDA graph.
-            stack.enter_context(
-                torch.autocast(
-                    self.device.type, _MIXED.get(self.precision), mixed, cache_enabled=False
-                )
-            )
             yield
-
-    def _slice_index(self, prediction: Prediction, state: Any, order: list[int]) -> Tensor:
-        """Positions (H, W) of the prediction, kept within the sweep, as slices near to far."""
-        dioptres = torch.stack([state.slices[number].dioptre for number in order], dim=1)
-        # Beyond its ends a sweep has seen nothing: there is no telling how far beyond.
-        # What is not finite stays so, for `decode` to see.
-        raw = prediction.position.float()
-        inside = torch.where(raw.isfinite(), raw.clamp(0.0, 1.0), torch.nan)
-        return slice_coordinates(inside, normalised_dioptres(dioptres, dioptres))[0]
-
-    def _sharpest(self, every: Sequence[SliceFeatures], order: list[int]) -> Tensor | None:
-        slices = [every[number] for number in order]
-        finest = [item.energies[:, :1] for item in slices if item.energies is not None]
-        if not finest:
-            return None
-        energies = torch.stack(finest, dim=1)
-        known = known_of(slices)
-        if known is not None:
-            energies = known_energies(energies, torch.stack(known, dim=1))
-        height, width = ((side + 1) // 2 for side in slices[0].size)
-        labels = largest_slice(energies)[1][0, 0, 0, :height, :width]
-        return labels.to(torch.uint8 if len(order) <= 256 else torch.uint16)
 
 
 def load_runner(
@@ -328,36 +344,6 @@ def load_runner(
     kind = ARCHITECTURES[architecture].network_class()
     network: SweepNetwork = read_weights(file.path, sha256=file.sha256).network_as(kind)
     return SweepRunner(network, device, precision, compilation)
-
-
-def chosen_precision(name: str, device: torch.device) -> str:
-    """The precision that a setting means on a device.
-
-    Raises
-    ------
-    OptionError
-        If the device cannot calculate in it.
-    """
-    if device.type == "cpu":
-        if name == "fp16":
-            raise OptionError("precision 'fp16' needs a GPU; use fp32 or bf16 on the device 'cpu'")
-        return "fp32" if name == "auto" else name
-    has_bf16 = torch.cuda.get_device_capability(device)[0] >= _FIRST_WITH_BF16
-    if name == "bf16" and not has_bf16:
-        raise OptionError(
-            f"precision 'bf16' is not known to {torch.cuda.get_device_name(device)}; use fp16 or "
-            "fp32"
-        )
-    if name == "auto":
-        return "bf16" if has_bf16 else "fp16"
-    return name
-
-
-def cast_once(network: nn.Module, kind: torch.dtype) -> None:
-    """Give the weights that autocast uses in 16 bits to it in 16 bits."""
-    for part in network.modules():
-        if isinstance(part, _CAST_ONCE):
-            part.to(kind)
 
 
 def _split(features: SliceFeatures) -> tuple[SliceFeatures, SliceFeatures]:

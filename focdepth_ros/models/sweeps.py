@@ -123,10 +123,14 @@ class SweepNetwork(nn.Module, ABC):
         check_stacks(images, dioptres)
         batch, count = images.shape[:2]
         every = self.encode(images.flatten(0, 1), dioptres.flatten(), **how)
-        state = None
+        state: Any = None
+        slices: list[SliceFeatures] = []
         for number in range(count):
-            state = self.step(state, _one_slice(every, (batch, count), number))
-        return self.decode(state)
+            # The slices before have no part in it, and would make every step another one.
+            bare = None if state is None else replace(state, slices=())
+            state = self.step(bare, _one_slice(every, (batch, count), number))
+            slices.extend(state.slices)
+        return self.decode(replace(state, slices=tuple(slices)))
 
     def fold(self) -> None:
         """Make normalisations whose statistics are final part of the weights before them."""

@@ -29,7 +29,7 @@ from focdepth_ros.errors import (
     StackError,
 )
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.models import inference
+from focdepth_ros.models import inference, precision
 from focdepth_ros.models.cuda_graphs import CapturedFunction
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
@@ -74,7 +74,7 @@ def test_every_pixel_is_answered_in_range(
     assert 0.0 <= estimate.confidence.min() <= estimate.confidence.max() <= 1.0
     assert estimate.all_in_focus is not None
     assert estimate.all_in_focus.shape == (*size, 3)
-    assert set(estimate.timings) == {"positions", "all_in_focus", "depth"}
+    assert set(estimate.timings) == {"positions", "all_in_focus"}
 
 
 def test_depth_is_that_of_the_position_between_the_slices(backend: Backend) -> None:
@@ -284,10 +284,11 @@ def test_weights_that_are_cast_once_answer_the_same(
     assert kinds["lstm.cells.0.weight_ih"] == kinds["refine.mix.bias"] == torch.bfloat16
     assert kinds["encoder.vit.pos_embed"] == network.energies.operator.dtype == torch.float32
     found = stream(backend, slices)
-    monkeypatch.setattr(inference, "_CAST_ONCE", ())
+    monkeypatch.setattr(precision, "_CAST_ONCE", ())
     expected = stream(create(precision="bf16"), slices)
-    np.testing.assert_allclose(found.slice_index, expected.slice_index, atol=1e-3)
-    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
+    # The steps of bf16 numbers around 0.5 are of 0.004, and a GPU adds in another order.
+    np.testing.assert_allclose(found.slice_index, expected.slice_index, atol=4e-3)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=4e-3)
 
 
 def test_the_focus_measure_is_not_rounded_by_the_gpu(
@@ -334,7 +335,7 @@ def test_a_gpu_is_given_recorded_work_unless_asked_otherwise(
     create: Callable[..., Backend], device: str
 ) -> None:
     runner = create(compile="auto")._runner  # type: ignore[attr-defined]
-    assert isinstance(runner._decode, CapturedFunction) == (device == "cuda")
+    assert isinstance(runner._answer, CapturedFunction) == (device == "cuda")
 
 
 @pytest.mark.parametrize("compilation", ["torch_compile", "cuda_graphs"])

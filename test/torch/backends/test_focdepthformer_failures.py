@@ -48,7 +48,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("error", "words"), ERRORS, ids=["lost", "memory"])
-@pytest.mark.parametrize("step", ["encode", "step", "decode"])
+@pytest.mark.parametrize("step", ["encode", "step", "answer"])
 def test_what_fails_on_the_device_is_named_and_another_backend_answers(
     create: Callable[..., Backend],
     monkeypatch: pytest.MonkeyPatch,
@@ -116,12 +116,14 @@ def test_after_a_failure_of_the_device_nothing_is_held_there(
 ) -> None:
     backend = create()
     runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
-    runner._step = step = CapturedFunction(runner.network.step, lambda call: (call(), lambda: None))
+    step = CapturedFunction(runner.network.step, lambda call: (call(), lambda: None))
+    monkeypatch.setattr(runner, "_step", step)
+    runner._captured.append(step)
     slices = two_surfaces()
     stream(backend, slices)
     assert runner.seen.get(slices[0]) is not None
     assert step._recordings
-    monkeypatch.setattr(runner, "_decode", broken(RuntimeError("CUDA error: lost")))
+    monkeypatch.setattr(runner, "_answer", broken(RuntimeError("CUDA error: lost")))
     with pytest.raises(DeviceError):
         stream(backend, slices)
     assert runner.seen.get(slices[0]) is None

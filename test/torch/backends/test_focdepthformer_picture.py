@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from streamed import SPEC, stream
 from synthetic_sweeps import SIZE, two_surfaces
+from torch import Tensor
 
 from focdepth_ros.backends.base import Backend, SweepSpec
 from focdepth_ros.estimate import DepthEstimate
-from focdepth_ros.models import inference
+from focdepth_ros.models import answers
 from focdepth_ros.stack import FocalStack
 
 
@@ -26,23 +27,36 @@ def assert_close(one: DepthEstimate, other: DepthEstimate) -> None:
 def test_the_sharpest_slices_are_found_only_where_they_are_used(
     create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[int]] = []
-    sharpest = inference.SweepRunner._sharpest
+    asked: list[Tensor] = []
+    sharpest = answers.sharpest_slices
 
-    def counted(self: Any, state: Any, order: list[int]) -> Any:
+    def counted(slices: Any, order: Tensor) -> Any:
         asked.append(order)
-        return sharpest(self, state, order)
+        return sharpest(slices, order)
 
     by_sharpness, by_depth = create(), create(all_in_focus="depth")
     for backend in (by_sharpness, by_depth):
         backend.start(SPEC)
-    monkeypatch.setattr(inference.SweepRunner, "_sharpest", counted)
+    monkeypatch.setattr(answers, "sharpest_slices", counted)
     stack = FocalStack(two_surfaces())
     by_sharpness.estimate(stack, all_in_focus=False)
     by_depth.estimate(stack)
     assert asked == []
     by_sharpness.estimate(stack)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"aif_blend": False}, {"all_in_focus": "depth"}], ids=str)
+def test_the_picture_is_that_of_opencv(
+    create: Callable[..., Backend], options: dict[str, Any]
+) -> None:
+    """Also where the device makes it: to the rounding, but where a slice was a close choice."""
+    slices = two_surfaces()
+    found = stream(create(precision="fp32", **options), slices).all_in_focus
+    expected = stream(create(precision="fp32", **{**options, "device": "cpu"}), slices).all_in_focus
+    assert found is not None
+    assert expected is not None
+    assert np.mean(np.abs(found.astype(int) - expected) > 1) < 5e-3
 
 
 def test_the_picture_alone_is_the_same_without_the_transformer(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from synthetic_sweeps import texture
 
-from focdepth_ros.classical import all_in_focus, refinement, torch_focus
+from focdepth_ros.classical import refinement, torch_focus
 from focdepth_ros.classical.focus_operators import create_focus_measure, focus_measure_names
 from focdepth_ros.classical.torch_focus import TorchFocusMeasure, upload
 from focdepth_ros.stack import FloatImage, ImageArray
@@ -89,7 +89,7 @@ def test_masked_measures_agree(
 
 def test_products_are_exact_in_the_numbers_of_a_gpu() -> None:
     values = torch.randn(1000) * 300.0
-    high, low = torch_focus._split(values)
+    high, low = torch_focus.split(values)
     assert torch.equal(high + low, values)
     assert not (high.view(torch.int32) & 0x1FFF).any()  # the bits that TF32 does not have
     assert (low.abs() <= 2.0**-10 * values.abs()).all()
@@ -113,23 +113,6 @@ def test_peaks_agree(positions: NDArray[np.float64], device: str) -> None:
         agree(on_torch, on_numpy)
     if len(positions) > 3:
         assert np.isinf(expected[1]).any()
-
-
-@pytest.mark.parametrize("mono", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
-def test_all_in_focus_images_agree(mono: bool, masked: bool, device: str) -> None:
-    rng = np.random.default_rng(5)
-    images = [texture(SIZE, seed=seed, mono=mono) for seed in range(4)]
-    slice_index = rng.uniform(0.0, 3.0, SIZE).astype(np.float32)
-    slice_index[:5] = 1.5  # half way
-    masks = [None, *(rng.random((3, *SIZE)) < 0.7)] if masked else []
-    found = torch_focus.sample_all_in_focus(
-        [upload(image, device) for image in images],
-        upload(slice_index, device),
-        [None if mask is None else upload(mask, device) for mask in masks],
-    )
-    expected = all_in_focus.sample_all_in_focus(images, slice_index, masks)
-    np.testing.assert_array_equal(found.cpu().numpy(), expected)
 
 
 def test_what_is_uploaded_may_change(device: str) -> None:

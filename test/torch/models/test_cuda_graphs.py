@@ -99,7 +99,7 @@ def test_the_warm_up_records_all_that_a_sweep_needs() -> None:
     record = Recorder()
     runner._encode = CapturedFunction(runner.network.encode, record)
     runner._step = CapturedFunction(runner.network.step, record)
-    runner._decode = CapturedFunction(runner.network.decode, record)
+    runner._answer = CapturedFunction(runner._answered, record)
     runner._warm_ups = 2  # as with CUDA graphs
     runner.warm_up(40, 56)
     assert record.recordings == 4  # a sweep's first step has a graph of its own
@@ -116,7 +116,7 @@ def test_the_warm_up_records_all_that_a_sweep_needs() -> None:
 def test_which_slices_have_masks_is_nothing_to_record_anew() -> None:
     runner = inference.SweepRunner(small_network(), "cpu", "fp32", "none")
     record = Recorder()
-    runner._decode = CapturedFunction(runner.network.decode, record)
+    runner._answer = CapturedFunction(runner._answered, record)
     images = np.random.default_rng(1).integers(0, 256, (3, 40, 56, 3), np.uint8)
     mask = np.ones((40, 56), np.bool_)
     mask[:, :20] = False
