@@ -99,18 +99,23 @@ class _Recording:
         tensors: Sequence[Tensor],
         record: Recorder,
     ) -> None:
-        self._given = [tensor.clone() for tensor in tensors]
-        args, kwargs = _rebuilt(given, iter(self._given))
+        places = [tensor.clone() for tensor in tensors]
+        args, kwargs = _rebuilt(given, iter(places))
         self._found, self._replay = record(lambda: function(*args, **dict(kwargs)))
-        self._answers = list(tensors_in(self._found))
+        self._given = _by_type(places)
+        self._answers = tensors_in(self._found)
+        self._answers_by_type = _by_type(self._answers)
 
     def play(self, tensors: Sequence[Tensor], *, borrows: bool) -> Any:
-        _copy(tensors, self._given)
+        # Many tensors with few calls: each of them takes longer than what it does.
+        for numbers, places in self._given:
+            torch._foreach_copy_(places, [tensors[number] for number in numbers])
         self._replay()
         if borrows:
             return self._found
         own = [torch.empty_like(tensor) for tensor in self._answers]
-        _copy(self._answers, own)
+        for numbers, answers in self._answers_by_type:
+            torch._foreach_copy_([own[number] for number in numbers], answers)
         return _rebuilt(self._found, iter(own))
 
 
@@ -130,15 +135,12 @@ def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], No
     return found, graph.replay
 
 
-def _copy(tensors: Sequence[Tensor], places: Sequence[Tensor]) -> None:
-    """Copy many small tensors with few calls: each of them takes longer than what it does."""
-    kinds: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
-    for tensor, place in zip(tensors, places, strict=True):
-        own = kinds.setdefault(place.dtype, ([], []))
-        own[0].append(place)
-        own[1].append(tensor)
-    for to, origin in kinds.values():
-        torch._foreach_copy_(to, origin)
+def _by_type(tensors: Sequence[Tensor]) -> list[tuple[list[int], list[Tensor]]]:
+    """Numbers and tensors, those of one type of values together."""
+    kinds: dict[torch.dtype, list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        kinds.setdefault(tensor.dtype, []).append(number)
+    return [(numbers, [tensors[number] for number in numbers]) for numbers in kinds.values()]
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

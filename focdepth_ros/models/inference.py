@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -38,6 +38,7 @@ from focdepth_ros.torch_device import device_failures_named
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
+_ORDERS = 16  # of slices that are kept on the device
 _LARGE = 4_000_000  # px of an image; below, what was freed is kept for the next one
 
 
@@ -101,6 +102,7 @@ class SweepRunner:
             raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
         self.seen = FeatureCache()
         self._warm: set[tuple[int, int]] = set()
+        self._orders: dict[tuple[int, ...], Tensor] = {}
         self._captured: list[CapturedFunction[..., Any]] = []
         self.network = network
         network.eval().requires_grad_(False)
@@ -255,7 +257,13 @@ class SweepRunner:
             return answer_of(prediction, state.slices, order, wanted)
 
     def _uploaded(self, order: list[int]) -> Tensor:
-        return upload(np.array(order, np.int64), str(self.device))
+        """The order on the device, where it often is already: sweeps go one way or the other."""
+        key = tuple(order)
+        if key not in self._orders:
+            if len(self._orders) >= _ORDERS:
+                self._orders.clear()
+            self._orders[key] = upload(np.array(order, np.int64), str(self.device))
+        return self._orders[key]
 
     def _downloaded(self, *found: Tensor | None) -> list[NDArray[Any] | None]:
         """The same in the memory of the processor, once they are there."""
@@ -302,15 +310,14 @@ class SweepRunner:
         """Free all that can be calculated anew."""
         self.seen.clear()
         self._warm.clear()
+        self._orders.clear()
         for function in self._captured:
             function.clear()
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            if self.device.type == "cuda":
-                stack.enter_context(torch.cuda.device(self.device))
+        here = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+        with torch.inference_mode(), here:
             yield
 
 

@@ -30,10 +30,13 @@ class TrainingBatch:
 
     def to(self, device: str) -> TrainingBatch:
         """The batch on a device."""
-        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
+
+        def moved(values: Tensor) -> Tensor:
+            # A GPU does what it is given in order; in the memory of the processor all would be
+            # read before it is there.
+            return values.to(device, non_blocking=device != "cpu")
+
+        labels = None if self.labels is None else moved(self.labels)
         return TrainingBatch(
-            self.images.to(device, non_blocking=True),
-            self.dioptres.to(device, non_blocking=True),
-            self.inverse_depth.to(device, non_blocking=True),
-            labels,
+            moved(self.images), moved(self.dioptres), moved(self.inverse_depth), labels
         )

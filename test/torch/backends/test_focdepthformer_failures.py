@@ -116,7 +116,7 @@ def test_after_a_failure_of_the_device_nothing_is_held_there(
 ) -> None:
     backend = create()
     runner: inference.SweepRunner = backend._runner  # type: ignore[attr-defined]
-    step = CapturedFunction(runner.network.step, lambda call: (call(), lambda: None))
+    step = CapturedFunction(runner._step, lambda call: (call(), lambda: None))
     monkeypatch.setattr(runner, "_step", step)
     runner._captured.append(step)
     slices = two_surfaces()
