@@ -58,8 +58,9 @@ class NetworkSettings:
     )
     compile: str = option(
         "auto",
-        "What makes it faster after a first sweep that takes longer: CUDA graphs, or torch's "
-        "compiler, which needs one for C++; auto: on a GPU CUDA graphs.",
+        "What makes it faster after the first sweeps: CUDA graphs, or torch's compiler, on a GPU "
+        "with CUDA graphs of what it made. That takes minutes, anew for every number of slices, "
+        "and needs a compiler for C++. Auto: on a GPU CUDA graphs.",
         choices=("auto", "none", "cuda_graphs", "torch_compile"),
     )
     all_in_focus: str = option(
