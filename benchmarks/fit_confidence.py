@@ -28,7 +28,7 @@ from focdepth_ros.simulation import (
     render_stack,
 )
 
-_SWEEPS = (
+SWEEPS = (
     DEFAULT_FOCUS_DISTANCES,
     tuple(sweep_distances(0.6, 2.0, 8)),
     tuple(sweep_distances(0.4, 4.0, 20)),
@@ -43,7 +43,7 @@ _PIXELS_PER_STACK = 20_000
 def simulated_stacks(scenes: int) -> Iterator[SimulatedStack]:
     """Stacks of the tuning scenes, each with one of the kinds of sweep in turn."""
     for seed in track(range(scenes), description="scenes"):
-        distances = _SWEEPS[seed % len(_SWEEPS)]
+        distances = SWEEPS[seed % len(SWEEPS)]
         yield render_stack(random_scene(seed), DEFAULT_LENS, distances, seed=seed)
 
 
@@ -77,7 +77,7 @@ def examples(
     ]
 
 
-def fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+def logistic_fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Weights and, last, bias of the logistic regression, by Newton's method."""
     design = np.column_stack([features, np.ones(len(features))])
     weights = np.zeros(design.shape[1])
@@ -101,7 +101,7 @@ def main() -> None:
     collected = [examples(backend, stack) for stack in simulated_stacks(arguments.scenes)]
     features = np.concatenate([item[0] for item in collected])
     right = np.concatenate([item[1] for item in collected])
-    weights = fit(features, right)
+    weights = logistic_fit(features, right)
     for name, weight in zip((*FEATURES, "bias"), weights, strict=True):
         print(f"{name:>10} {weight:+.3f}")
     confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
