@@ -40,6 +40,7 @@ def write_stack_report(
     metrics: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    sheet: ImageArray | None = None,
 ) -> None:
     """Write the page: what came out, how, how sure and how right it is, with pictures.
 
@@ -59,13 +60,16 @@ def write_stack_report(
         How the estimate was asked for; mappings may hold mappings.
     notes : sequence of str
         What is to be said beside the warnings of the estimate.
+    sheet : (H, W, 3) uint8, optional
+        From `picture_sheet`, where that was drawn before.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    sheet = picture_sheet(stack, estimate, truth=truth if estimate.metric else None)
+    if sheet is None:
+        sheet = picture_sheet(stack, estimate, truth=truth if estimate.metric else None)
     page = page_template("stack_report.html.j2").render(
         title=title,
         about=_about(stack, estimate),

@@ -267,16 +267,17 @@ class Answer:
             folder, self.estimate, self.stack, metrics=metrics, details={"settings": settings}
         )
         files = {name: folder / name for name in written.files}
-        sheet, report = folder / "overview.jpg", folder / "report.html"
+        overview, report = folder / "overview.jpg", folder / "report.html"
         truth = self.truth if self.estimate.metric else None
-        write_image(sheet, picture_sheet(self.stack, self.estimate, truth=truth))
+        sheet = picture_sheet(self.stack, self.estimate, truth=truth)
+        write_image(overview, sheet)
         write_stack_report(
             report, f"Depth of {self.title}", self.stack, self.estimate,
-            truth=truth, metrics=metrics, settings=settings, notes=self.notes,
+            truth=truth, metrics=metrics, settings=settings, notes=self.notes, sheet=sheet,
         )  # fmt: skip
         everything = folder / "everything.zip"
         with zipfile.ZipFile(everything, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-            for path in (report, sheet, *files.values()):
+            for path in (report, overview, *files.values()):
                 packed.write(path, path.name)
         return {**files, report.name: report, everything.name: everything}
 
