@@ -64,7 +64,8 @@ def test_the_same_network_comes_back(network: FocDepthFormer, tmp_path: Path, ha
         assert torch.equal(tensor, expected), name
     with torch.inference_mode():
         found, expected = (it(*noise_sweep(2)).position for it in (loaded, network))
-    torch.testing.assert_close(found, expected, atol=0.05 if half else 0.0, rtol=0.0)
+    # Where weights lie in memory settles in which order some releases of torch add up.
+    torch.testing.assert_close(found, expected, atol=0.05 if half else 1e-6, rtol=0.0)
     assert [item.name for item in path.parent.iterdir()] == [path.name]
 
 
