@@ -28,6 +28,7 @@ from focdepth_ros.training.run_state import (
 
 # What the configuration tells the groups of an optimiser; a checkpoint holds it, too.
 _ASKED = ("highest_lr", "weight_decay", "momentum")
+_NEW_HEADS = ("refine.labels.", "label_head.")
 
 
 class Trainee:
@@ -128,8 +129,14 @@ class Trainee:
 
 def _load_initial(network: nn.Module, path: Path) -> None:
     stored = read_weights(path)
+    # A segmentation may be learned on top of weights that have none.
+    new = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name.startswith(_NEW_HEADS) and name not in stored.tensors
+    }
     try:
-        network.load_state_dict(stored.tensors)
+        network.load_state_dict({**stored.tensors, **new})
     except RuntimeError as error:
         raise TrainingError(
             f"model.weights {path} do not fit the network: {' '.join(str(error).split())}; give "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from small_runs import checkpoint, small_config
 
 from focdepth_ros.errors import WeightsError
 from focdepth_ros.training.engine import create_fabric
+from focdepth_ros.training.run_state import WEIGHTS_NAME
 from focdepth_ros.training.trainee import Trainee
 
 
@@ -32,6 +34,21 @@ def test_a_network_with_nan_is_not_saved_over_a_good_checkpoint(tmp_path: Path) 
     with pytest.raises(WeightsError, match="has NaN"):
         made.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == good
+
+
+def test_a_segmentation_begins_anew_on_weights_that_have_none(tmp_path: Path) -> None:
+    before = trainee(tmp_path)
+    before.save(tmp_path)
+    config = small_config(tmp_path)
+    options = {**config.model.options, "segmentation_classes": 3}
+    model = replace(config.model, weights=str(tmp_path / WEIGHTS_NAME), options=options)
+    config = replace(config, model=model)
+    network = Trainee(config, create_fabric(config.run), None).network
+    kept = before.average.state_dict()
+    new = {name for name in network.state_dict() if name not in kept}
+    assert new == {"refine.labels.weight", "refine.labels.bias"}
+    for name, tensor in kept.items():
+        torch.testing.assert_close(network.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
 
 
 def test_the_scaling_of_fp16_begins_anew_after_a_precision_without(
