@@ -30,6 +30,7 @@ from focdepth_ros.errors import (
 )
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.models import inference, precision
+from focdepth_ros.models.answers import logit_of_depth
 from focdepth_ros.models.cuda_graphs import CapturedFunction
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
@@ -95,8 +96,9 @@ def test_positions_are_those_of_the_network(backend: Backend, weights: str) -> N
     inverse = DIOPTRES[-1] + position * (DIOPTRES[0] - DIOPTRES[-1])
     estimate = stream(backend, slices)
     np.testing.assert_allclose(1.0 / estimate.depth, inverse, atol=2e-3)
-    confidence = torch.sigmoid(found.confidence_logits[0]).numpy()
-    np.testing.assert_allclose(estimate.confidence, confidence, atol=2e-3)
+    falling, near = torch.tensor(DIOPTRES), torch.from_numpy(inverse)
+    logit = logit_of_depth(found.confidence_logits[0], near, falling)
+    np.testing.assert_allclose(estimate.confidence, torch.sigmoid(logit).numpy(), atol=2e-3)
 
 
 def test_can_be_asked_for_an_answer_early_and_again(backend: Backend) -> None:
