@@ -153,7 +153,7 @@ def sharpest_slices(slices: Sequence[SliceFeatures], order: Tensor) -> Tensor | 
 def picture_of(
     slices: Sequence[SliceFeatures], order: Tensor, where: Tensor, *, blend: bool
 ) -> Tensor | None:
-    """All-in-focus image, on a GPU as the functions of `all_in_focus` give it elsewhere.
+    """All-in-focus image, to the rounding as the functions of `all_in_focus` give it.
 
     Parameters
     ----------
@@ -166,10 +166,10 @@ def picture_of(
     Returns
     -------
     (H, W, 3) uint8, or None
-        None without a GPU, where OpenCV is faster, or where slices do not show all of the scene.
+        None where slices do not show all of the scene, or their pictures were not kept.
     """
     pictures = [item.picture for item in slices if item.picture is not None]
-    if not pictures or not where.is_cuda or known_of(slices) is not None:
+    if not pictures or known_of(slices) is not None:
         return None
     stacked = torch.cat(pictures).permute(0, 2, 3, 1)
     if not where.is_floating_point():

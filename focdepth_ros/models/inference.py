@@ -58,7 +58,7 @@ class Answer:
     depth : (H, W) float32, or None
         In metres; None where that was not asked for.
     all_in_focus : (H, W, 3) uint8, or None
-        None where that was not asked for, or is not made there; see `picture_of`.
+        None where that was not asked for, or is not made on this device; see `picture_of`.
     """
 
     slice_index: FloatImage
@@ -104,6 +104,7 @@ class SweepRunner:
         self._warm: set[tuple[int, int]] = set()
         self._orders: dict[tuple[int, ...], Tensor] = {}
         self._captured: list[CapturedFunction[..., Any]] = []
+        self._paints = self.device.type == "cuda"  # on a CPU OpenCV makes images in less time
         self.network = network
         network.eval().requires_grad_(False)
         network.fold()
@@ -205,7 +206,9 @@ class SweepRunner:
                 state = replace(
                     state, slices=tuple(replace(item, known=mask) for item, mask in filled)
                 )
-            found = self._answer(state, self._uploaded(order), Wanted(**wanted))
+            asked = Wanted(**wanted)
+            asked = replace(asked, picture=asked.picture and self._paints)
+            found = self._answer(state, self._uploaded(order), asked)
             slice_index, depth, confidence, sharpest, picture, is_finite = self._downloaded(
                 found.slice_index, found.depth, found.confidence, found.sharpest, found.picture,
                 found.is_finite,
@@ -245,7 +248,9 @@ class SweepRunner:
             near_to_far = self._uploaded(order)
             found = sharpest_slices(slices, near_to_far)
             assert found is not None
-            picture = picture_of(slices, near_to_far, found, blend=blend)
+            picture = None
+            if self._paints:
+                picture = picture_of(slices, near_to_far, found, blend=blend)
             sharpest, all_in_focus = self._downloaded(found, picture)
         assert sharpest is not None
         return sharpest, all_in_focus

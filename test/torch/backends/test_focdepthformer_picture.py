@@ -47,13 +47,17 @@ def test_the_sharpest_slices_are_found_only_where_they_are_used(
 
 
 @pytest.mark.parametrize("options", [{}, {"aif_blend": False}, {"all_in_focus": "depth"}], ids=str)
+@pytest.mark.parametrize("depth", [True, False])
 def test_the_picture_is_that_of_opencv(
-    create: Callable[..., Backend], options: dict[str, Any]
+    create: Callable[..., Backend], options: dict[str, Any], depth: bool
 ) -> None:
-    """Also where the device makes it: to the rounding, but where a slice was a close choice."""
-    slices = two_surfaces()
-    found = stream(create(precision="fp32", **options), slices).all_in_focus
-    expected = stream(create(precision="fp32", **{**options, "device": "cpu"}), slices).all_in_focus
+    """To the rounding, but where a slice was a close choice; the slices come from far to near."""
+    stack = FocalStack(two_surfaces()[::-1])
+    ours = create(precision="fp32", **options)
+    ours._runner._paints = True  # type: ignore[attr-defined]
+    theirs = create(precision="fp32", **{**options, "device": "cpu"})
+    found = ours.estimate(stack, depth=depth).all_in_focus
+    expected = theirs.estimate(stack, depth=depth).all_in_focus
     assert found is not None
     assert expected is not None
     assert np.mean(np.abs(found.astype(int) - expected) > 1) < 5e-3

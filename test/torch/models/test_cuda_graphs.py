@@ -76,6 +76,34 @@ def test_other_shapes_are_recorded_anew_and_old_ones_make_room() -> None:
     assert torch.equal(captured(transposed), transposed + 1.0)
 
 
+def test_what_is_quick_is_recorded_in_place_of_the_function() -> None:
+    calls: list[str] = []
+
+    def slow(values: Tensor) -> Tensor:
+        calls.append("slow")
+        return values + 1.0
+
+    def quick(values: Tensor) -> Tensor:
+        calls.append("quick")
+        return values + 1.0
+
+    captured = CapturedFunction(slow, Recorder(), quick)
+    for _ in range(2):
+        assert torch.equal(captured(torch.zeros(3)), torch.ones(3))
+    assert calls[0] == "slow"
+    assert set(calls[1:]) == {"quick"}
+
+
+@pytest.mark.parametrize("borrows", [True, False])
+def test_only_what_is_borrowed_is_overwritten(borrows: bool) -> None:
+    captured = CapturedFunction(lambda values: values + 1.0, Recorder(), borrows=borrows)
+    captured(torch.zeros(3))
+    answer = captured(torch.zeros(3))
+    assert torch.equal(answer, torch.ones(3))
+    captured(torch.ones(3))
+    assert torch.equal(answer, torch.full((3,), 2.0 if borrows else 1.0))
+
+
 def test_what_comes_once_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     record = Recorder()
     captured = CapturedFunction(lambda values: values + 1.0, record)
