@@ -1,17 +1,21 @@
 """Fit how the confidence of the networks follows from their logits, on scenes for validation.
 
 Run ``python benchmarks/fit_network_confidence.py --rgbd DIR``. A network learns whether its
-position is within a quarter of a step. Whether its depth is right (`focdepth_ros.models.answers`
-says what that is) depends on how much a step is there, too. This prints the weights of both, and
-how often pixels that were given a confidence are right: with weights fitted to each network, and
-with those in use, which are one set for all. The sweeps are of several kinds, of seeds
-from 900 on, and of Middlebury 2001 and 2003 if DIR has them.
+position is within a quarter of a step. Whether its depth is right, which
+`focdepth_ros.models.depth_confidence` has a regression for, depends on more. This prints its
+weights, and how often pixels that were given a confidence are right: fitted to each network, and
+those in use, which are one set for all. Among the examples is every pixel three times, with what
+is tolerated, half and a quarter of it: nearly all of the surest are right, so that only a stricter
+question tells which of them are better. The sweeps are of several kinds, of seeds from 900 on, and
+of Middlebury 2001 and 2003 if DIR has them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,9 +26,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from stack_sets import stack_set
 
-from focdepth_ros.models.answers import GAIN, OF_PLACE, tolerated
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights
+from focdepth_ros.models.depth_confidence import FITTED, OF_PLACE, bend_of, tolerated
 from focdepth_ros.models.focus_guide import step_of
 from focdepth_ros.models.sweeps import SweepNetwork
 from focdepth_ros.models.weights_index import choose_weights
@@ -33,7 +37,8 @@ from focdepth_ros.simulation.scenes import FIRST_VALIDATION_SEED
 from focdepth_ros.stack import FloatImage, FocalStack
 
 _PIXELS_PER_STACK = 20_000
-_BINS = (0.0, 0.2, 0.5, 0.8, 0.95, 1.0)
+_BINS = (0.0, 0.2, 0.5, 0.8, 0.95, 0.99, 1.0)
+_SHARES = (1.0, 0.5, 0.25)  # of what is tolerated
 
 
 def stacks(scenes: int, rgbd: Path | None) -> Iterator[tuple[FocalStack, FloatImage]]:
@@ -45,14 +50,32 @@ def stacks(scenes: int, rgbd: Path | None) -> Iterator[tuple[FocalStack, FloatIm
         )
         yield simulated.stack, simulated.depth
     if rgbd is not None:
-        for case in stack_set("val_middlebury", rgbd, None):
+        for case in stack_set("val_middlebury", rgbd, sys.maxsize):
             yield case.load()
 
 
-def examples(
-    network: SweepNetwork, stack: FocalStack, truth: FloatImage
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Features (M, 2) of pixels of a stack, and whether the depth of each is right."""
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pixels of a stack.
+
+    Parameters
+    ----------
+    features : (M, 3) float64
+        Logit, log of the tolerance in units of `OF_PLACE`, log of the bend.
+    off : (M,) float64
+        How far the inverse depth is from the truth, in what is tolerated.
+    """
+
+    features: NDArray[np.float64]
+    off: NDArray[np.float64]
+
+    def of_share(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Features, and what is right, where only a share of the tolerance is given."""
+        return self.features + np.array([0.0, np.log(share), 0.0]), self.off <= share
+
+
+def examples(network: SweepNetwork, stack: FocalStack, truth: FloatImage) -> Examples:
+    """Pixels of a stack whose depth is known, drawn by lot."""
     images = torch.from_numpy(np.stack([item.image for item in stack.slices]))
     dioptres = torch.tensor([item.dioptre for item in stack.slices])
     with torch.inference_mode():
@@ -66,10 +89,20 @@ def examples(
     off = (inverse - torch.from_numpy(1.0 / truth)).abs() / (span * step_of(len(falling)))
     known = np.flatnonzero(np.isfinite(truth) & (truth > 0.0))
     chosen = np.random.default_rng(0).choice(known, _PIXELS_PER_STACK)
-    # Relative to the tolerance that the logit is about.
-    of_tolerance = (steps / OF_PLACE).log()
-    features = torch.stack([logits[0], of_tolerance], dim=-1).flatten(0, 1)
-    return features.double().numpy()[chosen], (off <= steps).flatten().numpy()[chosen]
+    features = torch.stack(
+        [logits[0], (steps / OF_PLACE).log(), bend_of(inverse, falling).log()], dim=-1
+    )
+    return Examples(
+        features.flatten(0, 1).double().numpy()[chosen],
+        (off / steps).flatten().double().numpy()[chosen],
+    )
+
+
+def fitted(found: Sequence[Examples]) -> NDArray[np.float64]:
+    """Weights of the features and, last, the bias."""
+    asked = [item.of_share(share) for item in found for share in _SHARES]
+    features = np.concatenate([features for features, _ in asked])
+    return logistic_fit(features, np.concatenate([right for _, right in asked]))
 
 
 def main() -> None:
@@ -81,26 +114,25 @@ def main() -> None:
         name: read_weights(choose_weights("", name).path).network_as(kind.network_class()).eval()
         for name, kind in ARCHITECTURES.items()
     }
-    collected: dict[str, list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = {
-        name: [] for name in networks
-    }
+    collected: dict[str, list[Examples]] = {name: [] for name in networks}
     for stack, truth in stacks(arguments.scenes, arguments.rgbd):
         for name, network in networks.items():
             collected[name].append(examples(network, stack, truth))
     both = [item for found in collected.values() for item in found]
     for name, found in {**collected, "both": both}.items():
-        features = np.concatenate([item[0] for item in found])
-        right = np.concatenate([item[1] for item in found])
-        weights = logistic_fit(features, right)
-        print(f"{name}: logit {weights[0]:.2f}, tolerance {weights[1]:.2f}, bias {weights[2]:.2f}")
-        for title, used in (("fitted", weights), ("in use", np.array([GAIN, GAIN, 0.0]))):
-            confidence = 1.0 / (1.0 + np.exp(-(features @ used[:2] + used[2])))
+        asked = [item.of_share(1.0) for item in found]
+        features = np.concatenate([of_item for of_item, _ in asked])
+        right = np.concatenate([of_item for _, of_item in asked])
+        for title, weights in (("fitted", fitted(found)), ("in use", np.array(astuple(FITTED)))):
+            values = zip(("place", "tolerance", "bend", "bias"), weights, strict=True)
+            print(f"{name}, {title}: " + ", ".join(f"{key} {value:.2f}" for key, value in values))
+            confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
             told = []
             for low, high in pairwise(_BINS):
                 inside = (confidence > low) & (confidence <= high)
                 mean = right[inside].mean() if inside.any() else np.nan
                 told.append(f"{low:g}-{high:g}: {mean:.2f} of {inside.mean():.0%}")
-            print(f"  {title}, right of those with a confidence of " + ", ".join(told))
+            print("  right of those with a confidence of " + ", ".join(told))
 
 
 if __name__ == "__main__":

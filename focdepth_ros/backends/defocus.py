@@ -86,7 +86,13 @@ class DefocusBackend(Backend):
 
 
 class DefocusAccumulator(Accumulator):
-    """A sweep on its way through the `defocus` backend."""
+    """A sweep on its way through the `defocus` backend.
+
+    Attributes
+    ----------
+    solution : DefocusSolution or None
+        What the last `finish` found, before outliers are removed.
+    """
 
     def __init__(
         self, backend: DefocusBackend, spec: SweepSpec, lens: Lens, config: DefocusConfig
@@ -96,6 +102,7 @@ class DefocusAccumulator(Accumulator):
         self._lens = lens
         self._config = config
         self._slices: list[Slice] = []
+        self.solution: DefocusSolution | None = None
 
     def add(self, item: Slice) -> None:
         if self._spec.check(item, self._slices):
@@ -113,6 +120,7 @@ class DefocusAccumulator(Accumulator):
         start, _ = start_from_slices(slices, self._config.start)
         begun = time.perf_counter()
         solution = self._solved(slices, codes_of(start, linear_light=False), begun - started)
+        self.solution = solution
         solved = time.perf_counter()
         picture = self._picture(solution.image)
         dioptre, confidence = self._cleaned(solution, picture, dioptres)

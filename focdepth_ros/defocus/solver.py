@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from focdepth_ros.classical.confidence import slices_per_step
 from focdepth_ros.classical.graph_cut import library_missing_because
+from focdepth_ros.defocus.confidence import PixelFit, surface_confidence, surface_features
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.defocus.depth_step import (
     PixelErrors,
@@ -41,9 +44,8 @@ from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 from focdepth_ros.torch_device import choose_device
 
-# With this, of simulated pixels as confident as p about p are within half a step of the sweep,
-# each at the depth of its own least error; at the depth that neighbours agree on more of them are.
-_STRICTNESS = 4.0
+_SHARP = 4.0  # a pixel whose depth is uncertain by half a step has half the evidence
+_NEIGHBOURS = 5  # px, side of the square whose median is taken
 _LEAST_NOISE = 1e-8  # variance below which no camera comes
 
 
@@ -106,15 +108,19 @@ class DefocusSolution:
         where the compiled library is missing.
     image : (H, W, C) float32
         In [0, 1].
+    features : (4, H, W) float32
+        What tells how sure the depth of `surfaces` is, see `defocus.confidence`.
     confidence : (H, W) float32
-        In [0, 1], from how sharply the error rises to both sides of the depth of `surfaces`: a
-        cautious probability that it is within half a step between slices of the truth.
+        In [0, 1]: probability that the depth of `surfaces` is within a quarter of a step between
+        slices of the truth; of sweeps of more than ten slices within a quarter of a ninth of the
+        sweep.
     losses : tuple of EpochLoss
     """
 
     dioptre: FloatImage
     surfaces: FloatImage
     image: FloatImage
+    features: NDArray[np.float32]
     confidence: FloatImage
     losses: tuple[EpochLoss, ...]
 
@@ -225,13 +231,20 @@ class _Problem:
                 break
         assert dioptre is not None
         rows = self._levels.blur(image)
-        surfaces = self._surfaces(rows, image, dioptre)
-        confidence = self._confidence(rows, surfaces)
+        alone = dioptre.cpu().numpy()
+        surfaces = self._surfaces(rows, image, alone)
+        # Where there is no cut, a pixel is held against its neighbours.
+        agreed = surfaces
+        if surfaces is alone:
+            agreed = np.asarray(cv2.medianBlur(alone, _NEIGHBOURS), np.float32)
+        fit = self._pixel_fit(rows, torch.from_numpy(surfaces).to(self.device), alone)
+        features = surface_features(fit, agreed, self._gap * slices_per_step(self._slices))
         return DefocusSolution(
-            dioptre=dioptre.cpu().numpy(),
-            surfaces=surfaces.cpu().numpy(),
+            dioptre=alone,
+            surfaces=surfaces,
             image=image.cpu().numpy(),
-            confidence=confidence.cpu().numpy(),
+            features=features,
+            confidence=surface_confidence(features),
             losses=tuple(losses),
         )
 
@@ -298,7 +311,7 @@ class _Problem:
         seen = self._weight.sum(2).clamp_(min=1e-12)
         return (error * self._weight).sum(2).div_(seen).sqrt_()
 
-    def _surfaces(self, rows: Tensor, image: Tensor, dioptre: Tensor) -> Tensor:
+    def _surfaces(self, rows: Tensor, image: Tensor, dioptre: FloatImage) -> FloatImage:
         """Depth that neighbours agree on, from the levels of the image."""
         config = self._config
         if config.smoothness == 0.0 or library_missing_because() is not None:
@@ -316,16 +329,15 @@ class _Problem:
                 mean = mean.view(-1, self._width)[top - first : bottom - first]
                 target[top:bottom] = mean.cpu().numpy()
         guide = codes_of(image.cpu().numpy(), config.linear_light)
-        surfaces = cut_surfaces(
+        return cut_surfaces(
             errors,
             candidates,
             guide[..., 0] if self._channels == 1 else guide,
             sweep=sweep,
             smoothness=config.smoothness,
         )
-        return torch.from_numpy(surfaces).to(self.device)
 
-    def _confidence(self, rows: Tensor, dioptre: Tensor) -> Tensor:
+    def _pixel_fit(self, rows: Tensor, dioptre: Tensor, alone: FloatImage) -> PixelFit:
         """From the curvature of every pixel's error: how well its depth is determined.
 
         By linear least squares the variance of the depth is ``2 s² / E''``, where s² is the
@@ -342,9 +354,11 @@ class _Problem:
             least[top:bottom] = at_middle.view(-1, self._width)
         freedom = max(1, self._slices * self._channels - self._channels - 1)
         noise = least / freedom
-        noise = torch.maximum(noise, noise.median().clamp(min=_LEAST_NOISE))
-        variance = 2.0 * noise / curvature.clamp(min=1e-12)
-        return self._gap**2 / (self._gap**2 + _STRICTNESS * variance)
+        usual = noise.median().clamp(min=_LEAST_NOISE)
+        misfit = (noise / usual).clamp(min=1.0)
+        variance = 2.0 * usual * misfit / curvature.clamp(min=1e-12)
+        evidence = self._gap**2 / (self._gap**2 + _SHARP * variance)
+        return PixelFit(evidence.cpu().numpy(), misfit.cpu().numpy(), alone)
 
     def _errors(self, rows: Tensor, top: int, bottom: int) -> PixelErrors:
         weight = None if self._weight is None else self._weight[top:bottom].flatten(0, 1)

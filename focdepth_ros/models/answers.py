@@ -17,22 +17,11 @@ from focdepth_ros.classical.torch_all_in_focus import (
     median_of_labels,
     picked,
 )
-from focdepth_ros.models.focus_guide import (
-    known_energies,
-    largest_slice,
-    slice_coordinates,
-    step_of,
-)
+from focdepth_ros.models.depth_confidence import logit_of_depth
+from focdepth_ros.models.focus_guide import known_energies, largest_slice, slice_coordinates
 from focdepth_ros.models.sweeps import Prediction, SliceFeatures, known_of, normalised_dioptres
 
 _MEDIAN = 5  # cells
-_RIGHT = 0.05  # of the depth
-_FINEST = 0.05  # steps
-
-#: Steps; what the logits of a network are about.
-OF_PLACE = 0.25
-#: By benchmarks/fit_network_confidence.py; what was learned is less sure than it could be.
-GAIN = 1.3
 
 
 @dataclass(frozen=True)
@@ -101,33 +90,6 @@ def answer_of(
         where = slice_index if sharpest is None else sharpest
         picture = picture_of(slices, order, where, blend=wanted.blend)
     return DeviceAnswer(slice_index, depth, confidence, sharpest, picture, is_finite)
-
-
-def logit_of_depth(of_place: Tensor, inverse_depth: Tensor, dioptres: Tensor) -> Tensor:
-    """Logit of the probability that a depth is right, from that of its place in the sweep.
-
-    What a network learns is whether its position is within a quarter of a step. What that means
-    in metres depends on how far away it is. The odds of being within another tolerance go with it.
-
-    Parameters
-    ----------
-    of_place : (H, W)
-    inverse_depth : (H, W)
-        1/m.
-    dioptres : (N,)
-        Of the slices, falling.
-    """
-    tolerance = tolerated(inverse_depth, dioptres) / OF_PLACE
-    return GAIN * (of_place + tolerance.log())
-
-
-def tolerated(inverse_depth: Tensor, dioptres: Tensor) -> Tensor:
-    """Steps that an inverse depth (H, W) may be off to be right: 5 % of the depth.
-
-    And where that is less than a twentieth of a step, that: no focus measure tells more.
-    """
-    step = step_of(len(dioptres)) * (dioptres[0] - dioptres[-1])
-    return (_RIGHT * inverse_depth / step).clamp(min=_FINEST)
 
 
 def sharpest_slices(slices: Sequence[SliceFeatures], order: Tensor) -> Tensor | None:

@@ -30,8 +30,8 @@ from focdepth_ros.errors import (
 )
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.models import inference, precision
-from focdepth_ros.models.answers import logit_of_depth
 from focdepth_ros.models.cuda_graphs import CapturedFunction
+from focdepth_ros.models.depth_confidence import logit_of_depth
 from focdepth_ros.models.focdepthformer.model import FocDepthFormer
 from focdepth_ros.stack import FocalStack, ImageArray, Slice
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from focdepth_ros.estimate import depth_from_slice_index
-from focdepth_ros.models.answers import GAIN, Wanted, answer_of, logit_of_depth, tolerated
+from focdepth_ros.models.answers import Wanted, answer_of
 from focdepth_ros.models.sweeps import Prediction, SliceFeatures
 
 DIOPTRES = torch.tensor([2.5, 1.75, 1.0, 0.25])  # steps of 0.75
@@ -51,19 +50,6 @@ def test_of_a_relative_sweep_the_confidence_is_that_of_the_place() -> None:
     assert found.depth is None
     assert found.confidence is not None
     np.testing.assert_allclose(found.confidence, 1.0 / (1.0 + np.exp(-2.0)), rtol=1e-6)
-
-
-def test_what_is_tolerated_is_a_share_of_the_depth_but_no_less_than_can_be_measured() -> None:
-    inverse = torch.tensor([2.5, 1.0, 0.75, 0.25, 0.0])
-    found = tolerated(inverse, DIOPTRES)
-    np.testing.assert_allclose(found, [0.05 * 2.5 / 0.75, 0.05 / 0.75, 0.05, 0.05, 0.05], rtol=1e-5)
-
-
-def test_where_the_tolerance_is_that_of_the_place_only_the_gain_is_left() -> None:
-    step = 0.75
-    inverse = torch.tensor([[0.25 * step / 0.05]])
-    found = logit_of_depth(torch.tensor([[1.5]]), inverse, DIOPTRES)
-    assert float(found) == pytest.approx(GAIN * 1.5, rel=1e-5)
 
 
 def test_what_is_not_finite_is_told() -> None:
