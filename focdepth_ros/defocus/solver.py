@@ -39,7 +39,12 @@ from focdepth_ros.defocus.forward_model import BlurOperator, DefocusModel
 from focdepth_ros.defocus.image_step import fista
 from focdepth_ros.defocus.light import codes_of
 from focdepth_ros.defocus.search_range import search_range
-from focdepth_ros.defocus.surfaces import WINDOW, candidate_dioptres, cut_surfaces
+from focdepth_ros.defocus.surfaces import (
+    LABELS_PER_SWEEP,
+    WINDOW,
+    candidate_dioptres,
+    cut_surfaces,
+)
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
 from focdepth_ros.torch_device import choose_device
@@ -113,7 +118,7 @@ class DefocusSolution:
     confidence : (H, W) float32
         In [0, 1]: probability that the depth of `surfaces` is within a quarter of a step between
         slices of the truth; of sweeps of more than ten slices within a quarter of a ninth of the
-        sweep.
+        sweep. 0 at either end of the range that was searched, but for infinity.
     losses : tuple of EpochLoss
     """
 
@@ -239,12 +244,14 @@ class _Problem:
             agreed = np.asarray(cv2.medianBlur(alone, _NEIGHBOURS), np.float32)
         fit = self._pixel_fit(rows, torch.from_numpy(surfaces).to(self.device), alone)
         features = surface_features(fit, agreed, self._gap * slices_per_step(self._slices))
+        confidence = surface_confidence(features)
+        confidence[self._at_an_end(surfaces)] = 0.0
         return DefocusSolution(
             dioptre=alone,
             surfaces=surfaces,
             image=image.cpu().numpy(),
             features=features,
-            confidence=surface_confidence(features),
+            confidence=confidence,
             losses=tuple(losses),
         )
 
@@ -359,6 +366,14 @@ class _Problem:
         variance = 2.0 * usual * misfit / curvature.clamp(min=1e-12)
         evidence = self._gap**2 / (self._gap**2 + _SHARP * variance)
         return PixelFit(evidence.cpu().numpy(), misfit.cpu().numpy(), alone)
+
+    def _at_an_end(self, dioptre: FloatImage) -> NDArray[np.bool_]:
+        """Where the best depth is the last that was looked at: what lies beyond is not known."""
+        far, near = self._candidates[0], self._candidates[-1]
+        margin = 0.5 * self._gap * (self._slices - 1) / LABELS_PER_SWEEP
+        # No depth is less than 0: infinity has nothing beyond it.
+        least = far + margin if far > 0.0 else -math.inf
+        return np.asarray((dioptre <= least) | (dioptre >= near - margin))
 
     def _errors(self, rows: Tensor, top: int, bottom: int) -> PixelErrors:
         weight = None if self._weight is None else self._weight[top:bottom].flatten(0, 1)

@@ -54,7 +54,7 @@ def cut_surfaces(
     Parameters
     ----------
     errors : (L, H, W) float32
-        Of each depth, >= 0, averaged over `WINDOW` x `WINDOW` pixels. They are overwritten.
+        Of each depth, >= 0 but for rounding, averaged over `WINDOW` x `WINDOW` pixels. They are overwritten.
     candidates : (L,) float64
         The depths as dioptres [1/m], evenly spaced, L >= 3.
     guide : (H, W, 3) or (H, W) uint8
@@ -70,6 +70,7 @@ def cut_surfaces(
         Dioptres, by a parabola through the errors between the candidates.
     """
     step = float(candidates[1] - candidates[0])
+    np.maximum(errors, 0.0, out=errors)  # without noise, rounding takes them below
     least = errors.min(axis=0)
     floor = np.float32(max(_FLOOR * float(np.median(least)), _LEAST_FLOOR))
     errors += floor

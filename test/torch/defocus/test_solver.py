@@ -145,6 +145,27 @@ def test_confidence_tells_texture_from_none() -> None:
     assert np.median(solution.confidence[:, :14]) > 0.9
 
 
+@pytest.mark.parametrize("smoothness", [0.0, 2.0])
+def test_what_lies_beyond_the_depths_that_are_looked_for_is_not_believed(smoothness: float) -> None:
+    dioptre = torch.full(SIZE, 1.0 / 2.5)
+    dioptre[:, :24], dioptre[:, 40:] = 1.0 / 0.8, 1.0 / 20.0
+    stack = focal_stack(IMAGE, dioptre).numpy()
+    config = replace(CONFIG, near=0.95, far=6.5, psf="gaussian", smoothness=smoothness)
+    solution = solve(stack, LENS, FOCUS_DISTANCES, config, start_image=stitched(stack))
+    beyond, between = solution.confidence[:, [*range(16), *range(48, 64)]], slice(30, 34)
+    assert (beyond == 0.0).mean() > 0.9
+    assert np.median(solution.confidence[:, between]) > 0.8
+
+
+def test_infinity_is_an_end_that_can_be_believed() -> None:
+    stack = focal_stack(IMAGE, torch.zeros(SIZE)).numpy()
+    config = replace(CONFIG, near=0.9, far=math.inf, psf="gaussian", smoothness=2.0)
+    solution = solve(stack, LENS, FOCUS_DISTANCES, config, start_image=IMAGE.numpy())
+    at_end = solution.surfaces < 0.002
+    assert at_end.mean() > 0.3
+    assert np.median(solution.confidence[at_end]) > 0.8
+
+
 def test_pixels_that_show_nothing_are_left_out() -> None:
     stack = focal_stack(IMAGE, DIOPTRE, psf="disc").numpy()
     weight = np.ones((5, *SIZE), np.float32)

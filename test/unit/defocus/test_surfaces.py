@@ -43,6 +43,12 @@ def test_depth_lies_between_the_candidates() -> None:
         np.testing.assert_allclose(cut(errors_of(dioptre)), dioptre, atol=0.004)
 
 
+def test_rounding_below_zero_spoils_nothing() -> None:
+    errors = errors_of(1.234) - np.float32(0.01)  # as of a stack without noise
+    errors[np.abs(errors) < 1e-3] -= np.float32(1e-3)
+    np.testing.assert_allclose(cut(errors), 1.234, atol=0.06)
+
+
 def test_depth_reaches_the_ends_of_the_range_and_no_further() -> None:
     ends = np.where(np.arange(SIZE[1]) < 20, -1.0, 9.0)
     expected = np.broadcast_to(np.clip(ends, CANDIDATES[0], CANDIDATES[-1]), SIZE)
