@@ -39,7 +39,7 @@ class ConfidenceWeights:
 
 
 #: Of simulated sweeps of scenes that are used for tuning only.
-FITTED = ConfidenceWeights(evidence=0.98, scatter=-1.00, edge=-0.60, misfit=-0.38, bias=-0.75)
+FITTED = ConfidenceWeights(evidence=0.81, scatter=-1.05, edge=-0.51, misfit=-0.37, bias=-0.57)
 
 
 @dataclass(frozen=True, eq=False)
