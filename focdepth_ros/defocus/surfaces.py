@@ -54,7 +54,8 @@ def cut_surfaces(
     Parameters
     ----------
     errors : (L, H, W) float32
-        Of each depth, >= 0 but for rounding, averaged over `WINDOW` x `WINDOW` pixels. They are overwritten.
+        Of each depth, >= 0 but for rounding, averaged over `WINDOW` x `WINDOW` pixels. They are
+        overwritten.
     candidates : (L,) float64
         The depths as dioptres [1/m], evenly spaced, L >= 3.
     guide : (H, W, 3) or (H, W) uint8

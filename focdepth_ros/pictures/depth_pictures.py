@@ -165,9 +165,15 @@ def as_colour(image: ImageArray) -> ImageArray:
 
 
 def put_text(picture: ImageArray, text: str, origin: tuple[int, int], height: int) -> None:
-    """Write ASCII text into a picture, its lower left corner at `origin` (x, y), in place."""
+    """Write ASCII text into a picture, its lower left corner at `origin` (x, y), in place.
+
+    It is made smaller where it would not fit.
+    """
     scale = cv2.getFontScaleFromHeight(_FONT, max(height * 6 // 10, 4))
     thickness = max(1, height // 16)
+    (width, _), _ = cv2.getTextSize(text, _FONT, scale, thickness)
+    room = picture.shape[1] - origin[0] - 2  # strokes are a little wider than what is told
+    scale *= min(1.0, max(room, 1) / max(width, 1))
     cv2.putText(picture, text, origin, _FONT, scale, _TEXT_COLOUR, thickness, cv2.LINE_AA)
 
 

@@ -10,6 +10,7 @@ from focdepth_ros.pictures.depth_pictures import (
     colour_error,
     colour_values,
     depth_range,
+    put_text,
     render_cloud,
     with_depth_bar,
 )
@@ -149,3 +150,12 @@ class TestRenderCloud:
         view = render_cloud(points.astype(np.float32), colours, self.camera, yaw=0, pitch=0)
         middle = view[15:45, 20:60]
         assert (middle == 200).all()
+
+
+def test_text_that_would_not_fit_is_made_smaller() -> None:
+    pictures = np.zeros((2, 30, 120, 3), np.uint8)
+    put_text(pictures[0], "short", (2, 20), 20)
+    put_text(pictures[1], "a caption that is much too long for this", (2, 20), 20)
+    short, long = (np.argwhere(picture.any(axis=2)) for picture in pictures)
+    assert 100 < long[:, 1].max() < 119
+    assert np.ptp(long[:, 0]) < np.ptp(short[:, 0])
