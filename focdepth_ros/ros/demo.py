@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from focdepth_ros.errors import FocdepthError, RelativeStackError
+from focdepth_ros.errors import FocdepthError, MessageError, RelativeStackError
 from focdepth_ros.evaluation.metrics import depth_metrics
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.files.ply import write_ply
@@ -185,7 +185,13 @@ def _watch(
             return None
         exit_codes = {node.name: node.stop() for node in nodes}
         _summarise(sweeps, observer.sweeps_sent, rate, shares, console)
-        _leave_pictures(sweeps[-1], observer, options.output, console)
+        try:
+            _leave_pictures(sweeps[-1], observer, options.output, console)
+        except MessageError as error:
+            if len(sweeps) == options.sweeps:
+                raise
+            # What is too fast for the depth node can be too fast for the observer, too.
+            console.print(f"[yellow]no pictures: {escape(str(error))}[/yellow]")
     unclean = {name: code for name, code in exit_codes.items() if code != 0}
     if unclean:
         console.print(f"[red]did not end cleanly: {unclean}[/red]")

@@ -78,6 +78,30 @@ def test_a_camera_that_is_too_fast_is_explained(tmp_path: Path) -> None:
     assert re.search(r"\d+ of 30 sweeps have no answer; .* slow the camera down: --rate 300", said)
 
 
+_FRAMES_LOST = """
+import sys
+from focdepth_ros.errors import MessageError
+from focdepth_ros.ros import demo
+
+def stack_of(observer, sweep):
+    raise MessageError("1 of the 10 images were received", reason="frames lost")
+
+demo.DemoObserver.stack_of = stack_of
+sys.exit(demo.main())
+"""
+
+
+@pytest.mark.slow
+def test_a_camera_too_fast_for_the_pictures_is_explained_all_the_same(tmp_path: Path) -> None:
+    options = ["--sweeps", "30", "--rate", "600", "--output", str(tmp_path)]
+    command = [sys.executable, "-c", _FRAMES_LOST, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1, said
+    assert "no pictures: 1 of the 10 images were received" in said
+    assert "slow the camera down: --rate 300" in said
+
+
 @pytest.mark.slow
 def test_without_a_rate_a_slow_computer_is_given_time(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (720, 1280), np.uint8)
