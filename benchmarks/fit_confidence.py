@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -38,6 +39,7 @@ SWEEPS = (
 # How far, in steps, a right position may be off; argmax knows whole slices only.
 _TOLERANCES = {"graph_cut": 0.25, "argmax": 0.75}
 _PIXELS_PER_STACK = 20_000
+_BINS = (0.0, 0.2, 0.5, 0.8, 0.95, 0.99, 1.0)
 
 
 def simulated_stacks(scenes: int) -> Iterator[SimulatedStack]:
@@ -92,6 +94,16 @@ def logistic_fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDA
     return weights
 
 
+def reliability(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> str:
+    """How often pixels in each range of confidence are right, and how many these are."""
+    told = []
+    for low, high in pairwise(_BINS):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            told.append(f"{low:g}-{high:g}: {right[inside].mean():.2f} of {inside.mean():.0%}")
+    return ", ".join(told)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=32, help="number of tuning scenes")
@@ -105,15 +117,7 @@ def main() -> None:
     for name, weight in zip((*FEATURES, "bias"), weights, strict=True):
         print(f"{name:>10} {weight:+.3f}")
     confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
-    print("confidence   pixels  mean confidence  right")
-    for low in np.arange(0.0, 1.0, 0.1):
-        inside = (confidence >= low) & (confidence < low + 0.1)
-        if not inside.any():
-            continue
-        print(
-            f"{low:.1f} - {low + 0.1:.1f}  {inside.mean():7.1%}  {confidence[inside].mean():15.2f}"
-            f"  {right[inside].mean():6.2f}"
-        )
+    print("right of those with a confidence of " + reliability(confidence, right))
 
 
 if __name__ == "__main__":

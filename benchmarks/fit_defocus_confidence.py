@@ -9,19 +9,17 @@ tuning; sweeps of 5 to 16 slices at 320x240.
 from __future__ import annotations
 
 import argparse
-from dataclasses import astuple
-from itertools import pairwise
 
 import numpy as np
 import torch
-from fit_confidence import logistic_fit
+from fit_confidence import logistic_fit, reliability
 from numpy.typing import NDArray
 from rich.progress import track
 
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.defocus import DefocusBackend
 from focdepth_ros.classical.confidence import slices_per_step
-from focdepth_ros.defocus.confidence import FITTED, surface_confidence
+from focdepth_ros.defocus.confidence import DEFOCUS_CONFIDENCE, FEATURES, surface_confidence
 from focdepth_ros.defocus.config import DefocusConfig
 from focdepth_ros.simulation.random_sweeps import render_random_sweep
 from focdepth_ros.simulation.scenes import FIRST_VALIDATION_SEED
@@ -30,7 +28,6 @@ _SLICES = (10, 6, 8, 16, 5)
 _PIXELS_PER_STACK = 20_000
 _TOLERANCE = 0.25  # steps
 _FOLDS = 3
-_BINS = (0.0, 0.2, 0.5, 0.8, 0.95, 1.0)
 
 
 def examples(backend: DefocusBackend, number: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -50,16 +47,6 @@ def examples(backend: DefocusBackend, number: int) -> tuple[NDArray[np.float32],
     return features.reshape(len(features), -1)[:, chosen].T, right.ravel()[chosen]
 
 
-def reliability(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> str:
-    """How often pixels in each range of confidence are right."""
-    told = []
-    for low, high in pairwise(_BINS):
-        inside = (confidence > low) & (confidence <= high)
-        if inside.any():
-            told.append(f"{low:g}-{high:g}: {right[inside].mean():.2f} of {inside.mean():.0%}")
-    return ", ".join(told)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scenes", type=int, default=30, help="number of tuning scenes")
@@ -77,11 +64,9 @@ def main() -> None:
         features = np.concatenate([features for features, _ in kept]).astype(np.float64)
         return logistic_fit(features, np.concatenate([right for _, right in kept]))
 
-    print(
-        "weights of evidence, scatter, edge and misfit, bias: "
-        + ", ".join(f"{value:.2f}" for value in fitted())
-    )
-    print("in use: " + ", ".join(f"{value:.2f}" for value in astuple(FITTED)))
+    in_use = (*DEFOCUS_CONFIDENCE.weights, DEFOCUS_CONFIDENCE.bias)
+    for name, weight, used in zip((*FEATURES, "bias"), fitted(), in_use, strict=True):
+        print(f"{name:>10} {weight:+.2f}, in use {used:+.2f}")
     folds = [fitted(number) for number in range(_FOLDS)]
     right = np.concatenate([item for _, item in found])
     of_others = []
@@ -92,8 +77,8 @@ def main() -> None:
         "right of those with a confidence of, by the other scenes: "
         + reliability(np.concatenate(of_others), right)
     )
-    in_use = surface_confidence(np.concatenate([features for features, _ in found]).T)
-    print("right of those with a confidence of, in use: " + reliability(in_use, right))
+    confidence = surface_confidence(np.concatenate([features for features, _ in found]).T)
+    print("right of those with a confidence of, in use: " + reliability(confidence, right))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from fit_confidence import SWEEPS, logistic_fit
+from fit_confidence import SWEEPS, logistic_fit, reliability
 from numpy.typing import NDArray
 from rich.progress import track
 from stack_sets import stack_set
@@ -37,7 +36,6 @@ from focdepth_ros.simulation.scenes import FIRST_VALIDATION_SEED
 from focdepth_ros.stack import FloatImage, FocalStack
 
 _PIXELS_PER_STACK = 20_000
-_BINS = (0.0, 0.2, 0.5, 0.8, 0.95, 0.99, 1.0)
 _SHARES = (1.0, 0.5, 0.25)  # of what is tolerated
 
 
@@ -127,12 +125,7 @@ def main() -> None:
             values = zip(("place", "tolerance", "bend", "bias"), weights, strict=True)
             print(f"{name}, {title}: " + ", ".join(f"{key} {value:.2f}" for key, value in values))
             confidence = 1.0 / (1.0 + np.exp(-(features @ weights[:-1] + weights[-1])))
-            told = []
-            for low, high in pairwise(_BINS):
-                inside = (confidence > low) & (confidence <= high)
-                mean = right[inside].mean() if inside.any() else np.nan
-                told.append(f"{low:g}-{high:g}: {mean:.2f} of {inside.mean():.0%}")
-            print("  right of those with a confidence of " + ", ".join(told))
+            print("  right of those with a confidence of " + reliability(confidence, right))
 
 
 if __name__ == "__main__":

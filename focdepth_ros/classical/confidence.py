@@ -15,20 +15,28 @@ FEATURES = ("contrast", "edge", "overshoot", "roughness")
 
 @dataclass(frozen=True)
 class ConfidenceModel:
-    """A logistic regression on the features, fitted by benchmarks/fit_confidence.py.
+    """A logistic regression on features of pixels.
 
     Parameters
     ----------
     weights : tuple of 4 float
-        In the order of `FEATURES`.
+        In the order of the features.
     bias : float
     """
 
     weights: tuple[float, float, float, float]
     bias: float
 
+    def probability(self, features: NDArray[np.float32]) -> FloatImage:
+        """What the features (4, h, w) of pixels say, (h, w) in [0, 1]."""
+        weights = np.array(self.weights, dtype=np.float32)
+        score = np.tensordot(weights, features, axes=1) + np.float32(self.bias)
+        # The logistic function; written with exp it would overflow.
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * score), dtype=np.float32)
 
-# Of simulated sweeps of scenes that are used for tuning only.
+
+# By benchmarks/fit_confidence.py, in the order of `FEATURES`, of simulated sweeps of scenes that
+# are used for tuning only.
 GRAPH_CUT_CONFIDENCE = ConfidenceModel((0.710, -0.067, -1.776, -3.596), 2.279)
 ARGMAX_CONFIDENCE = ConfidenceModel((0.675, -0.652, -1.247, -0.317), 2.194)
 
@@ -171,9 +179,6 @@ def focus_confidence(
     (h, w) float32 in [0, 1]
     """
     features = focus_features(curves)
-    weights = np.array(model.weights, dtype=np.float32)
-    score = np.tensordot(weights, features, axes=1) + np.float32(model.bias)
     contrast = np.exp(features[FEATURES.index("contrast")]) - _LEAST_CONTRAST
     seen = np.clip(contrast / _FULL_CONTRAST, 0.0, 1.0)
-    # The logistic function; written with exp it would overflow.
-    return np.asarray(seen * (0.5 + 0.5 * np.tanh(0.5 * score)), dtype=np.float32)
+    return np.asarray(seen * model.probability(features), dtype=np.float32)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import cast
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from focdepth_ros.classical.confidence import ConfidenceModel
 from focdepth_ros.stack import FloatImage
+
+FEATURES = ("evidence", "scatter", "edge", "misfit")
 
 _SIGMA = 3.0  # px, over which evidence and scatter are averaged
 _EDGE_RADIUS = 4  # px
@@ -20,26 +22,9 @@ _LEAST_SCATTER = 0.02  # steps
 _FULL_EVIDENCE = 0.1  # less is an even surface, on which any depth explains the pixels
 
 
-@dataclass(frozen=True)
-class ConfidenceWeights:
-    """Of a logistic regression, fitted by benchmarks/fit_defocus_confidence.py.
-
-    Parameters
-    ----------
-    evidence, scatter, edge, misfit : float
-        Of what `surface_features` gives.
-    bias : float
-    """
-
-    evidence: float
-    scatter: float
-    edge: float
-    misfit: float
-    bias: float
-
-
-#: Of simulated sweeps of scenes that are used for tuning only.
-FITTED = ConfidenceWeights(evidence=0.81, scatter=-1.05, edge=-0.51, misfit=-0.37, bias=-0.57)
+# By benchmarks/fit_defocus_confidence.py, in the order of `FEATURES`, of simulated sweeps of scenes
+# that are used for tuning only.
+DEFOCUS_CONFIDENCE = ConfidenceModel((0.81, -1.05, -0.51, -0.37), -0.57)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +60,10 @@ def surface_features(fit: PixelFit, surfaces: FloatImage, step: float) -> FloatI
     Returns
     -------
     (4, H, W) float32
-        The evidence, averaged over the neighbours; the log of how far the depths that pixels would
-        choose by themselves scatter around the surface; the log of the range of depths nearby,
-        large beside edges, where a pixel takes in light that the model does not know of; and the
-        log of the misfit.
+        In the order of `FEATURES`: the evidence, averaged over the neighbours; the log of how far
+        the depths that pixels would choose by themselves scatter around the surface; the log of
+        the range of depths nearby, large beside edges, where a pixel takes in light that the model
+        does not know of; and the log of the misfit.
     """
     per_step = np.float32(1.0 / step)
     scatter = np.minimum(np.abs(fit.dioptre - surfaces) * per_step, np.float32(_MAX_SCATTER))
@@ -108,11 +93,9 @@ def surface_confidence(features: NDArray[np.float32]) -> FloatImage:
     -------
     (H, W) float32 in [0, 1]
     """
-    *weights, bias = cast("tuple[float, ...]", astuple(FITTED))
-    score = np.tensordot(np.array(weights, np.float32), features, axes=1) + np.float32(bias)
-    seen = np.clip(features[0] / np.float32(_FULL_EVIDENCE), 0.0, 1.0)
-    # The logistic function; written with exp it would overflow.
-    return np.asarray(seen * (0.5 + 0.5 * np.tanh(0.5 * score)), np.float32)
+    evidence = features[FEATURES.index("evidence")]
+    seen = np.clip(evidence / np.float32(_FULL_EVIDENCE), 0.0, 1.0)
+    return np.asarray(seen * DEFOCUS_CONFIDENCE.probability(features), np.float32)
 
 
 def _blurred(values: FloatImage) -> FloatImage:

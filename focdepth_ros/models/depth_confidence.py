@@ -80,12 +80,12 @@ def bend_of(inverse_depth: Tensor, dioptres: Tensor) -> Tensor:
 
     None on a plane, however slanted; much beside edges and on what is folded.
     """
-    rows = inverse_depth[None]
+    values = inverse_depth[None]
     across, down = ((1, _WINDOW), (0, _WINDOW // 2)), ((_WINDOW, 1), (_WINDOW // 2, 0))
-    mean = rows
+    mean = values
     for window, padding in (across, down):
         mean = functional.avg_pool2d(mean, window, 1, padding, count_include_pad=False)
-    return (rows - mean)[0].abs() / _step(dioptres) + _LEAST_BEND
+    return (values - mean)[0].abs() / _step(dioptres) + _LEAST_BEND
 
 
 def _step(dioptres: Tensor) -> Tensor:

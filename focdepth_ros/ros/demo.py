@@ -188,7 +188,7 @@ def _watch(
         try:
             _leave_pictures(sweeps[-1], observer, options.output, console)
         except MessageError as error:
-            if len(sweeps) == options.sweeps:
+            if error.reason != "frames lost" or len(sweeps) == options.sweeps:
                 raise
             # What is too fast for the depth node can be too fast for the observer, too.
             console.print(f"[yellow]no pictures: {escape(str(error))}[/yellow]")
