@@ -1,13 +1,13 @@
 """Focus measure, its average over a window and peaks on torch tensors.
 
 The same as `focus_measure` and `refinement` do with NumPy and OpenCV, up to rounding, for machines
-with a GPU. Nothing here waits for the GPU.
+with a GPU. Nothing here but `download` waits for the GPU.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -114,6 +114,36 @@ def upload(array: NDArray[np.generic], device: str) -> Tensor:
     pinned = torch.empty(array.shape, dtype=kind, pin_memory=torch.device(device).type != "cpu")
     np.copyto(pinned.numpy(), array)
     return pinned.to(device, non_blocking=True)
+
+
+def download(*found: Tensor | None) -> list[NDArray[Any] | None]:
+    """Copy tensors of one device to the memory of the processor, and wait for them once.
+
+    Parameters
+    ----------
+    *found : Tensor or None
+
+    Returns
+    -------
+    list of ndarray or None
+        Of a CPU's tensors their own memory. A GPU's come into pinned memory, which torch keeps for
+        the next ones when the arrays are gone.
+    """
+    import torch
+
+    copies = [None if item is None else _on_its_way(item) for item in found]
+    for device in {item.device for item in found if item is not None and item.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
+    return [None if item is None else item.numpy() for item in copies]
+
+
+def _on_its_way(found: Tensor) -> Tensor:
+    """A copy for the processor that a GPU is about to make, or what already is on a CPU."""
+    import torch
+
+    if found.device.type == "cpu":
+        return found
+    return torch.empty_like(found, device="cpu", pin_memory=True).copy_(found, non_blocking=True)
 
 
 def refine_peak(

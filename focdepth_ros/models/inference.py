@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from focdepth_ros.classical.torch_focus import upload
+from focdepth_ros.classical.torch_focus import download, upload
 from focdepth_ros.errors import DeviceError, OptionError
 from focdepth_ros.models.answers import (
     DeviceAnswer,
@@ -209,7 +209,7 @@ class SweepRunner:
             asked = Wanted(**wanted)
             asked = replace(asked, picture=asked.picture and self._paints)
             found = self._answer(state, self._uploaded(order), asked)
-            slice_index, depth, confidence, sharpest, picture, is_finite = self._downloaded(
+            slice_index, depth, confidence, sharpest, picture, is_finite = download(
                 found.slice_index, found.depth, found.confidence, found.sharpest, found.picture,
                 found.is_finite,
             )  # fmt: skip
@@ -251,7 +251,7 @@ class SweepRunner:
             picture = None
             if self._paints:
                 picture = picture_of(slices, near_to_far, found, blend=blend)
-            sharpest, all_in_focus = self._downloaded(found, picture)
+            sharpest, all_in_focus = download(found, picture)
         assert sharpest is not None
         return sharpest, all_in_focus
 
@@ -269,14 +269,6 @@ class SweepRunner:
                 self._orders.clear()
             self._orders[key] = upload(np.array(order, np.int64), str(self.device))
         return self._orders[key]
-
-    def _downloaded(self, *found: Tensor | None) -> list[NDArray[Any] | None]:
-        """The same in the memory of the processor, once they are there."""
-        # All are on their way before any is waited for.
-        copies = [None if item is None else item.to("cpu", non_blocking=True) for item in found]
-        if self.device.type == "cuda":
-            torch.cuda.current_stream().synchronize()
-        return [None if item is None else item.numpy() for item in copies]
 
     def warm_up(self, height: int, width: int, **wanted: bool) -> None:
         """Run slices of a size through, once for each size, where the first ones would be slow.

@@ -12,7 +12,7 @@ from synthetic_sweeps import texture
 
 from focdepth_ros.classical import refinement, torch_focus
 from focdepth_ros.classical.focus_operators import create_focus_measure, focus_measure_names
-from focdepth_ros.classical.torch_focus import TorchFocusMeasure, upload
+from focdepth_ros.classical.torch_focus import TorchFocusMeasure, download, upload
 from focdepth_ros.stack import FloatImage, ImageArray
 
 SIZE = (61, 83)
@@ -120,6 +120,23 @@ def test_what_is_uploaded_may_change(device: str) -> None:
     uploaded = upload(array, device)
     array[:] = 0
     np.testing.assert_array_equal(uploaded.cpu().numpy(), np.arange(6))
+
+
+def test_what_is_downloaded_is_what_was_there_whatever_its_layout(device: str) -> None:
+    numbers = torch.arange(24, device=device).reshape(2, 3, 4)
+    found = download(
+        numbers, None, numbers.permute(2, 0, 1), numbers[:, 1:, ::2], numbers.sum() > 0
+    )
+    numbers.zero_()
+    expected = np.arange(24).reshape(2, 3, 4)
+    if device == "cpu":
+        expected = np.zeros_like(expected)  # its memory is that of the tensor
+    whole, nothing, turned, part, flag = found
+    assert nothing is None
+    np.testing.assert_array_equal(whole, expected)
+    np.testing.assert_array_equal(turned, expected.transpose(2, 0, 1))
+    np.testing.assert_array_equal(part, expected[:, 1:, ::2])
+    assert flag
 
 
 def test_read_only_images_are_uploaded(device: str) -> None:
