@@ -67,10 +67,14 @@ audit: setup ## known vulnerabilities of the packages in use; asks https://osv.d
 # All that requirements/torch-test.txt brings.
 TORCH_PACKAGES := torch, torchvision, timm, safetensors, lightning_fabric, tensorboard, onnx, onnxscript, onnxruntime
 
+TORCH_NODE_TESTS := $(patsubst %,test/ros/test_depth_node_%.py,network defocus defocus_end)
+ALL_TORCH_TESTS := { OMP_NUM_THREADS=1 python3 -m pytest --numprocesses 2 --dist loadfile test/torch; unit=$$?; \
+	python3 -m pytest $(TORCH_NODE_TESTS) && exit $$unit; }
+
 test-torch: setup ## the tests of what runs on torch; installs what they need where it is missing
 	@$(ENTER) && { python3 -c 'import $(TORCH_PACKAGES)' 2> /dev/null || \
 		python3 -m pip install --disable-pip-version-check --progress-bar off -r requirements/torch-test.txt; } && \
-	$(ISOLATE) && python3 -m pytest test/torch test/ros/test_depth_node_network.py test/ros/test_depth_node_defocus.py test/ros/test_depth_node_defocus_end.py $(ARGS)
+	$(ISOLATE) && $(if $(ARGS),python3 -m pytest test/torch $(TORCH_NODE_TESTS) $(ARGS),$(ALL_TORCH_TESTS))
 
 test-view: setup ## the tests of focdepth view; installs what they need where it is missing
 	@$(ENTER) && { python3 -c 'import rerun, playwright' 2> /dev/null || \

@@ -25,7 +25,8 @@ class DepthEstimate:
         (REP 117, REP 118). For a relative stack (`metric` is False): the slice index.
     confidence : (H, W) float32 in [0, 1]
     slice_index : (H, W) float32
-        Fractional position in the stack, near to far, at which the pixel is sharpest.
+        Fractional position in the stack, near to far, at which the pixel is sharpest; slices that
+        could not be aligned are counted, too.
     backend : str
         Name of the backend that gave this answer.
     metric : bool

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from focdepth_ros.backends.base import SweepSpec
 from focdepth_ros.errors import StackError, StackFileError
 from focdepth_ros.estimate import DepthEstimate
@@ -39,8 +37,7 @@ def fuse_folder(
     Returns
     -------
     DepthEstimate
-        On the pixel grid of the folder's reference slice. Its `slice_index` counts all images of
-        the folder, also those that could not be aligned.
+        On the pixel grid of the folder's reference slice.
 
     Raises
     ------
@@ -68,11 +65,7 @@ def fuse_folder(
         raise StackFileError(
             f"{folder.path}: {error}; if the camera stood still, do without alignment: --align none"
         ) from error
-    index = answer.slice_index
-    if answer.metric and answer.left_out:  # that of a relative stack counts all already
-        index = np.interp(index, np.arange(len(run)), run.places).astype(np.float32)
-    timings = {"read": read_seconds, **answer.timings}
-    return replace(answer, slice_index=index, timings=timings)
+    return replace(answer, timings={"read": read_seconds, **answer.timings})
 
 
 def _spec(folder: StackFolder, item: Slice) -> SweepSpec:

@@ -100,6 +100,7 @@ class SweepRun:
         self._count = 0
         self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
         self._left_out: dict[int, str] = {}
+        self._places_left_out: dict[int, float] = {}  # in the order near to far
         self._align_seconds = 0.0
         self._add_seconds = 0.0
         self._accumulator: Accumulator | None
@@ -111,11 +112,6 @@ class SweepRun:
     def __len__(self) -> int:
         """Number of distinct slices that the answer is made from."""
         return len(self._slices)
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        """Which of the frames that were added the answer is made from, counted from 0 on."""
-        return tuple(number - 1 for number in self._taken)
 
     def add(self, item: Slice) -> None:
         """Take in one frame; one at the focus distance of the frame before replaces it.
@@ -134,7 +130,7 @@ class SweepRun:
         try:
             aligned = self._aligned(item, repeats=repeats)
         except AlignmentError as error:
-            self._leave_out(item, str(error))
+            self._leave_out(item, str(error), repeats=repeats)
             return
         finally:
             self._align_seconds += time.perf_counter() - started
@@ -171,7 +167,7 @@ class SweepRun:
         estimate = self._answer()
         warnings.extend(self._failures)
         estimate = self._without_unsure(estimate)
-        if not (self._spec.metric or self._spec.by_position) and self._left_out:
+        if self._left_out:
             estimate = self._in_given_slices(estimate)
         if reference is not None:
             taken = self.reference_taken(reference)
@@ -215,11 +211,21 @@ class SweepRun:
         )
 
     def _in_given_slices(self, estimate: DepthEstimate) -> DepthEstimate:
-        """Positions of a relative sweep counted in all slices, also those that were left out."""
-        places = self.places
-        index = np.interp(estimate.slice_index, np.arange(len(places)), places).astype(np.float32)
-        depth = np.where(np.isnan(estimate.depth), np.float32(np.nan), index)
+        """Positions counted in all slices near to far, also those that were left out."""
+        taken = sorted(map(self._place, self._slices, self._taken))
+        every = sorted({*taken, *self._places_left_out.values()})
+        numbers = np.searchsorted(every, taken)
+        index = np.interp(estimate.slice_index, np.arange(len(taken)), numbers).astype(np.float32)
+        depth = estimate.depth
+        if not self._spec.metric:
+            depth = np.where(np.isnan(depth), np.float32(np.nan), index)
         return replace(estimate, depth=depth, slice_index=index)
+
+    def _place(self, item: Slice, number: int) -> float:
+        """By which slices are sorted near to far."""
+        if self._spec.metric:
+            return -float(item.rounded_dioptre)
+        return (item.lens_position or 0.0) if self._spec.by_position else float(number)
 
     def _aligned(self, item: Slice, *, repeats: bool) -> Slice:
         before = None if repeats and len(self._slices) == 1 else self._alignment.anchor
@@ -228,14 +234,18 @@ class SweepRun:
         if before is not None and anchor is not None and anchor is not before:
             self._leave_out(before, "the slices after it match each other, but not this one")
             del self._left_out[self._numbers[anchor]]
+            self._places_left_out.pop(self._numbers[anchor], None)
             self._slices.clear()
             self._taken.clear()
             self._begin()
             self._take(anchor, self._numbers[anchor])
         return aligned
 
-    def _leave_out(self, item: Slice, reason: str) -> None:
-        self._left_out[self._numbers[item]] = f"{self._name(item)} left out: {reason}"
+    def _leave_out(self, item: Slice, reason: str, *, repeats: bool = False) -> None:
+        number = self._numbers[item]
+        self._left_out[number] = f"{self._name(item)} left out: {reason}"
+        if not repeats:  # else another slice has its place
+            self._places_left_out[number] = self._place(item, number)
 
     def _name(self, item: Slice) -> str:
         return f"slice {self._numbers[item]} {item.where}".rstrip()

@@ -152,6 +152,31 @@ def test_identical_slices_are_no_reason_to_move_them() -> None:
     assert estimate.warnings == ()
 
 
+@pytest.mark.parametrize("backwards", [False, True], ids=["near to far", "far to near"])
+def test_positions_of_a_metric_sweep_count_the_slices_left_out(backwards: bool) -> None:
+    whole = moving_sweep([np.eye(3)] * 6)
+    black = bad_slice("black", 0.5 * (whole[2].focus_distance + whole[3].focus_distance))
+    parted = [*whole[:3], black, *whole[3:]]
+    if backwards:
+        whole, parted = whole[::-1], parted[::-1]
+    expected, found = streamed(whole).finish(), streamed(parted).finish()
+    assert found.left_out == 1
+    places = [0, 1, 2, 4, 5, 6]  # near is first, whichever way the sweep went
+    counted = np.interp(expected.slice_index, range(6), places)
+    np.testing.assert_allclose(found.slice_index, counted, atol=1e-5)
+    np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-5)
+
+
+def test_a_slice_left_out_at_the_focus_of_another_has_no_place_of_its_own() -> None:
+    whole = moving_sweep([np.eye(3)] * 6)
+    black = bad_slice("black", whole[2].focus_distance)
+    expected = streamed(whole).finish().slice_index
+    for number in (2, 3):  # before the slice that is taken, and after it
+        found = streamed([*whole[:number], black, *whole[number:]]).finish()
+        assert found.left_out == 1
+        np.testing.assert_array_equal(found.slice_index, expected)
+
+
 def test_positions_of_a_relative_sweep_count_the_slices_left_out() -> None:
     still = [np.eye(3)] * 6
     whole = [Slice(item.image, None) for item in moving_sweep(still)]
