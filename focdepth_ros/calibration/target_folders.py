@@ -26,7 +26,7 @@ from focdepth_ros.stack_folder.description import STACK_YAML
 from focdepth_ros.stack_folder.positions import with_lens_positions
 from focdepth_ros.stack_folder.reading import StackFolder
 
-_DISTANCE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(mm|cm|m)(?![a-z])", re.IGNORECASE)
+_DISTANCE = re.compile(r"(?<![\d.,])(\d+(?:[.,]\d+)?)\s*(mm|cm|m)(?![a-z])", re.IGNORECASE)
 _METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 
 
@@ -86,7 +86,10 @@ def target_distance(folder: StackFolder) -> float:
     name = folder.path.resolve().name
     if name.lower() in ("inf", "infinity"):
         return math.inf
-    found = [float(number) * _METRES[unit.lower()] for number, unit in _DISTANCE.findall(name)]
+    found = [
+        float(number.replace(",", ".")) * _METRES[unit.lower()]
+        for number, unit in _DISTANCE.findall(name)
+    ]
     if len(found) != 1 or not found[0] > 0.0:
         raise StackFileError(
             f"{folder.path}: how far the target is away is not known; name the folder like 0.5m, "

@@ -96,7 +96,9 @@ def lens(
     from focdepth_ros.files.image_io import write_image
     from focdepth_ros.lens.lens_map import write_lens_map
 
+    picture = plot or output.with_suffix(".png")
     _check_output(output, force)
+    _check_picture(picture, output, force=force)
     _run_recorder(context.args, targets, live)
     sweeps, points, complete = _usable_targets(targets, measure, region)
     ends = [sweep.curve.positions[i] for sweep in sweeps for i in (0, -1)]
@@ -109,7 +111,6 @@ def lens(
         f"{fit.rms_error:.3g} dioptres rms"
     )
     write_lens_map(output, fit.lens_map, comment=f"By focdepth calibrate lens: {summary}.")
-    picture = plot or output.with_suffix(".png")
     write_image(picture, lens_picture(sweeps, fit))
     show_lens_table(fit)
     typer.echo(f"lens map: {summary}")
@@ -147,11 +148,20 @@ def breathing(
     """
     from focdepth_ros.calibration.breathing import measure_breathing, with_magnification
     from focdepth_ros.calibration.plots import breathing_picture
+    from focdepth_ros.cli.calibrate_report import breathing_table
+    from focdepth_ros.errors import OptionError
     from focdepth_ros.files.image_io import write_image
     from focdepth_ros.lens.lens_map import comment_of, read_lens_map, write_lens_map
     from focdepth_ros.stack_folder.positions import with_lens_positions
     from focdepth_ros.stack_folder.reading import StackFolder
 
+    if output is not None and lens_map is None:
+        raise OptionError("--output is for the lens map that --map gives; give both, or neither")
+    destination = output or lens_map
+    if destination is not None:
+        plot = plot or destination.with_name(f"{destination.stem}_breathing.png")
+    if plot is not None:
+        _check_picture(plot, destination, force=True)
     known = None if lens_map is None else read_lens_map(lens_map)
     folder = with_lens_positions(StackFolder.open(sweep))
     with progress("Registering images", len(folder.images)) as advance:
@@ -184,23 +194,19 @@ def breathing(
             "its size changed by that, too: take the sweep from a fixed camera"
         )
     if known is None:
-        step = max(1, len(found.positions) // 10)
-        places = zip(found.positions[::step], found.magnifications[::step], strict=True)
-        table = ",".join(f"{position:g}:{size:.5f}" for position, size in places)
-        typer.echo(f"alignment.breathing_table: {table}")
+        typer.echo(f"alignment.breathing_table: {breathing_table(found)}")
     else:
         assert lens_map is not None
+        assert destination is not None
         if known.range[0] < low or known.range[1] > high:
             warnings.append(
                 f"the lens map knows positions {known.range[0]:g} to {known.range[1]:g}, the sweep "
                 "less; beyond its ends the magnification is taken to stay"
             )
         unit = known.unit
-        destination = output or lens_map
         comment = f"{comment_of(lens_map)}\nMagnification by focdepth calibrate breathing."
         write_lens_map(destination, with_magnification(known, found), comment=comment.strip())
         typer.echo(f"written to {destination}")
-        plot = plot or destination.with_name(f"{destination.stem}_breathing.png")
     if plot is not None:
         write_image(plot, breathing_picture(found, "raw" if known is None else unit))
         typer.echo(f"written to {plot}")
@@ -234,12 +240,12 @@ def check(
     from focdepth_ros.calibration.map_check import check_on_stack, check_on_targets
     from focdepth_ros.cli.calibrate_report import check_warnings, show_check_table
     from focdepth_ros.lens.lens_map import read_lens_map
+    from focdepth_ros.stack_folder.description import STACK_YAML
     from focdepth_ros.stack_folder.reading import StackFolder
-    from focdepth_ros.stack_folder.slice_files import list_folder
 
     known = read_lens_map(lens_map)
     complete = True
-    if list_folder(truth):
+    if (truth / STACK_YAML).is_file() or not _has_folders(truth):
         folder = StackFolder.open(truth)
         errors, metrics = check_on_stack(
             known, folder, backend=backend, min_confidence=min_confidence
@@ -253,11 +259,31 @@ def check(
     _finish(check_warnings(errors, max_error), complete)
 
 
+def _has_folders(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return any(entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir())
+
+
 def _check_output(output: Path, force: bool) -> None:
     from focdepth_ros.errors import OptionError
 
     if output.exists() and not force:
         raise OptionError(f"{output} exists; give --force to replace it, or another --output")
+
+
+def _check_picture(picture: Path, output: Path | None, *, force: bool) -> None:
+    """Refuse what cannot be drawn, or would replace something, before the work."""
+    import cv2
+
+    from focdepth_ros.errors import OptionError
+
+    if not cv2.haveImageWriter(str(picture)):
+        raise OptionError(f"--plot {picture}: no kind of picture has this name; end it in .png")
+    if output is not None and picture.resolve() == output.resolve():
+        raise OptionError(f"--output {output} is where the picture goes; end it in .yaml")
+    if picture.exists() and not force:
+        raise OptionError(f"{picture} exists; give --force to replace it, or another --plot")
 
 
 def _run_recorder(ros_arguments: Sequence[str], targets: Path, live: bool) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import typer
 
+from focdepth_ros.calibration.breathing import Breathing
 from focdepth_ros.calibration.lens_fit import LensFit
 from focdepth_ros.calibration.map_check import MapError
 
 _ENOUGH = 5  # targets
+_PLACES = 11  # in a table of magnifications
 
 
 def lens_warnings(fit: LensFit, max_error: float) -> list[str]:
@@ -91,3 +93,11 @@ def _signed(error: float) -> str:
 def metres_of(dioptre: float) -> str:
     """A distance for people, from its inverse in 1/m."""
     return f"{1.0 / dioptre:.3f} m" if dioptre > 0.0 else "infinity"
+
+
+def breathing_table(found: Breathing) -> str:
+    """As the parameter alignment.breathing_table has it, from one end of the sweep to the other."""
+    count = len(found.positions)
+    some = np.linspace(0, count - 1, min(count, _PLACES)).round().astype(int)
+    places = zip(found.positions[some], found.magnifications[some], strict=True)
+    return ",".join(f"{position:g}:{size:.5f}" for position, size in places)

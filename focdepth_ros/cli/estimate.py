@@ -145,7 +145,7 @@ def estimate(
         stack = replace(stack, intrinsics=intrinsics_from_field_of_view(fov, width, height))
     if output is None:
         output = Path(f"{stack_dir.resolve().name}_depth")
-    check_output(output, [path for path in (*folder.images, folder.depth) if path])
+    check_output(output, folder)
     output.mkdir(parents=True, exist_ok=True)
     load_seconds = time.perf_counter() - started
 

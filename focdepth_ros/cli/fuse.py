@@ -129,7 +129,7 @@ def fuse(
         folder = turned_round(folder)
     folder = folder.near_to_far()
     output = output or _named_after(stack[0] if len(stack) == 1 else stack[0].with_suffix(""))
-    check_output(output, folder.images)
+    check_output(output, folder)
     with _folder_for_results(output), _slice_progress(folder, pipeline) as advance:
         answer, written = _fuse(folder, output, pipeline, asked, advance)
         advance()
@@ -204,7 +204,7 @@ def _fuse_dataset(
                     done_before += 1
                     continue
                 answer, _ = _fuse(folder, output / name, pipeline, asked)
-            except FocdepthError as error:
+            except (FocdepthError, OSError) as error:
                 failed[name] = str(error)
                 continue
             finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,17 +57,17 @@ def turned_round(folder: StackFolder) -> StackFolder:
     return folder.reversed()
 
 
-def check_output(output: Path, inputs: Iterable[Path]) -> None:
-    """Refuse to write results where the files of a stack lie.
+def check_output(output: Path, stack: StackFolder) -> None:
+    """Refuse to write results where images or ground truth of a stack lie.
 
     Raises
     ------
     OptionError
-        If one of the files `inputs` is in the folder `output`.
     """
     from focdepth_ros.errors import OptionError
 
-    if output.resolve() in {path.parent.resolve() for path in inputs}:
+    files = (*stack.images, stack.depth, stack.all_in_focus)
+    if output.resolve() in {file.parent.resolve() for file in files if file is not None}:
         raise OptionError(
             f"--output {output} is where the focal stack lies, and its files would be replaced; "
             "choose another folder"

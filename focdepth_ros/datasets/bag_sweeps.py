@@ -119,6 +119,8 @@ def _sweeps_of(bag: Path, settings: BagSettings, state: object) -> BagContents:
 def _is_bag(path: Path) -> bool:
     if path.is_file():
         return path.suffix in BAG_SUFFIXES
+    if not path.is_dir():  # such as a link to what is no longer there
+        return False
     # Its recorder was killed if it has no metadata: a bag all the same, one with a fault.
     return (path / METADATA).is_file() or any(
         file.suffix in BAG_SUFFIXES for file in path.iterdir() if file.stem.startswith(path.name)

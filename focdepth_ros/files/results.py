@@ -30,6 +30,7 @@ from focdepth_ros.errors import CalibrationError, RelativeStackError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.files.ply import write_ply
+from focdepth_ros.files.whole_files import whole_file
 from focdepth_ros.geometry import back_project, intrinsics_from_lens
 from focdepth_ros.pictures.depth_pictures import (
     as_colour,
@@ -159,7 +160,8 @@ def write_result(folder: Path, content: Mapping[str, Any]) -> None:
     }
     result = _plain({**content, "versions": versions})
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / RESULT_JSON).write_text(text + "\n", encoding="utf-8")
+    with whole_file(folder / RESULT_JSON) as file:
+        file.write(text + "\n")
 
 
 def depth_in_millimetres(depth: FloatImage) -> NDArray[np.uint16]:

@@ -13,6 +13,8 @@ from typing import TextIO
 def whole_file(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
     """A text file to be written, which takes its place when all of it is on disk.
 
+    File names that are no UTF-8 are written with escapes, as JSON has them.
+
     Parameters
     ----------
     path : Path
@@ -27,7 +29,7 @@ def whole_file(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline=newline) as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline=newline) as file:
             yield file
         os.replace(part, path)
     except BaseException:

@@ -349,6 +349,14 @@ def test_cut_off(
     assert f"cut/{LEFT_OUT}, argmax:" in capsys.readouterr().err
 
 
+def test_a_link_to_nothing_among_bags_is_passed_over(
+    tmp_path: Path, simulated: SimulatedStack
+) -> None:
+    recorded(tmp_path / "good", simulated)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert set(BagSweeps(tmp_path).scenes) == {"good/sweep_0001", "good/sweep_0002"}
+
+
 def test_what_is_no_bag(tmp_path: Path, whole: Path) -> None:
     with pytest.raises(BagError, match="no such bag"):
         find_sweeps(tmp_path / "none")

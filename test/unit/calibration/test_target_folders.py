@@ -53,6 +53,7 @@ def test_names_that_tell_no_position(names: list[str], words: str) -> None:
     ("name", "metres"),
     [
         ("0.5m", 0.5),
+        ("0,5m", 0.5),
         ("50cm", 0.5),
         ("500 mm", 0.5),
         ("target_1.25m_b", 1.25),
@@ -65,7 +66,7 @@ def test_distance_in_the_name(tmp_path: Path, name: str, metres: float) -> None:
     assert target_distance(StackFolder.open(tmp_path / name)) == pytest.approx(metres)
 
 
-@pytest.mark.parametrize("name", ["near", "0.5", "0m", "1m_2m", "5metres"])
+@pytest.mark.parametrize("name", ["near", "0.5", "0m", "1m_2m", "5metres", "1,2,5m"])
 def test_names_that_tell_no_distance(tmp_path: Path, name: str) -> None:
     write_sweep(tmp_path / name, target_slices(0.5)[:2])
     with pytest.raises(StackFileError, match="how far the target is away is not known"):

@@ -21,10 +21,15 @@ from calibrated_camera import (
 )
 from cli_runs import run
 
+from focdepth_ros.alignment import Aligner
+from focdepth_ros.calibration.breathing import Breathing
+from focdepth_ros.cli.calibrate_report import breathing_table
 from focdepth_ros.files.image_io import read_image, write_image
 from focdepth_ros.lens.lens_map import LensMap, read_lens_map, write_lens_map
+from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.simulation import RenderOptions, render_random_sweep
 
+NONE = np.empty(0)
 #: Right at 100 only, as a map guessed from the ends of the range may be.
 WRONG = LensMap((0.0, 100.0, 255.0), (0.5, float(true_dioptres(100.0)), 3.0))
 
@@ -113,6 +118,40 @@ def test_a_map_is_not_replaced_by_accident(
     assert run("calibrate", "lens", targets, "--output", lens_file) == 2
     assert "exists; give --force to replace it" in capsys.readouterr().err
     assert lens_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "plot", "words"),
+    [
+        ("same.png", None, "is where the picture goes; end it in .yaml"),
+        ("lens.yaml", "lens.pdf", "no kind of picture has this name; end it in .png"),
+        ("mine.yaml", None, "mine.png exists; give --force to replace it, or another --plot"),
+    ],
+)
+def test_pictures_that_would_replace_something_are_refused_before_the_work(
+    output: str,
+    plot: str | None,
+    words: str,
+    targets: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "mine.png").write_text("mine")
+    further = () if plot is None else ("--plot", tmp_path / plot)
+    assert run("calibrate", "lens", targets, "-o", tmp_path / output, *further) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
+    assert (tmp_path / "mine.png").read_text() == "mine"
+
+
+def test_a_map_beside_its_targets_is_checked_on_them(
+    targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(targets, tmp_path / "targets")
+    monkeypatch.chdir(tmp_path / "targets")
+    (tmp_path / "targets" / "notes.txt").write_text("by hand")
+    assert run("calibrate", "lens", ".") == 0
+    assert run("calibrate", "check", "lens.yaml", ".") == 0
 
 
 def test_what_is_wrong_with_targets_is_named(
@@ -205,6 +244,20 @@ def test_breathing_goes_into_the_map(
     assert read_image(picture).shape == (2 * 340, 900, 3)
     assert run("calibrate", "breathing", tmp_path / "sweep") == 0
     assert "alignment.breathing_table: " in capsys.readouterr().out
+    assert run("calibrate", "breathing", tmp_path / "sweep", "--output", output) == 2
+    assert "--output is for the lens map that --map gives" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [2, 9, 20, 26])
+def test_the_table_goes_from_one_end_of_the_sweep_to_the_other(count: int) -> None:
+    positions = np.arange(count) * 10.0
+    found = Breathing(positions, 1.0 + 1e-4 * positions, 0.0, 1, 1, 0.0, np.empty((0, 2)), NONE)
+    places = breathing_table(found).split(",")
+    assert len(places) == min(count, 11)
+    assert places[0] == "0:1.00000"
+    assert places[-1] == f"{positions[-1]:g}:{1.0 + 1e-4 * positions[-1]:.5f}"
+    # It is of the form that alignment takes.
+    Aligner(AlignmentConfig(method="scale", breathing_table=",".join(places)))
 
 
 def test_live_without_ros(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from cli_runs import run, run_process, shown_on_a_terminal
 from fused_stacks import (
     METRIC_FILES,
@@ -297,6 +300,34 @@ class TestBadInput:
         for what in ((stack,), ("--dataset", dataset)):
             message = f"{output}: Not a directory; check the path"
             self.check((*what, "-o", output), message, capfd)
+
+    @pytest.mark.parametrize("command", ["fuse", "estimate"])
+    @pytest.mark.parametrize("truth", ["depth.npy", "all_in_focus.png"])
+    def test_output_where_the_truth_is(
+        self, command: str, truth: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "stack"
+        write_slices(folder / "images")
+        images = [f"images/{path.name}" for path in sorted((folder / "images").iterdir())]
+        np.save(folder / "depth.npy", np.ones(SIZE, np.float32))
+        write_image(folder / "all_in_focus.png", sharp())
+        description = {"images": images, truth.split(".")[0]: truth}
+        (folder / "stack.yaml").write_text(yaml.safe_dump(description))
+        before = files_in(folder)
+        content = (folder / truth).read_bytes()
+        assert run(command, folder, "-o", folder) == 2
+        assert "is where the focal stack lies" in capfd.readouterr().err
+        assert files_in(folder) == before
+        assert (folder / truth).read_bytes() == content
+
+    def test_names_of_images_that_are_no_text(self, tmp_path: Path) -> None:
+        folder = tmp_path / "stack"
+        write_slices(folder)
+        for path in list(folder.iterdir()):
+            path.rename(folder / os.fsdecode(b"b\xfccher_" + path.name.encode()))
+        assert run("fuse", folder, "-o", tmp_path / "out") == 0
+        result = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+        assert sorted(result["images"]) == sorted(path.name for path in folder.iterdir())
 
     def test_output_where_the_images_are(
         self, tmp_path: Path, capfd: pytest.CaptureFixture[str]

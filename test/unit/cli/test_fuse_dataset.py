@@ -61,6 +61,18 @@ class TestDataset:
         assert "only one image in it, photo.png" in captured.err
         assert [path.name for path in (output / "test" / "image_stacks").iterdir()] == ["scene10"]
 
+    def test_goes_on_where_results_of_one_cannot_be_written(
+        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        results = tmp_path / "out" / "test" / "image_stacks"
+        results.mkdir(parents=True)
+        (results / "scene2").write_text("in the way")
+        assert run("fuse", "-d", dataset, "-o", tmp_path / "out") == 1
+        captured = capsys.readouterr()
+        assert "fused 1 of 2 stacks; written" in captured.out
+        assert "1 of 2 could not be fused:\n  test/image_stacks/scene2: " in captured.err
+        assert f"File exists: '{results / 'scene2'}'" in captured.err
+
     def test_goes_on_where_it_was(
         self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

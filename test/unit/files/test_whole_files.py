@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import signal
 from pathlib import Path
@@ -19,6 +21,15 @@ def test_is_there_when_it_is_written(tmp_path: Path) -> None:
         file.write(" and half")
     assert path.read_text(encoding="utf-8") == "half and half"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_that_are_no_text_are_escaped_as_in_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"b\xfccher_\xc3\xbc.png")
+    with whole_file(tmp_path / "result.json") as file:
+        json.dump(name, file, ensure_ascii=False)
+    content = (tmp_path / "result.json").read_text(encoding="utf-8")
+    assert content == '"b\\udcfccher_ü.png"'
+    assert json.loads(content) == name
 
 
 def test_a_disk_without_room_leaves_what_was_there(tmp_path: Path) -> None:
