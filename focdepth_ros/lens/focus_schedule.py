@@ -48,12 +48,19 @@ class LensUnit:
         Least and greatest position that the driver takes.
     is_integer : bool
     lens_map : LensMap, optional
-        Positions are dioptres without one.
+    is_dioptre : bool
+        Whether positions are dioptres where there is no lens map; else they mean nothing then.
     """
 
     range: tuple[float, float]
     is_integer: bool
     lens_map: LensMap | None = None
+    is_dioptre: bool = True
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether focus distances are known."""
+        return self.is_dioptre or self.lens_map is not None
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -103,10 +110,13 @@ class LensUnit:
 class FocusSchedule:
     """The stops of a sweep, uniform in dioptres, near to far.
 
+    Where focus distances are not known they are uniform in positions, from the greatest to the
+    least: for most cameras that is from near to far.
+
     Parameters
     ----------
     positions, dioptres : tuple of float
-        In the driver's unit, and 1/m.
+        In the driver's unit, and 1/m; NaN where they are not known.
     remarks : tuple of str
         In what they are not what was asked for.
     """
@@ -131,7 +141,8 @@ def plan_focus(unit: LensUnit, near: float, far: float, steps: int) -> FocusSche
     ----------
     unit : LensUnit
     near, far : float
-        Metres; 0: as near, and as far, as the lens goes. `far` may be +inf.
+        Metres; 0: as near, and as far, as the lens goes. `far` may be +inf. Where focus distances
+        are not known the lens goes all its way.
     steps : int
 
     Raises
@@ -139,6 +150,8 @@ def plan_focus(unit: LensUnit, near: float, far: float, steps: int) -> FocusSche
     DriverError
         If the lens goes nowhere between the two, or has too few positions there.
     """
+    if not unit.is_metric:
+        return _plan_positions(unit, near, far, steps)
     farthest, nearest = unit.reach
     wanted_near = 1.0 / near if near > 0.0 else nearest
     wanted_far = 1.0 / far if far > 0.0 else farthest
@@ -163,12 +176,32 @@ def plan_focus(unit: LensUnit, near: float, far: float, steps: int) -> FocusSche
             "near and far farther apart"
         )
     if len(distinct) < steps:
-        remarks.append(
-            f"steps is {steps}, but the lens has only {len(distinct)} positions between near and "
-            "far"
-        )
+        remarks.append(_too_few(steps, len(distinct), "between near and far"))
     dioptres = tuple(max(unit.to_dioptre(position), 0.0) for position in distinct)
     return FocusSchedule(tuple(distinct), dioptres, tuple(remarks))
+
+
+def _plan_positions(unit: LensUnit, near: float, far: float, steps: int) -> FocusSchedule:
+    """Stops all over the range of a lens whose focus distances are not known."""
+    least, greatest = unit.range
+    try:
+        positions = (
+            even_positions(least, greatest, steps)
+            if unit.is_integer
+            else tuple(float(value) for value in np.linspace(greatest, least, steps))
+        )
+    except OptionError as error:
+        raise DriverError(str(error)) from error
+    remarks = []
+    if near > 0.0 or far > 0.0:
+        remarks.append("near and far need a lens map, without one the lens goes all its way")
+    if len(positions) < steps:
+        remarks.append(_too_few(steps, len(positions), f"from {least:g} to {greatest:g}"))
+    return FocusSchedule(positions, (math.nan,) * len(positions), tuple(remarks))
+
+
+def _too_few(steps: int, count: int, where: str) -> str:
+    return f"steps is {steps}, but the lens has only {count} positions {where}"
 
 
 def even_positions(least: float, greatest: float, count: int) -> tuple[float, ...]:

@@ -29,10 +29,10 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from focdepth_ros.errors import CalibrationError, DriverError, OptionError
+from focdepth_ros.errors import DriverError, OptionError
 from focdepth_ros.lens.driver_table import DriverTable, read_driver_table
 from focdepth_ros.lens.focus_schedule import metres_of
-from focdepth_ros.lens.lens_map import LensMap, read_lens_map
+from focdepth_ros.lens.lens_map import read_lens_map
 from focdepth_ros.lens.settling import Settling
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import time_message
@@ -77,7 +77,15 @@ class SweepNode:
         self._table = table = read_driver_table(
             parameters.driver, config_folder() / "drivers", parameters.parameter_prefix
         )
-        self._lens_map = _lens_map(parameters, table)
+        self._lens_map = read_lens_map(parameters.lens_map) if parameters.lens_map else None
+        if self._lens_map is None and not table.is_dioptre:
+            self._health.condition(
+                "lens map",
+                f"lens positions of the driver '{parameters.driver}' are {table.unit} and there is "
+                "no lens_map, so focus distances are not known and no depth can come of the "
+                "sweeps, only all-in-focus images; measure one with `focdepth calibrate lens`, "
+                "and give it as lens_map",
+            )
         self._settling = Settling(
             table.tolerance,
             frames_tell=_frame_topic(parameters, table) == "diagnostics",
@@ -188,7 +196,7 @@ class SweepNode:
             return math.nan
         if self._lens_map is not None:
             return metres_of(float(self._lens_map.to_dioptres(position)))
-        return metres_of(max(position, 0.0))
+        return metres_of(max(position, 0.0)) if self._table.is_dioptre else math.nan
 
     async def _on_request(self, _: Any, response: Trigger.Response) -> Trigger.Response:
         if self._parameters.mode == "paused":
@@ -251,18 +259,6 @@ def _full_name(node: Node, name: str) -> str:
         return str(node.resolve_service_name(name))
     except RuntimeError as error:
         raise OptionError(f"'{name}' cannot be a node, set driver_node: {error}") from error
-
-
-def _lens_map(parameters: SweepNodeParameters, table: DriverTable) -> LensMap | None:
-    if parameters.lens_map:
-        return read_lens_map(parameters.lens_map)
-    if table.is_dioptre:
-        return None
-    raise CalibrationError(
-        f"lens positions of the driver '{parameters.driver}' are {table.unit}, not dioptres: it "
-        "needs a lens map; make one by `focdepth calibrate lens` and give its path as the "
-        "parameter lens_map"
-    )
 
 
 def _frame_topic(parameters: SweepNodeParameters, table: DriverTable) -> str:

@@ -153,7 +153,7 @@ def sweep_rig(
         "diagnostics_period": 0.1,
         **parameters,
     }
-    if driver != "camera_ros":
+    if driver != "camera_ros" and "lens_map" not in parameters:
         write_lens_map(folder / "lens.yaml", raw_lens_map())
         every["lens_map"] = str(folder / "lens.yaml")
     with ExitStack() as stack:

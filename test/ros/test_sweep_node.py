@@ -212,6 +212,20 @@ def test_settings_of_the_user_are_left_alone(peer: Peer, tmp_path: Path) -> None
         assert rig.get(*names) == [123, False, 1]
 
 
+def test_without_lens_map_it_sweeps_over_all_positions(peer: Peer, tmp_path: Path) -> None:
+    """The sweeps that a lens map is measured from, and all-in-focus images are made of."""
+    with sweep_rig(
+        peer, "v4l2_camera", tmp_path, lens_map="", mode="saw_tooth", near=0.0, far=0.0
+    ) as rig:
+        for sweep_id in rig.wait_for_whole_sweeps(STEPS):
+            sweep = rig.settled(sweep_id)
+            assert [state.lens_position for state in sweep] == [255.0, 170.0, 85.0, 0.0]
+            assert {state.lens_position_unit for state in sweep} == {"raw"}
+            assert all(np.isnan(state.focus_distance) for state in sweep)
+        rig.wait(lambda: "there is no lens_map" in rig.diagnostics.message, "the warning")
+        assert rig.diagnostics.value("sweep") == "lens positions from 255 to 0 raw"
+
+
 @pytest.mark.parametrize("frames", ["camera_info", pytest.param("image", marks=pytest.mark.slow)])
 def test_frames_from_another_topic(peer: Peer, tmp_path: Path, frames: str) -> None:
     """As for a camera_ros without diagnostics, by time alone."""

@@ -21,7 +21,6 @@ from focdepth_ros.ros.sweep_node import main
         ({"driver": "magic"}, "no table of the driver 'magic'; give one of camera_ros, depthai"),
         ({"driver": ""}, "parameter 'driver' is empty; give camera_ros"),
         ({"driver": "/no/such/table.yaml"}, "driver table '/no/such/table.yaml' cannot be read"),
-        ({"driver": "usb_cam"}, "are raw, not dioptres: it needs a lens map; make one by `focdep"),
         ({"driver": "usb_cam", "lens_map": "/none.yaml"}, "lens map '/none.yaml' cannot be read"),
         ({"near": 2.0, "far": 1.0}, "near is 2.0 m and far 1.0 m; near must be smaller than far"),
         ({"mode": "sometimes"}, "parameter 'mode' is 'sometimes'; it must be one of ping_pong"),

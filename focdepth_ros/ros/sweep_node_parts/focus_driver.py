@@ -184,7 +184,7 @@ class FocusDriver:
                 f"{self._parameters.target} does not tell the range of {table.position}; give it "
                 "as focus.range in a driver table of your own"
             )
-        return LensUnit(limits, table.is_integer, self._lens_map)
+        return LensUnit(limits, table.is_integer, self._lens_map, table.is_dioptre)
 
     def _was_so_before(self, switch: Switch) -> bool:
         return all(self._found.get(name) == value for name, value in switch.set.items())

@@ -154,8 +154,7 @@ class FocusSweeper:
         self._health.count("sweeps made")
         self._health.set_value("time of the last sweep [s]", f"{duration:.2f}")
         self._health.condition("driver", None)
-        near, far = _ends(schedule)
-        made = f"sweep {sweep_id}: {len(schedule.positions)} focus distances from {near} to {far}"
+        made = f"sweep {sweep_id}: {len(schedule.positions)} {self._span(schedule)}"
         self._answer(asked_for, SweepAnswer(True, f"{made} in {duration:.2f} s"))
 
     async def _stop(self, step: FocusStep, frames: int) -> None:
@@ -224,9 +223,18 @@ class FocusSweeper:
 
     def _tell(self, schedule: FocusSchedule) -> None:
         self._health.condition("limits", "; ".join(schedule.remarks) or None)
-        self._health.set_value("focus distances", " to ".join(_ends(schedule)))
+        self._health.set_value("sweep", self._span(schedule))
         positions = " ".join(f"{position:.4g}" for position in schedule.positions)
         self._health.set_value(f"lens positions [{self._table.unit}]", positions)
+
+    def _span(self, schedule: FocusSchedule) -> str:
+        """From where to where the sweep goes."""
+        near, far = (metres_of(schedule.dioptres[i]) for i in (0, -1))
+        if math.isnan(near):
+            ends = f"{schedule.positions[0]:g} to {schedule.positions[-1]:g} {self._table.unit}"
+            return f"lens positions from {ends}"
+        farthest = "infinity" if math.isinf(far) else f"{far:.3g} m"
+        return f"focus distances from {near:.3g} m to {farthest}"
 
     def _no_frames(self) -> DriverError:
         return DriverError(
@@ -241,8 +249,3 @@ class FocusSweeper:
             if request in self._requests:
                 self._requests.remove(request)
                 request(answer)
-
-
-def _ends(schedule: FocusSchedule) -> tuple[str, str]:
-    near, far = (metres_of(schedule.dioptres[i]) for i in (0, -1))
-    return f"{near:.3g} m", "infinity" if math.isinf(far) else f"{far:.3g} m"

@@ -90,6 +90,25 @@ def test_without_distances_steps_are_even_in_positions() -> None:
     assert even_positions(0.4, 3.2, 20) == (3.0, 2.0, 1.0)
 
 
+@pytest.mark.parametrize("is_integer", [True, False])
+def test_a_lens_of_unknown_distances_goes_all_its_way(is_integer: bool) -> None:
+    unit = LensUnit((0.0, 250.0), is_integer, is_dioptre=False)
+    plan = plan_focus(unit, 0.0, 0.0, 6)
+    assert plan.positions == (250.0, 200.0, 150.0, 100.0, 50.0, 0.0)
+    assert all(math.isnan(dioptre) for dioptre in plan.dioptres)
+    assert plan.remarks == ()
+    asked = plan_focus(unit, 0.5, 0.0, 6)
+    assert asked.positions == plan.positions
+    assert asked.remarks == ("near and far need a lens map, without one the lens goes all its way",)
+
+
+def test_a_lens_of_unknown_distances_with_few_positions() -> None:
+    plan = plan_focus(LensUnit((0.0, 2.0), True, is_dioptre=False), 0.0, 0.0, 6)
+    assert plan.remarks == ("steps is 6, but the lens has only 3 positions from 0 to 2",)
+    with pytest.raises(DriverError, match="there are no two whole focus positions"):
+        plan_focus(LensUnit((0.2, 1.4), True, is_dioptre=False), 0.0, 0.0, 6)
+
+
 def test_no_two_whole_positions() -> None:
     with pytest.raises(OptionError, match=r"between 0\.2 and 1\.4 there are no two whole"):
         even_positions(0.2, 1.4, 5)
