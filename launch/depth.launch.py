@@ -163,5 +163,5 @@ def _focus_remapping(context: LaunchContext) -> list[tuple[str, str]]:
     topic = LaunchConfiguration("focus_topic").perform(context)
     if topic == "focus_state":
         return []
-    source = LaunchConfiguration("focus_source").perform(context)
-    return [("lens_position" if source == "lens_position" else "focus_state", topic)]
+    # Which of the two the node listens to, params_file may say; the other one is nobody's.
+    return [("focus_state", topic), ("lens_position", topic)]

@@ -18,6 +18,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 CONFIG = SHARE / "config" / "navigation"
@@ -111,6 +112,7 @@ def _static_transform(parent: str, child: str, pose: dict[str, str]) -> Node:
         package="tf2_ros",
         executable="static_transform_publisher",
         name=f"{child}_in_{parent}".replace("/", "_"),
+        parameters=[_time()],
         arguments=[*numbers, "--frame-id", parent, "--child-frame-id", child],
     )
 
@@ -126,9 +128,10 @@ def _obstacles(context: LaunchContext) -> list[Action]:
             Node(
                 package="depthimage_to_laserscan",
                 executable="depthimage_to_laserscan_node",
+                namespace=LaunchConfiguration("namespace"),
                 parameters=[
                     LaunchConfiguration("scan_params_file"),
-                    {"output_frame": LaunchConfiguration("camera_frame")},
+                    {"output_frame": LaunchConfiguration("camera_frame"), **_time()},
                 ],
                 remappings=[("depth", "depth/image"), ("depth_camera_info", "depth/camera_info")],
             )
@@ -148,7 +151,9 @@ def _obstacles(context: LaunchContext) -> list[Action]:
                     {
                         "plugins": PLUGINS[sensor],
                         "robot_base_frame": LaunchConfiguration("base_frame"),
+                        **_time(),
                     },
+                    *_sources_in(LaunchConfiguration("namespace").perform(context)),
                 ],
                 output="screen",
             ),
@@ -157,10 +162,29 @@ def _obstacles(context: LaunchContext) -> list[Action]:
                 executable="lifecycle_manager",
                 name="lifecycle_manager_costmap",
                 # A costmap alone has no bond to be watched by.
-                parameters=[{"autostart": True, "node_names": [name], "bond_timeout": 0.0}],
+                parameters=[
+                    {"autostart": True, "node_names": [name], "bond_timeout": 0.0, **_time()}
+                ],
             ),
         ]
     return actions
+
+
+def _time() -> dict[str, ParameterValue]:
+    return {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+
+
+def _sources_in(namespace: str) -> list[dict[str, str]]:
+    """What the costmap listens to, where that is in a namespace; itself it is in none."""
+    space = namespace.strip("/")
+    if not space:
+        return []
+    return [
+        {
+            "voxel_layer.depth.topic": f"/{space}/points",
+            "obstacle_layer.scan.topic": f"/{space}/scan",
+        }
+    ]
 
 
 def _require(package: str, otherwise: str) -> None:

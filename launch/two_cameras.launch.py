@@ -17,7 +17,8 @@ from launch.actions import (
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+
+from focdepth_ros.ros.camera_launch import camera_node
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 
@@ -59,12 +60,19 @@ def _cameras(context: LaunchContext) -> list[Action]:
     simulate = LaunchConfiguration("simulate").perform(context)
     if simulate not in ("true", "false"):
         raise RuntimeError(f"simulate is '{simulate}'; it must be true or false")
+    if context.launch_configurations.get("view", "false") == "true":
+        raise RuntimeError(
+            "view is 'true', but a page shows one camera; leave it out, and start one for each: "
+            f"ros2 run focdepth_ros view_node --ros-args -r __ns:=/{names[0]} -p port:=9091"
+        )
     actions: list[Action] = []
     for number, name in enumerate(names):
+        actions_of_one = [_depth_node(name)]
+        if simulate == "true":  # after it: it sets the profile for large images
+            own = {"seed": 1000 + number, "frame_id": f"{name}_optical_frame"}
+            actions_of_one.append(OpaqueFunction(function=_sim_camera, args=[own]))
         # A scope of its own, or the arguments of one would be those of the next.
-        actions.append(GroupAction([_depth_node(name)], scoped=True))
-        if simulate == "true":
-            actions.append(_sim_camera(name, seed=1000 + number))
+        actions.append(GroupAction(actions_of_one, scoped=True))
     return actions
 
 
@@ -79,14 +87,5 @@ def _depth_node(name: str) -> Action:
     )
 
 
-def _sim_camera(name: str, *, seed: int) -> Node:
-    return Node(
-        package="focdepth_ros",
-        executable="sim_camera_node",
-        namespace=name,
-        parameters=[
-            LaunchConfiguration("camera_params_file"),
-            {"seed": seed, "frame_id": f"{name}_optical_frame"},
-        ],
-        output="screen",
-    )
+def _sim_camera(context: LaunchContext, own: dict[str, object]) -> list[Action]:
+    return [camera_node(context, "sim_camera_node", {}, own)]

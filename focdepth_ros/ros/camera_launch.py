@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from launch import LaunchContext
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, TextSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+_INFINITIES = (".inf", "-.inf")  # as YAML writes them; Python has no dot
 
 
 def values_given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, object]:
@@ -21,14 +23,22 @@ def values_given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str,
     kinds : mapping of str to type
         Of each argument, which is named like its parameter.
     """
-    return {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in kinds.items()
-        if LaunchConfiguration(name).perform(context)
-    }
+    values: dict[str, object] = {}
+    for name, kind in kinds.items():
+        text = LaunchConfiguration(name).perform(context)
+        if text in _INFINITIES:
+            text = text.replace(".", "")
+        if text:
+            values[name] = ParameterValue(TextSubstitution(text=text), value_type=kind)
+    return values
 
 
-def camera_node(context: LaunchContext, executable: str, kinds: Mapping[str, type]) -> Node:
+def camera_node(
+    context: LaunchContext,
+    executable: str,
+    kinds: Mapping[str, type],
+    further: Mapping[str, object] | None = None,
+) -> Node:
     """A camera node of this package, on the topics that depth.launch.py names.
 
     Parameters
@@ -38,6 +48,8 @@ def camera_node(context: LaunchContext, executable: str, kinds: Mapping[str, typ
     executable : str
     kinds : mapping of str to type
         Of the arguments that override the file, see `values_given`.
+    further : mapping, optional
+        Parameters that override both.
     """
     return Node(
         package="focdepth_ros",
@@ -45,7 +57,7 @@ def camera_node(context: LaunchContext, executable: str, kinds: Mapping[str, typ
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             LaunchConfiguration("camera_params_file"),
-            values_given(context, {"use_sim_time": bool, **kinds}),
+            {**values_given(context, {"use_sim_time": bool, **kinds}), **(further or {})},
         ],
         remappings=[
             ("image_raw", LaunchConfiguration("image_topic")),

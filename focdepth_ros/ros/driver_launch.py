@@ -55,6 +55,12 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
     """Driver, sweep_node and depth_node, with arguments for what is usually set."""
     empty = "empty: the one in sweep_params_file."
     arguments = {
+        "image_topic": (driver.image_topic, "Images of the driver."),
+        "camera_info_topic": (driver.info_topic, "Their calibration."),
+        "sweep_timeout": (
+            _SWEEP_TIMEOUT,
+            "Parameter sweep.timeout of depth_node [s]; empty: the one in params_file.",
+        ),
         "camera_params_file": ("", f"Parameters of {driver.package}; empty: its defaults."),
         "sweep_params_file": (
             str(config_folder() / "sweep_node.yaml"),
@@ -71,20 +77,14 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
         [
             # Before anything is started that an error would leave behind.
             OpaqueFunction(function=_check_installed, args=[driver]),
-            # All other arguments are those of depth.launch.py, which also sets the profile for
-            # large images and so comes first.
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(depth_launch)),
-                launch_arguments=[
-                    ("image_topic", driver.image_topic),
-                    ("camera_info_topic", driver.info_topic),
-                    ("sweep_timeout", _SWEEP_TIMEOUT),
-                ],
-            ),
+            # Before depth.launch.py, so that these defaults go before its own.
             *(
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, (default, text) in arguments.items()
             ),
+            # All other arguments are those of depth.launch.py, which also sets the profile for
+            # large images and so comes before the nodes.
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(depth_launch))),
             OpaqueFunction(function=_nodes, args=[driver]),
         ]
     )
@@ -110,6 +110,7 @@ def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
         "ros_arguments": ["--log-level", LaunchConfiguration("log_level")],
         "output": "screen",
     }
+    image_topic = LaunchConfiguration("image_topic")
     return [
         Node(
             package=driver.package,
@@ -134,9 +135,9 @@ def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:
                 },
             ],
             remappings=[
-                ("image_raw", driver.image_topic),
-                ("image_raw/compressed", f"{driver.image_topic}/compressed"),
-                ("camera_info", driver.info_topic),
+                ("image_raw", image_topic),
+                ("image_raw/compressed", [image_topic, "/compressed"]),
+                ("camera_info", LaunchConfiguration("camera_info_topic")),
                 ("focus_state", LaunchConfiguration("focus_topic")),
             ],
             **common,
