@@ -143,7 +143,7 @@ def _text(node: ast.AST | None, texts: dict[str, ast.expr]) -> str:
 def _shown(node: ast.AST | None, texts: dict[str, ast.expr]) -> str | None:
     if node is None or (isinstance(node, ast.Constant) and node.value is None):
         return None
-    if isinstance(node, ast.Constant | ast.JoinedStr | ast.Name):
+    if isinstance(node, ast.Constant | ast.JoinedStr | ast.Name | ast.Attribute):
         return _text(node, texts)
     name = next(  # the path of a file of ours
         item.value

@@ -90,7 +90,7 @@ def _replay(context: LaunchContext) -> list[Action]:
     topics, is_compressed = _topics(context)
     depth_node = _depth_node(context, topics, is_compressed)
     evaluator = _evaluator_node(context, topics)
-    player = _player(context)
+    player = _player(context, topics)
 
     def on_player_exit(event: ProcessExited, _: LaunchContext) -> list[Action]:
         # Else evaluator_node waits for the last answers, then it ends, and all with it.
@@ -182,7 +182,7 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
     )
 
 
-def _player(context: LaunchContext) -> ExecuteProcess:
+def _player(context: LaunchContext, topics: Topics) -> ExecuteProcess:
     bag, rate, delay = (_value(context, name) for name in ("bag", "rate", "start_delay"))
     loop, clock = _flag(context, "loop"), _flag(context, "clock")
     player, has_ros2_bag = _value(context, "player"), _has_ros2_bag()
@@ -193,6 +193,7 @@ def _player(context: LaunchContext) -> ExecuteProcess:
         options += ["--disable-keyboard-controls"]
         options += ["--loop"] * loop + ["--clock", "40"] * clock
         return ExecuteProcess(cmd=["ros2", "bag", "play", bag, *options], output="screen")
+    awaited = (topics.images, topics.focus, topics.depth)
     return Node(
         package="focdepth_ros",
         executable="bag_player_node",
@@ -203,6 +204,7 @@ def _player(context: LaunchContext) -> ExecuteProcess:
                 "loop": loop,
                 "clock": clock,
                 "wait_for_subscribers": 1,
+                "awaited": ",".join(name for name in awaited if name),
                 "start_delay": float(delay or _DELAY),
             }
         ],

@@ -125,15 +125,20 @@ class BagPlayerNode:
         return publishers
 
     def _find_awaited(self, reader: BagReader) -> list[Any]:
-        """Publishers that must be heard before anything is sent."""
-        if not self._parameters.wait_for_subscribers:
-            return []
-        try:
-            topics = choose_topics(reader, BagSettings())
-        except BagError:  # no bag of one camera whose focus moves, or not clear which
-            return list(self._publishers.values())
-        names = (topics.images, topics.focus, topics.depth)
-        return [self._publishers[name] for name in names if name in self._publishers]
+        """Publishers that must be heard before anything is sent; none of them: any."""
+        named: tuple[str | None, ...] = self._parameters.awaited_names
+        if unknown := [name for name in named if name not in self._publishers]:
+            raise OptionError(
+                f"parameter 'awaited' names {', '.join(map(str, unknown))}; played are "
+                f"{', '.join(self._publishers)}"
+            )
+        if not named:
+            try:
+                topics = choose_topics(reader, BagSettings())
+            except BagError:  # no bag of one camera whose focus moves, or not clear which
+                return []
+            named = (topics.images, topics.focus, topics.depth)
+        return [self._publishers[name] for name in named if name in self._publishers]
 
     def _run(self) -> None:
         try:
@@ -152,7 +157,7 @@ class BagPlayerNode:
     def _wait_until_heard(self) -> None:
         needed = self._parameters.wait_for_subscribers
         asked = time.monotonic()
-        while lacking := [p for p in self._awaited if p.get_subscription_count() < needed]:
+        while lacking := self._unheard(needed):
             if self._stop.wait(0.02):
                 return
             if time.monotonic() - asked > _PROGRESS_PERIOD:
@@ -160,6 +165,12 @@ class BagPlayerNode:
                 names = ", ".join(publisher.topic_name for publisher in lacking)
                 self._log.info(f"waiting for {needed} subscribers to {names}")
         self._stop.wait(self._parameters.start_delay)
+
+    def _unheard(self, needed: int) -> list[Any]:
+        """Publishers that have too few subscribers yet."""
+        every = self._awaited or list(self._publishers.values())
+        lacking = [item for item in every if item.get_subscription_count() < needed]
+        return lacking if self._awaited or len(lacking) == len(every) else []
 
     def _play_once(self) -> None:
         started = told = time.monotonic()

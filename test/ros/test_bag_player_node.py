@@ -17,10 +17,12 @@ pytest.importorskip("rosbags")
 
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from ros_harness import Peer, Value, refusal
+from rosbags.rosbag2 import Reader, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from small_sweep import small_sweep
 
+from focdepth_ros.bags.message_types import message_types
 from focdepth_ros.bags.reading import BagReader
 from focdepth_ros.bags.writing import GROUND_TRUTH, IMAGES, STATES, record_camera
 from focdepth_ros.messages.reading import stamp_of
@@ -144,6 +146,56 @@ def test_latched_truth_is_had_by_whoever_comes_late(
         peer.wait_for(lambda: truths, "the truth")
         assert process.exit_code is None
     assert process.exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def two_cameras(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bag with all topics twice, under /left and under /right."""
+    path = tmp_path_factory.mktemp("bags") / "two"
+    store = message_types()
+    with Reader(bag) as reader, Writer(path, version=8) as writer:
+        connections = {
+            (side, connection.topic): writer.add_connection(
+                f"/{side}{connection.topic}", connection.msgtype, typestore=store
+            )
+            for connection in reader.connections
+            for side in ("left", "right")
+        }
+        for connection, stamp, data in reader.messages():
+            for side in ("left", "right"):
+                writer.write(connections[side, connection.topic], stamp, data)
+    return path
+
+
+def test_where_it_is_not_clear_which_camera_any_subscriber_will_do(
+    domain: int, peer: Peer, two_cameras: Path, tmp_path: Path
+) -> None:
+    """Those of both would never all have one."""
+    parameters: dict[str, Value] = {"bag": str(two_cameras), "wait_for_subscribers": 1}
+    parameters |= {"start_delay": 1.0, "rate": 10.0}
+    images = collect_raw(peer, Image, f"/left{IMAGES}")
+    process = NodeProcess(MODULE, parameters, tmp_path / "log")
+    try:
+        peer.wait_for(lambda: len(images) == FRAMES, "all images of one camera")
+        assert "left out" not in end_of(peer, process)
+    finally:
+        process.stop()
+
+
+def test_what_is_awaited_can_be_named(
+    domain: int, peer: Peer, two_cameras: Path, tmp_path: Path
+) -> None:
+    parameters: dict[str, Value] = {"bag": str(two_cameras), "wait_for_subscribers": 1}
+    parameters |= {"awaited": f"/left{IMAGES}, /left{STATES}", "start_delay": 1.0, "rate": 10.0}
+    images = collect_raw(peer, Image, f"/left{IMAGES}")
+    process = NodeProcess(MODULE, parameters, tmp_path / "log")
+    try:
+        peer.spin(1.5)
+        assert not images  # nobody listens to the states yet
+        states = collect_raw(peer, FocusState, f"/left{STATES}")
+        peer.wait_for(lambda: len(images) == len(states) == FRAMES, "all of both")
+    finally:
+        process.stop()
 
 
 @pytest.mark.slow

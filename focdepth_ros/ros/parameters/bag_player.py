@@ -33,6 +33,11 @@ class BagPlayerParameters:
         minimum=0,
         maximum=1000,
     )
+    awaited: str = parameter(
+        "",
+        "Topics that must have them, separated by commas; empty: those of the one camera in the "
+        "bag, or else any topic.",
+    )
     start_delay: float = parameter(
         0.0,
         "Time to wait after that [s]: a subscriber finds this node a little later than this node "
@@ -54,4 +59,13 @@ class BagPlayerParameters:
     @property
     def topic_names(self) -> tuple[str, ...]:
         """Of the topics to play; none: all."""
-        return tuple(name.strip() for name in self.topics.split(",") if name.strip())
+        return _names(self.topics)
+
+    @property
+    def awaited_names(self) -> tuple[str, ...]:
+        """Of the topics that must be subscribed to; none: as found in the bag."""
+        return _names(self.awaited)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
