@@ -18,7 +18,6 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from focdepth_ros.bags.reading import BagReader
@@ -27,6 +26,7 @@ from focdepth_ros.errors import BagError, OptionError
 from focdepth_ros.ros.bag_topics import message_class, playback_qos
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.node_support.node_runner import NodeFinished, run_node
+from focdepth_ros.ros.node_support.qos_events import overridable
 from focdepth_ros.ros.node_support.surroundings import warn_of_surroundings
 from focdepth_ros.ros.parameters.bag_player import BagPlayerParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
@@ -118,7 +118,7 @@ class BagPlayerNode:
                 kind,
                 name,
                 playback_qos(reader.offered_qos(name)),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overridable(),
             )
         if not publishers:
             raise BagError(f"{self._path}: has no messages that can be played")

@@ -26,7 +26,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from focdepth_ros.backends.base import Backend
@@ -55,7 +54,7 @@ from focdepth_ros.ros.depth_node_parts.worker import DepthWorker
 from focdepth_ros.ros.focus_sources import create_focus_source
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.node_runner import log_at, run_node
-from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.qos_events import QosWatch, overridable
 from focdepth_ros.ros.node_support.self_report import report_unforeseen
 from focdepth_ros.ros.parameters.depth import ALIGNMENT_PREFIX, DepthNodeParameters
 from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
@@ -199,7 +198,7 @@ class DepthNode:
             topic,
             callback,
             qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
             event_callbacks=self._qos_watch.subscription_events(full_name, qos),
         )
         return full_name

@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -30,6 +29,7 @@ from focdepth_ros.ros.conversions import (
     rgb_image_message,
 )
 from focdepth_ros.ros.node_support.node_runner import interruptible, run_node
+from focdepth_ros.ros.node_support.qos_events import overridable
 from focdepth_ros.ros.node_support.surroundings import warn_of_surroundings
 from focdepth_ros.ros.parameters.sim_camera import SimCameraParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
@@ -85,10 +85,9 @@ class SimCameraNode:
         self.node.get_logger().error(f"{type(error).__name__}: {error}", throttle_duration_sec=1.0)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
-        overridable = QoSOverridingOptions.with_default_policies()
         # rclpy writes overrides into the profile.
         return self.node.create_publisher(
-            kind, topic, copy(qos), qos_overriding_options=overridable
+            kind, topic, copy(qos), qos_overriding_options=overridable()
         )
 
     def _send_next(self) -> None:

@@ -24,7 +24,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -38,6 +37,7 @@ from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import time_message
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.qos_events import overridable
 from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.parameters.sweep import SweepNodeParameters
 from focdepth_ros.ros.params import (
@@ -97,9 +97,8 @@ class SweepNode:
         self._frame_id = ""
         self._is_closing = False
 
-        overridable = QoSOverridingOptions.with_default_policies()
         self._states = node.create_publisher(
-            FocusState, "focus_state", QoSProfile(depth=20), qos_overriding_options=overridable
+            FocusState, "focus_state", QoSProfile(depth=20), qos_overriding_options=overridable()
         )
         self._status = StatusPublisher(node, self._health, "focus sweep")
         self._frames = FrameSource(

@@ -29,7 +29,6 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from focdepth_ros.calibration.focus_peak import find_peak, focus_curve, sharpness
@@ -46,6 +45,7 @@ from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.focus_sources import create_focus_source
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.node_runner import NodeFinished, log_at, run_node
+from focdepth_ros.ros.node_support.qos_events import overridable
 from focdepth_ros.ros.node_support.self_report import report_unforeseen
 from focdepth_ros.ros.parameters.focus import FOCUS_PREFIX, FocusParameters
 from focdepth_ros.ros.params import declare_parameters, parameter, warn_of_unknown_parameters
@@ -134,9 +134,8 @@ class TargetRecorder:
         report_unforeseen(self.node, self._health, error)
 
     def _subscribe(self, kind: type, topic: str, callback: Any) -> str:
-        overridable = QoSOverridingOptions.with_default_policies()
         self.node.create_subscription(
-            kind, topic, callback, copy(_INPUT_QOS), qos_overriding_options=overridable
+            kind, topic, callback, copy(_INPUT_QOS), qos_overriding_options=overridable()
         )
         return str(self.node.resolve_topic_name(topic))
 

@@ -26,7 +26,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -44,6 +43,7 @@ from focdepth_ros.ros.conversions import (
 )
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.node_runner import log_at, run_node
+from focdepth_ros.ros.node_support.qos_events import overridable
 from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.parameters.uvc_camera import UvcCameraParameters
 from focdepth_ros.ros.params import (
@@ -111,9 +111,8 @@ class UvcCameraNode:
         report_unforeseen(self.node, self._health, error)
 
     def _publisher(self, kind: type, topic: str) -> Any:
-        overridable = QoSOverridingOptions.with_default_policies()
         return self.node.create_publisher(
-            kind, topic, copy(_SENSOR_QOS), qos_overriding_options=overridable
+            kind, topic, copy(_SENSOR_QOS), qos_overriding_options=overridable()
         )
 
     def _metric_positions(self, lens_map: LensMap) -> tuple[float, ...]:

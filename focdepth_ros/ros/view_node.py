@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from focdepth_ros.errors import CalibrationError, MessageError, ViewerError
@@ -37,7 +36,7 @@ from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.listening.cloud_reading import cloud_arrays
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.node_runner import NodeFinished, interruptible, log_at, run_node
-from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.qos_events import QosWatch, overridable
 from focdepth_ros.ros.node_support.self_report import StatusPublisher, report_unforeseen
 from focdepth_ros.ros.parameters.view import ViewParameters
 from focdepth_ros.ros.params import declare_parameters, warn_of_unknown_parameters
@@ -112,7 +111,7 @@ class ViewNode:
             topic,
             partial(self._on_message, full_name, show),
             qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
             event_callbacks=self._qos_watch.subscription_events(full_name, qos),
         )
         return full_name

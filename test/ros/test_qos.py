@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from depth_results import DepthResults
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from ros_harness import CameraDriver, Diagnostics, Peer
 from sensor_msgs.msg import Image, PointCloud2
 from small_sweep import small_sweep
@@ -24,6 +24,7 @@ def depth_node(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "diagnostics_period": 0.1,
         OVERRIDE: "reliable",
         "qos_overrides./points.publisher.reliability": "best_effort",
+        "qos_overrides./depth/image.publisher.durability": "transient_local",
     }
     log = tmp_path_factory.mktemp("depth_node") / "log"
     with NodeProcess("focdepth_ros.ros.depth_node", parameters, log) as process:
@@ -75,6 +76,28 @@ def test_a_subscriber_that_does_not_fit_is_named_until_it_has_gone(
     peer.wait_for(lambda: words in diagnostics.message, "the misfit on /diagnostics")
     peer.node.destroy_subscription(subscription)
     peer.wait_for(lambda: words not in diagnostics.message, "the warning to be taken back")
+
+
+def test_whoever_wants_the_last_depth_of_before_can_have_it_kept(
+    depth_node: NodeProcess, peer: Peer
+) -> None:
+    """As RViz does by a display's durability."""
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    diagnostics = Diagnostics(peer)
+    kept = peer.node.create_subscription(Image, "depth/image", lambda _: None, latched)
+    lost = peer.node.create_subscription(PointCloud2, "points", lambda _: None, latched)
+    words = (
+        "a subscriber to /points asks for another durability than is offered, so it gets nothing; "
+        "set the parameter qos_overrides./points.publisher.durability of this node"
+    )
+    told = peer.wait_for(lambda: "/points asks" in diagnostics.message and diagnostics.message, "")
+    # Which of two policies that do not fit is named is up to the middleware.
+    assert words in told or words.replace("durability", "reliability") in told
+    assert "/depth/image asks" not in told
+    for subscription in (kept, lost):
+        peer.node.destroy_subscription(subscription)
+    found = peer.node.get_publishers_info_by_topic("/depth/image")
+    assert found[0].qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
 
 
 def test_an_override_is_of_one_topic_only(depth_node: NodeProcess, peer: Peer) -> None:

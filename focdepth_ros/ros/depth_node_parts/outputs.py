@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -23,7 +22,7 @@ from focdepth_ros.ros.conversions import (
     time_message,
     with_header,
 )
-from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.qos_events import QosWatch, overridable
 from focdepth_ros.stack import CameraIntrinsics, FocalStack
 
 # Results are large and soon outdated: nobody is served by a long queue of them.
@@ -97,7 +96,7 @@ class DepthOutputs:
                 kind,
                 topic,
                 qos,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overridable(),
                 event_callbacks=qos_watch.publisher_events(full_name, qos),
             )
 

@@ -7,15 +7,34 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible, qos_policy_name_from_kind
+from rclpy.qos import (
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    qos_check_compatible,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
+# What the parameters qos_overrides may set.
+_OVERRIDABLE = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
 # Seconds after which a peer that did not fit is in the lists of the topic, if it is still there.
 _SETTLING = 2.0
+
+
+def overridable() -> QoSOverridingOptions:
+    """Whoever runs a node may set reliability, durability, history and depth of a topic."""
+    return QoSOverridingOptions(_OVERRIDABLE)
 
 
 class Report(Protocol):
@@ -55,8 +74,7 @@ class QosWatch:
             self._report(
                 topic,
                 f"a publisher of {topic} offers another {policy} than is asked for, so nothing "
-                f"comes from it; set the parameter qos_overrides.{topic}.subscription.{policy} of "
-                "this node, or that of the publisher",
+                f"comes from it; {_remedy(f'{topic}.subscription', policy)}that of the publisher",
             )
 
         return SubscriptionEventCallbacks(incompatible_qos=incompatible)
@@ -74,8 +92,7 @@ class QosWatch:
             self._report(
                 topic,
                 f"a subscriber to {topic} asks for another {policy} than is offered, so it gets "
-                f"nothing; set the parameter qos_overrides.{topic}.publisher.{policy} of this "
-                "node, or that of the subscriber",
+                f"nothing; {_remedy(f'{topic}.publisher', policy)}that of the subscriber",
             )
 
         return PublisherEventCallbacks(incompatible_qos=incompatible)
@@ -91,6 +108,12 @@ class QosWatch:
 def _is_misfit(offered: QoSProfile, asked: QoSProfile) -> bool:
     compatibility, _ = qos_check_compatible(offered, asked)
     return bool(compatibility == QoSCompatibility.ERROR)
+
+
+def _remedy(end: str, policy: str) -> str:
+    if policy in (kind.name.lower() for kind in _OVERRIDABLE):
+        return f"set the parameter qos_overrides.{end}.{policy} of this node, or "
+    return "set "
 
 
 def _policy_name(event: Any) -> str:

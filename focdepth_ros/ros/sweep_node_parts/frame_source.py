@@ -10,14 +10,13 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from focdepth_ros.errors import MessageError
 from focdepth_ros.messages.header import read_header
 from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.node_support.health import NodeHealth
-from focdepth_ros.ros.node_support.qos_events import QosWatch
+from focdepth_ros.ros.node_support.qos_events import QosWatch, overridable
 
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _DIAGNOSTICS = "/diagnostics"
@@ -80,9 +79,7 @@ class FrameSource:
         self._last_stamp: int | None = None
         self._cameras: set[str] = set()
         self._qos_watch = QosWatch(node, health.condition)
-        options: dict[str, Any] = {
-            "qos_overriding_options": QoSOverridingOptions.with_default_policies()
-        }
+        options: dict[str, Any] = {"qos_overriding_options": overridable()}
         if topic == "diagnostics":
             self.name = _DIAGNOSTICS
             node.create_subscription(
