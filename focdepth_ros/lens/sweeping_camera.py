@@ -51,7 +51,7 @@ class SweptFrame:
     position : float
         Of the focus control, as read back from the camera; as it was set where that is not told.
     settled : bool
-        False while the lens may have moved, or is not where it was sent.
+        False while the lens may have moved, is not where it was sent, or is paused.
     sweep_id : int
         Counts sweeps from 1; 0 while paused.
     sweep_step, sweep_size : int
@@ -178,7 +178,8 @@ class SweepingCamera:
 
     def _still_frame(self) -> SweptFrame:
         frame = self._device.read()
-        return SweptFrame(frame, self._device.get(Control.FOCUS), settled=True)
+        # It is of no sweep, so that nobody is to wait for others.
+        return SweptFrame(frame, self._device.get(Control.FOCUS), settled=False)
 
     def _adapting(self) -> Iterator[SweptFrame]:
         """Lock what is automatic; now and then let it adapt to the light before."""

@@ -82,6 +82,18 @@ def focus_sample(message: FocusStateMessage) -> FocusSample:
     )
 
 
+def image_size(message: CameraInfoMessage) -> tuple[int, int]:
+    """Height and width of the images of a ``camera_info``, binned and cut out as it says."""
+    across, down = _binning(message)
+    roi = message.roi
+    width, height = roi.width or message.width, roi.height or message.height
+    return height // down, width // across
+
+
+def _binning(message: CameraInfoMessage) -> tuple[int, int]:
+    return max(1, message.binning_x), max(1, message.binning_y)
+
+
 def camera_intrinsics(
     message: CameraInfoMessage, size: tuple[int, int], *, rectified: bool = False
 ) -> CameraIntrinsics:
@@ -114,15 +126,14 @@ def camera_intrinsics(
             f"camera_info has no calibration: {name} is zero; calibrate the camera",
             reason="camera_info",
         )
-    across, down = max(1, message.binning_x), max(1, message.binning_y)
-    roi = message.roi
-    width, height = roi.width or message.width, roi.height or message.height
-    if (height // down, width // across) != tuple(size):
+    told = image_size(message)
+    if told != tuple(size):
         raise MessageError(
-            f"camera_info is for images of {width // across}x{height // down} px, those that come "
+            f"camera_info is for images of {told[1]}x{told[0]} px, those that come "
             f"are {size[1]}x{size[0]}; calibrate at the size in use",
             reason="camera_info",
         )
+    roi, (across, down) = message.roi, _binning(message)
     return CameraIntrinsics(
         width=size[1],
         height=size[0],

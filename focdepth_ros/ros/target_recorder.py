@@ -105,6 +105,7 @@ class TargetRecorder:
         self._lines = _Lines(sys.stdin.fileno())
         self._distance: float | None = None
         self._finished: list[tuple[Slice, ...]] = []
+        self._position_tolerance = focus.position_tolerance
         self._assembler = self._new_assembler()
         self._last_image = self._last_sweep = self._last_status = time.monotonic()
         kind, topic, opened = (
@@ -256,6 +257,7 @@ class TargetRecorder:
                 timeout=self._parameters.timeout,
             ),
             needs_metres=False,
+            position_tolerance=self._position_tolerance,
         )
 
     def _ask(self) -> None:

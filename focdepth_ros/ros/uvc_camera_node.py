@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -39,6 +38,7 @@ from focdepth_ros.ros.camera_info_file import read_camera_info
 from focdepth_ros.ros.conversions import (
     bgr_image_message,
     mono_image_message,
+    time_message,
     with_header,
 )
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
@@ -170,7 +170,8 @@ class UvcCameraNode:
                 if number == 0:
                     self._on_first(swept)
                 self._next_sweep_id = camera.next_id
-                if swept.settled or self._parameters.publish_unsettled:
+                is_paused = camera.mode == "paused"
+                if swept.settled or is_paused or self._parameters.publish_unsettled:
                     self._publish(swept)
 
     def _raw_positions(self) -> tuple[float, ...]:
@@ -204,8 +205,9 @@ class UvcCameraNode:
 
     def _publish(self, swept: SweptFrame) -> None:
         image = swept.frame.image
-        exposed = self.node.get_clock().now() - Duration(seconds=swept.frame.age)
-        header = Header(stamp=exposed.to_msg(), frame_id=self._parameters.frame_id)
+        now = self.node.get_clock().now().nanoseconds
+        exposed = max(now - round(swept.frame.age * 1e9), 0)  # 0: use_sim_time, and no time yet
+        header = Header(stamp=time_message(exposed), frame_id=self._parameters.frame_id)
         # The focus state first: it is small, and says whether the image is worth anything.
         self._states.publish(self._focus_state(swept, header))
         if self._info is not None:

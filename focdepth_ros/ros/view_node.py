@@ -31,7 +31,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from focdepth_ros.errors import CalibrationError, MessageError, ViewerError
 from focdepth_ros.messages.depth_decoding import depth_image, float_image
 from focdepth_ros.messages.image_decoding import ImageLimits, open_image
-from focdepth_ros.messages.reading import camera_intrinsics, stamp_of
+from focdepth_ros.messages.reading import camera_intrinsics, image_size, stamp_of
 from focdepth_ros.msg import SweepInfo
 from focdepth_ros.ros.listening.cloud_reading import cloud_arrays
 from focdepth_ros.ros.node_support.health import Level, NodeHealth
@@ -136,8 +136,7 @@ class ViewNode:
         self._recording.show_all_in_focus(open_image(message, _LIMITS).decode(), stamp)
 
     def _on_camera_info(self, message: CameraInfo, stamp: int) -> None:
-        size = (message.height, message.width)
-        self._recording.show_camera(camera_intrinsics(message, size), stamp)
+        self._recording.show_camera(camera_intrinsics(message, image_size(message)), stamp)
 
     def _on_points(self, message: PointCloud2, stamp: int) -> None:
         points, colours = cloud_arrays(message, "points")

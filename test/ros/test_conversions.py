@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from focdepth_ros.errors import CalibrationError, MessageError
-from focdepth_ros.messages.reading import camera_intrinsics, focus_sample, stamp_of
+from focdepth_ros.messages.reading import camera_intrinsics, focus_sample, image_size, stamp_of
 from focdepth_ros.msg import FocusState
 from focdepth_ros.ros.conversions import (
     camera_info_message,
@@ -68,6 +68,7 @@ class TestCameraInfo:
         )
         message.binning_x, message.binning_y = 2, 4
         message.roi = RegionOfInterest(x_offset=100, y_offset=80, width=320, height=240)
+        assert image_size(message) == (60, 160)
         intrinsics = camera_intrinsics(message, (60, 160))
         assert (intrinsics.width, intrinsics.height) == (160, 60)
         assert (intrinsics.fx, intrinsics.fy) == (250.0, 100.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from focdepth_ros.stack_folder.reading import StackFolder
 
 LENS = Lens(focal_length=16e-3, f_number=1.4, pixel_pitch=20e-6)
 DISTANCES = sweep_distances(0.3, 2.0, 12)
+NOISE = 0.3
 
 
 def target_sweep(distance: float) -> FocalStack:
@@ -45,11 +47,12 @@ class Camera:
         self._stamp = 10**12
 
     def sweep(self, stack: FocalStack) -> None:
-        for item in stack.slices:
+        for item, first in itertools.product(stack.slices, (True, False)):
             self._stamp += 33_333_333
             header = Header(stamp=time_message(self._stamp), frame_id=FRAME_ID)
             self.images.publish(image_message(item.image, header))
-            position = 10.0 + 40.0 * item.dioptre
+            # A sensor with noise: of two frames at a stop one is on either side.
+            position = 10.0 + 40.0 * item.dioptre + (NOISE if first else -NOISE)
             self.focus.publish(
                 FocusState(
                     header=header,
@@ -72,7 +75,17 @@ def test_recorded_and_calibrated(domain: int, peer: Peer, tmp_path: Path) -> Non
     targets, output = tmp_path / "targets", tmp_path / "lens.yaml"
     command = ["calibrate", "lens", str(targets), "--output", str(output), "--live"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "focdepth_ros.cli", *command, "--ros-args", "-p", "timeout:=1.0"],
+        [
+            sys.executable,
+            "-m",
+            "focdepth_ros.cli",
+            *command,
+            "--ros-args",
+            "-p",
+            "timeout:=1.0",
+            "-p",
+            f"focus.position_tolerance:={3.0 * NOISE}",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

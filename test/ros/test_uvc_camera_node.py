@@ -207,6 +207,7 @@ def test_modes_change_while_it_runs(own_peer: Peer, tmp_path: Path, lens_map: st
         own_peer.wait_for(lambda: len(listener.states) > 20, "images of the paused camera")
         assert {state.sweep_id for state in listener.states.values()} == {0}
         assert len({state.lens_position for state in listener.states.values()}) == 1
+        assert not any(state.settled for state in listener.states.values())  # no sweep to wait for
 
         refused = set_mode(own_peer, "spiral")
         assert not refused.successful

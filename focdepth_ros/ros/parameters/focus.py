@@ -49,7 +49,8 @@ class FocusParameters:
     position_tolerance: float = parameter(
         0.0,
         "Lens positions that differ by no more are no change; for sensors with noise. Of "
-        "focus_state only with aif_only, where there are no metres.",
+        "focus_state only where sweeps go by them: with aif_only without metres, and when targets "
+        "are recorded.",
         minimum=0.0,
     )
     hardware_id: str = parameter(

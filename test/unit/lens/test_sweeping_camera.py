@@ -128,7 +128,7 @@ def test_the_mode_changes_in_the_middle_of_a_sweep() -> None:
     first = next(frame for frame in frames if frame.sweep_step == 2)
     camera.mode = "paused"
     still = [next(frames) for _ in range(5)]
-    assert [(frame.sweep_id, frame.settled) for frame in still] == [(0, True)] * 5
+    assert [(frame.sweep_id, frame.settled) for frame in still] == [(0, False)] * 5
     assert {frame.position for frame in still} == {first.position}
     assert device.controls[Control.AUTO_EXPOSURE] == 3.0
     camera.mode = "saw_tooth"
