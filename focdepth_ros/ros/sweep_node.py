@@ -145,8 +145,8 @@ class SweepNode:
         end = time.monotonic() + self._parameters.release_timeout
         try:
             self._routine.step()
-            while not self._routine.is_done and (left := end - time.monotonic()) > 0.0:
-                executor.spin_once(timeout_sec=left)
+            while not self._routine.is_done and time.monotonic() < end:
+                executor.spin_once(timeout_sec=_TICK)
         except DriverError as error:
             self.node.get_logger().warning(f"the camera keeps the settings of the sweep: {error}")
         else:
@@ -198,9 +198,13 @@ class SweepNode:
         return metres_of(max(position, 0.0)) if self._table.is_dioptre else math.nan
 
     async def _on_request(self, _: Any, response: Trigger.Response) -> Trigger.Response:
-        if self._parameters.mode == "paused":
+        if self._is_closing or self._parameters.mode == "paused":
             response.success = False
-            response.message = "the mode is paused; set the parameter mode to on_demand"
+            response.message = (
+                "the node is ending"
+                if self._is_closing
+                else "the mode is paused; set the parameter mode to on_demand"
+            )
             return response
         future = Future()
         self._sweeper.request(future.set_result)

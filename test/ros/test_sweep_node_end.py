@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from ros_harness import Peer, Value, refusal
 from simulated_drivers import raw_lens_map
-from sweep_rig import sweep_rig
+from std_srvs.srv import Trigger
+from sweep_rig import SWEEP, sweep_rig
 
 from focdepth_ros.lens.lens_map import write_lens_map
 from focdepth_ros.ros.sweep_node import main
@@ -46,10 +47,16 @@ def test_signal_with_a_request_under_way(
 ) -> None:
     with sweep_rig(peer, "camera_ros", tmp_path, mode="on_demand", steps=50) as rig:
         rig.wait(lambda: rig.states, "frames")
-        rig.ask_for_sweep()
+        client = rig.peer.client(Trigger, SWEEP)
+        client.call_async(Trigger.Request())
         rig.wait(lambda: any(state.settled for state in rig.states), "the sweep to begin")
         os.kill(rig.node.pid, number)
-        rig.wait(lambda: rig.node.exit_code is not None, "the node to end")
+
+        def has_ended() -> bool:
+            client.call_async(Trigger.Request())  # what keeps nobody from coming to an end
+            return rig.node.exit_code is not None
+
+        rig.wait(has_ended, "the node to end")
         assert rig.node.exit_code == 0
         log = rig.node.log.read_text(encoding="utf-8")
         assert "Traceback" not in log
