@@ -39,6 +39,9 @@ class DepthEstimate:
         What went less well than asked, such as a fallback to another backend, with the reason.
     left_out : int
         How many slices of the sweep could not be aligned and were not used.
+    fallback : str
+        Why another backend than the chosen one answered, or the same on another device; empty if
+        the chosen one did.
     """
 
     depth: FloatImage
@@ -50,6 +53,7 @@ class DepthEstimate:
     timings: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     left_out: int = 0
+    fallback: str = ""
 
     @classmethod
     def of_picture(

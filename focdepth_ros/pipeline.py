@@ -186,6 +186,7 @@ class SweepRun:
             timings=timings,
             warnings=(*estimate.warnings, *warnings),
             left_out=len(self._left_out),
+            fallback="; ".join(self._failures),
         )
 
     def _without_unsure(self, estimate: DepthEstimate) -> DepthEstimate:
@@ -259,7 +260,7 @@ class SweepRun:
             *(
                 (name, partial(create_backend, name, **options))
                 for name, options in _FALLBACKS.items()
-                if name != chosen.name
+                if name != chosen.name or chosen.may_fall_back_to_cpu
             ),
         ]
         resting = self._cooldown.reason()

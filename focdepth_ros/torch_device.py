@@ -9,7 +9,7 @@ import ctypes
 import gc
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.util import find_spec
 
 from focdepth_ros.errors import BackendUnavailableError, DeviceError, OptionError
@@ -63,6 +63,20 @@ def cuda_missing_because() -> str | None:
     if not torch.cuda.is_available():
         return "torch finds no CUDA device; install a torch that is built for your driver"
     return None
+
+
+def without_tf32() -> AbstractContextManager[None]:
+    """Convolutions of cuDNN with all bits of float32; all else of it stays as it is set."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    flags: AbstractContextManager[None] = cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    )
+    return flags
 
 
 @contextmanager

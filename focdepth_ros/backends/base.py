@@ -58,6 +58,8 @@ class Backend(ABC):
     summary: ClassVar[str]
     #: Whether only those get it who ask for it by name: not ``auto``, nor who compares backends.
     on_request: ClassVar[bool] = False
+    #: Whether it works on a GPU, so that on the CPU it may answer what it could not there.
+    may_fall_back_to_cpu: bool = False
     #: How many steps `Accumulator.finish` may take that are worth telling.
     steps: int = 1
     #: Called after each of them, where there are several, with a few words about it.

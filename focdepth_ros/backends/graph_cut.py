@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -42,7 +44,7 @@ from focdepth_ros.errors import OptionError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.options import option
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
-from focdepth_ros.torch_device import choose_device
+from focdepth_ros.torch_device import choose_device, device_failures_named
 
 if TYPE_CHECKING:
     from focdepth_ros.classical.torch_focus_volume import TorchFocusVolumeBuilder
@@ -176,6 +178,7 @@ class GraphCutBackend(Backend):
         self._config = config or GraphCutConfig()
         self._focus_measure = self._config.focus_measure()
         self._device = choose_device(self._config.device)
+        self.may_fall_back_to_cpu = self._device != "cpu"
         # Overlapping sweeps (a sliding window) share slices; each is measured once.
         self._measured: WeakKeyDictionary[Slice, FloatImage] = WeakKeyDictionary()
 
@@ -188,14 +191,18 @@ class GraphCutBackend(Backend):
             return GraphCutAccumulator(FocusVolumeBuilder(spec, self._measure), self._config)
         from focdepth_ros.classical.torch_focus_volume import TorchFocusVolumeBuilder
 
-        builder = TorchFocusVolumeBuilder(
-            spec,
-            self._focus_measure,
-            self._device,
-            window_sigma=self._config.window_sigma,
-            reduction=self._config.reduction,
-        )
-        return GraphCutAccumulator(builder, self._config)
+        with self._failures_named():
+            builder = TorchFocusVolumeBuilder(
+                spec,
+                self._focus_measure,
+                self._device,
+                window_sigma=self._config.window_sigma,
+                reduction=self._config.reduction,
+            )
+        return GraphCutAccumulator(builder, self._config, self._failures_named)
+
+    def _failures_named(self) -> AbstractContextManager[None]:
+        return device_failures_named(self._device, "use smaller images or the option device=cpu")
 
     def _measure(self, item: Slice) -> FloatImage:
         energy = self._measured.get(item)
@@ -215,15 +222,24 @@ class GraphCutAccumulator(Accumulator):
     """A sweep on its way through the `graph_cut` backend."""
 
     def __init__(
-        self, builder: FocusVolumeBuilder | TorchFocusVolumeBuilder, config: GraphCutConfig
+        self,
+        builder: FocusVolumeBuilder | TorchFocusVolumeBuilder,
+        config: GraphCutConfig,
+        failures_named: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._builder = builder
         self._config = config
+        self._failures_named = failures_named  # those of a GPU
 
     def add(self, item: Slice) -> None:
-        self._builder.add(item)
+        with self._failures_named():
+            self._builder.add(item)
 
     def finish(self) -> DepthEstimate:
+        with self._failures_named():
+            return self._answer()
+
+    def _answer(self) -> DepthEstimate:
         started = time.perf_counter()
         volume = self._builder.volume()
         sharpest = self._sharpest(volume)

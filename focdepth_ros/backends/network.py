@@ -146,14 +146,16 @@ class NetworkAccumulator(Accumulator):
         order, _ = near_to_far(
             self._slices, metric=self._spec.metric, by_position=self._spec.by_position
         )
-        assert self._state is not None
+        images = [self._slices[number] for number in order]
         with self._runner.failures_named():
+            if self._spec.by_position and not _goes_one_way(order):
+                self._take_again(images)
+                order = list(range(len(images)))
             answer = self._runner.decode(self._state, order, **_wanted(self._spec, self._config))
         solved = time.perf_counter()
         slice_index = answer.slice_index
         picture = answer.all_in_focus
         if self._spec.all_in_focus and picture is None:
-            images = [self._slices[number] for number in order]
             where = slice_index
             if answer.sharpest is not None:
                 where = _sharpest_positions(answer.sharpest, images[0].size)
@@ -177,6 +179,13 @@ class NetworkAccumulator(Accumulator):
             },
             warnings=warnings,
         )
+
+    def _take_again(self, slices: list[Slice]) -> None:
+        """Go through the sweep in another order: what stands for dioptres are the places in it."""
+        self._state, self._slices = None, []
+        for item in slices:
+            self._state = self._runner.step(self._state, self._features(item))
+            self._slices.append(item)
 
     def _features(self, item: Slice) -> SliceFeatures:
         if not self._spec.metric:  # its dioptre is that of its place in this sweep
@@ -242,6 +251,10 @@ class SharpestAccumulator(Accumulator):
                 "all_in_focus": time.perf_counter() - solved,
             },
         )
+
+
+def _goes_one_way(order: list[int]) -> bool:
+    return order in (sorted(order), sorted(order, reverse=True))
 
 
 def _wanted(spec: SweepSpec, config: NetworkSettings) -> dict[str, bool]:

@@ -117,7 +117,7 @@ def upload(array: NDArray[np.generic], device: str) -> Tensor:
 
 
 def download(*found: Tensor | None) -> list[NDArray[Any] | None]:
-    """Copy tensors of one device to the memory of the processor, and wait for them once.
+    """Copy tensors to the memory of the processor; this waits for their device.
 
     Parameters
     ----------
@@ -129,21 +129,17 @@ def download(*found: Tensor | None) -> list[NDArray[Any] | None]:
         Of a CPU's tensors their own memory. A GPU's come into pinned memory, which torch keeps for
         the next ones when the arrays are gone.
     """
-    import torch
-
-    copies = [None if item is None else _on_its_way(item) for item in found]
-    for device in {item.device for item in found if item is not None and item.is_cuda}:
-        torch.cuda.current_stream(device).synchronize()
-    return [None if item is None else item.numpy() for item in copies]
+    return [None if item is None else _on_the_cpu(item).numpy() for item in found]
 
 
-def _on_its_way(found: Tensor) -> Tensor:
-    """A copy for the processor that a GPU is about to make, or what already is on a CPU."""
+def _on_the_cpu(found: Tensor) -> Tensor:
     import torch
 
     if found.device.type == "cpu":
         return found
-    return torch.empty_like(found, device="cpu", pin_memory=True).copy_(found, non_blocking=True)
+    # Each is waited for. Else the memory would stay with its stream, and to free it after the GPU
+    # was lost would end the process.
+    return torch.empty_like(found, device="cpu", pin_memory=True).copy_(found)
 
 
 def refine_peak(

@@ -47,7 +47,7 @@ from focdepth_ros.defocus.surfaces import (
 )
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, Lens
-from focdepth_ros.torch_device import choose_device
+from focdepth_ros.torch_device import choose_device, without_tf32
 
 _SHARP = 4.0  # a pixel whose depth is uncertain by half a step has half the evidence
 _NEIGHBOURS = 5  # px, side of the square whose median is taken
@@ -171,7 +171,7 @@ def solve(
     """
     if len(stack) != len(focus_distances):
         raise StackError(f"{len(stack)} slices, but {len(focus_distances)} focus distances")
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.inference_mode(), without_tf32():
         problem = _Problem(stack, lens, focus_distances, config, weight, check)
         return problem.solve(torch.from_numpy(start_image).to(problem.device), on_epoch)
 

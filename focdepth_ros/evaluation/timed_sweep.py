@@ -82,7 +82,7 @@ def timed_sweep(
         adds.append(started - before)
     estimate = run.finish(reference=slices[stack.reference])
     finish = time.perf_counter() - started
-    if estimate.backend != name:
+    if estimate.fallback or estimate.backend != name:
         raise EvaluationError(
             f"'{name}' gave no answer, '{estimate.backend}' did: {'; '.join(estimate.warnings)}"
         )

@@ -6,6 +6,8 @@ whole of it is given at once.
 
 from __future__ import annotations
 
+import gc
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -21,14 +23,16 @@ _Found = TypeVar("_Found")
 Recorder = Callable[[Callable[[], Any]], tuple[Any, Callable[[], None]]]
 
 _WARM_UPS = 3
-_SEEN_ONCE = 64  # shapes that are remembered until they come again
+_SHAPES = 64  # that are remembered until they come again
+_IN_USE = 32  # calls after which a recording that none of them asked for makes room
 
 
 class CapturedFunction(Generic[_Given, _Found]):
     """A function that is recorded for every shape of what it is given, and then played back.
 
     Recording takes several calls' time, and many shapes come only once. So the first call with
-    one is just made, and the second is recorded.
+    one is just made, and the second is recorded; and where as many are recorded as are kept, those
+    in use are not given up for one more. What there is too little memory to record is just made.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ class CapturedFunction(Generic[_Given, _Found]):
     quick : callable, optional
         What is recorded in its place: the same, in less time once it has been called.
     limit : int
-        Recordings that are kept; the one used least recently makes room.
+        Recordings that are kept; the one used least recently makes room, after some calls.
     borrows : bool
         Whether an answer is the recording's own, which the next call overwrites.
     """
@@ -61,6 +65,8 @@ class CapturedFunction(Generic[_Given, _Found]):
         self._borrows = borrows
         self._recordings: OrderedDict[Hashable, _Recording] = OrderedDict()
         self._seen_once: OrderedDict[Hashable, None] = OrderedDict()
+        self._too_large: OrderedDict[Hashable, None] = OrderedDict()
+        self._calls = 0
 
     def __call__(self, *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
         """What the function answers, in memory of its own unless `borrows`."""
@@ -69,19 +75,42 @@ class CapturedFunction(Generic[_Given, _Found]):
         outline: list[Hashable] = []
         _take_apart(given, tensors, outline)
         key = tuple(outline)
+        self._calls += 1
         recording = self._recordings.pop(key, None)
+        if recording is None and key in self._seen_once and self._has_room():
+            recording = self._recorded(key, given, tensors)
         if recording is None:
-            if key not in self._seen_once:
-                self._seen_once[key] = None
-                if len(self._seen_once) > _SEEN_ONCE:
-                    self._seen_once.popitem(last=False)
-                return self._function(*args, **kwargs)
-            recording = _Recording(self._quick, given, tensors, self._record)
-            del self._seen_once[key]
+            _note(self._seen_once, key)
+            return self._function(*args, **kwargs)
+        recording.last_call = self._calls
         self._recordings[key] = recording
-        if len(self._recordings) > self._limit:
-            self._recordings.popitem(last=False)
         return cast(_Found, recording.play(tensors, borrows=self._borrows))
+
+    def _has_room(self) -> bool:
+        """Whether one more may be recorded, in place of one that nobody asks for any more."""
+        if len(self._recordings) < self._limit:
+            return True
+        key, oldest = next(iter(self._recordings.items()))
+        if self._calls - oldest.last_call < _IN_USE:
+            return False
+        del self._recordings[key]
+        return True
+
+    def _recorded(self, key: Hashable, given: Any, tensors: Sequence[Tensor]) -> _Recording | None:
+        """A recording; None where there is too little memory for it."""
+        if key in self._too_large:
+            return None
+        try:
+            return _Recording(self._quick, given, tensors, self._record)
+        except RuntimeError as error:
+            if not _is_of_memory(error):
+                raise
+            _note(self._too_large, key)
+            traceback.clear_frames(error.__traceback__)
+        self._recordings.clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+        return None
 
     def clear(self) -> None:
         """Forget the recordings, and what they hold of the device's memory."""
@@ -102,6 +131,8 @@ class _Recording:
         places = [tensor.clone() for tensor in tensors]
         args, kwargs = _rebuilt(given, iter(places))
         self._found, self._replay = record(lambda: function(*args, **dict(kwargs)))
+        #: Number of the call that it was last played for.
+        self.last_call = 0
         self._given = _by_type(places)
         self._answers = tensors_in(self._found)
         self._answers_by_type = _by_type(self._answers)
@@ -133,6 +164,21 @@ def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], No
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         found = function()
     return found, graph.replay
+
+
+def _note(keys: OrderedDict[Hashable, None], key: Hashable) -> None:
+    keys[key] = None
+    if len(keys) > _SHAPES:
+        keys.popitem(last=False)
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether it came of too little memory; the end of a recording raises further errors."""
+    while error is not None:
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            return True
+        error = error.__context__
+    return False
 
 
 def _by_type(tensors: Sequence[Tensor]) -> list[tuple[list[int], list[Tensor]]]:

@@ -29,7 +29,12 @@ from focdepth_ros.models.checkpoint import read_weights
 from focdepth_ros.models.cpu_memory import give_back_freed_memory, keep_freed_memory
 from focdepth_ros.models.cuda_graphs import CapturedFunction, record_cuda_graph
 from focdepth_ros.models.feature_cache import FeatureCache
-from focdepth_ros.models.precision import at_precision, cast_once, chosen_precision
+from focdepth_ros.models.precision import (
+    at_precision,
+    cast_once,
+    chosen_precision,
+    compile_many_variants,
+)
 from focdepth_ros.models.sweeps import SliceFeatures, SweepNetwork, known_of, without_tokens
 from focdepth_ros.models.weights_index import WeightsFile
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
@@ -117,6 +122,7 @@ class SweepRunner:
         # A function is recorded when it is called for the second time.
         self._warm_ups = 2 if self._records else int(self.device.type != "cpu" or self._compiles)
         if self._compiles and not self._records:
+            compile_many_variants()
             # Not what depends on the number of slices, which takes minutes for each of them.
             for part in network.parts_to_compile():
                 part.compile(dynamic=False)
@@ -136,6 +142,7 @@ class SweepRunner:
             return plain
         quick = None
         if self._compiles:
+            compile_many_variants()
             quick = at_precision(torch.compile(function, dynamic=False), *how)
         captured = CapturedFunction(plain, record_cuda_graph, quick, borrows=borrows)
         self._captured.append(captured)

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from focdepth_ros.errors import OptionError
+from focdepth_ros.torch_device import without_tf32
 
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
 _MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_WITH_BF16 = 8  # compute capability
+_VARIANTS = 64  # of a compiled function
 # The modules whose weights autocast would cast for every slice.
 _CAST_ONCE = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTMCell)
 
@@ -50,6 +52,17 @@ def cast_once(network: nn.Module, precision: str) -> None:
             part.to(kind)
 
 
+def compile_many_variants() -> None:
+    """Have torch compile a function for more shapes than it would, before it gives up on it.
+
+    Sweeps have many lengths, images several sizes, and each is a variant.
+    """
+    from torch._dynamo import config
+
+    name = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"
+    setattr(config, name, max(getattr(config, name), _VARIANTS))
+
+
 def at_precision(
     function: Callable[_Given, _Found], device: str, precision: str
 ) -> Callable[_Given, _Found]:
@@ -64,14 +77,8 @@ def at_precision(
     """
 
     def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
-        cudnn = torch.backends.cudnn
         # Ten bits would do for the network, but not for the focus measure.
-        exact = cudnn.flags(
-            enabled=cudnn.enabled,
-            benchmark=cudnn.benchmark,
-            deterministic=cudnn.deterministic,
-            allow_tf32=False,
-        )
+        exact = without_tf32()
         # A cast that autocast keeps would not outlive a CUDA graph.
         mixed = torch.autocast(
             device, _MIXED.get(precision), precision != "fp32", cache_enabled=False

@@ -171,9 +171,9 @@ class DepthWorker:
 
     def _report_fallback(self, estimate: DepthEstimate) -> str:
         """Why another backend answered; empty if none did."""
-        if estimate.backend == self._pipeline.backend.name:
+        if not estimate.fallback:
             self._health.condition("backend", None)  # it may have been missing at the start
-            return ""
-        reason = "; ".join(estimate.warnings)
-        self._health.problem("fell back", f"to backend '{estimate.backend}': {reason}")
-        return reason
+        else:
+            detail = f"to backend '{estimate.backend}': {estimate.fallback}"
+            self._health.problem("fell back", detail)
+        return estimate.fallback

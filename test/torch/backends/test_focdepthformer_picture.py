@@ -103,3 +103,19 @@ def test_a_picture_made_of_the_depth_needs_the_network(create: Callable[..., Bac
     stack, backend = FocalStack(two_surfaces()), create(all_in_focus="depth")
     alone, usual = backend.estimate(stack, depth=False), backend.estimate(stack)
     np.testing.assert_array_equal(alone.all_in_focus, usual.all_in_focus)
+
+
+def test_a_picture_of_the_depth_of_a_window_over_the_jump_of_a_saw_tooth(
+    create: Callable[..., Backend],
+) -> None:
+    """Slices that come out of order are those of the same sweep in order."""
+    slices = [
+        replace(item, focus_distance=None, lens_position=-item.dioptre) for item in two_surfaces()
+    ]
+    backend = create(all_in_focus="depth")
+    spec = SweepSpec(*SIZE, metric=False, depth=False, by_position=True)
+    expected = stream(backend, slices, spec)
+    for order in ([*slices[4:], *slices[:4]], slices[::-1]):
+        found = stream(backend, order, spec)
+        difference = np.abs(found.slice_index - expected.slice_index)
+        assert np.mean(difference > 0.5) < 0.01

@@ -66,7 +66,10 @@ def test_played_back_it_answers_the_same_in_memory_of_its_own() -> None:
     assert record.recordings == 1  # with a pool; without one it was called only once
 
 
-def test_other_shapes_are_recorded_anew_and_old_ones_make_room() -> None:
+def test_other_shapes_are_recorded_anew_and_old_ones_make_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cuda_graphs, "_IN_USE", 0)
     record = Recorder()
     captured = CapturedFunction(lambda values: values + 1.0, record, limit=2)
     for size in (1, 1, 2, 2, 1, 3, 3, 1, 2, 2):
@@ -104,6 +107,53 @@ def test_only_what_is_borrowed_is_overwritten(borrows: bool) -> None:
     assert torch.equal(answer, torch.full((3,), 2.0 if borrows else 1.0))
 
 
+def test_what_is_in_use_is_not_given_up_for_one_more() -> None:
+    """As for a camera that loses frames: five lengths of sweeps, and room for four."""
+    record = Recorder()
+    captured = CapturedFunction(lambda values: values + 1.0, record, limit=4)
+    sizes = np.random.default_rng(0).integers(1, 6, 400)
+    for size in sizes:
+        assert torch.equal(captured(torch.zeros(size)), torch.ones(size))
+    assert record.recordings <= 5
+    for _ in range(50):  # the camera has another size now
+        captured(torch.zeros(9))
+    assert record.recordings <= 6
+    before = record.recordings
+    captured(torch.zeros(9))
+    assert record.recordings == before
+
+
+def test_what_there_is_no_memory_to_record_is_made_as_it_is() -> None:
+    """The end of a recording that has failed fails, too."""
+    tried = []
+
+    def record(function: Callable[[], Any]) -> Any:
+        tried.append(function)
+        try:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        finally:
+            raise RuntimeError("the recording was ended early")
+
+    captured = CapturedFunction(lambda values: values + 1.0, record)
+    for _ in range(5):
+        assert torch.equal(captured(torch.zeros(3)), torch.ones(3))
+    assert len(tried) == 1
+    captured.clear()
+    captured(torch.zeros(3))
+    captured(torch.zeros(3))
+    assert len(tried) == 1
+
+
+def test_other_failures_of_a_recording_are_told() -> None:
+    def record(function: Callable[[], Any]) -> Any:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    captured = CapturedFunction(lambda values: values + 1.0, record)
+    captured(torch.zeros(3))
+    with pytest.raises(RuntimeError, match="not permitted"):
+        captured(torch.zeros(3))
+
+
 def test_what_comes_once_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     record = Recorder()
     captured = CapturedFunction(lambda values: values + 1.0, record)
@@ -115,7 +165,7 @@ def test_what_comes_once_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> Non
     captured.clear()
     captured(torch.zeros(2))
     assert record.recordings == 1
-    monkeypatch.setattr(cuda_graphs, "_SEEN_ONCE", 2)
+    monkeypatch.setattr(cuda_graphs, "_SHAPES", 2)
     captured.clear()
     for size in (1, 2, 3, 1):  # the first was forgotten
         captured(torch.zeros(size))
