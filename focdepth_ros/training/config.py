@@ -138,12 +138,6 @@ class LossSettings:
     sharpness: float = option(0.1, "Of the sharpness term.", minimum=0.0)
     confidence: float = option(0.1, "Of the confidence's cross entropy.", minimum=0.0)
     segmentation: float = option(0.1, "Of the classes' cross entropy.", minimum=0.0)
-    segmentation_balance: float = option(
-        0.5,
-        "How much more the pixels of rare classes count: power of one over their share.",
-        minimum=0.0,
-        maximum=1.0,
-    )
     coarse: float = option(0.3, "Of the error of the coarse answers.", minimum=0.0)
 
 

@@ -143,8 +143,7 @@ def training_losses(
         weights["confidence"] = settings.confidence
     logits, labels = prediction.labels, batch.labels
     if settings.segmentation > 0.0 and logits is not None and labels is not None:
-        balance = settings.segmentation_balance
-        terms["segmentation"] = segmentation_loss(logits.float(), labels, balance)
+        terms["segmentation"] = segmentation_loss(logits.float(), labels)
         weights["segmentation"] = settings.segmentation
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     return {"total": total, **terms}
@@ -264,18 +263,11 @@ def confidence_loss(logits: Tensor, position: Tensor, target: Target) -> Tensor:
     return masked_mean(entropy, target.known)
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, balance: float = 0.0) -> Tensor:
-    """Cross entropy of the classes, (B, C, H, W) and (B, H, W); -1 does not count.
-
-    Pixels count by their class's share of the batch to the power of ``-balance``: at 0 all alike,
-    at 1 every class as much as the others.
-    """
+def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of the classes, (B, C, H, W) and (B, H, W); -1 does not count."""
     known = labels >= 0
-    numbers = labels.clamp_min(0)
-    entropy = functional.cross_entropy(logits, numbers, reduction="none")
-    pixels = torch.bincount(numbers[known], minlength=logits.shape[1])
-    weight = pixels.clamp_min(1).to(entropy.dtype).pow(-balance)[numbers] * known
-    return (entropy * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+    entropy = functional.cross_entropy(logits, labels.clamp_min(0), reduction="none")
+    return masked_mean(entropy, known)
 
 
 def _image_mean(values: Tensor, mask: Tensor) -> Tensor:
