@@ -77,7 +77,8 @@ class CapturedFunction(Generic[_Given, _Found]):
         key = tuple(outline)
         self._calls += 1
         recording = self._recordings.pop(key, None)
-        if recording is None and key in self._seen_once and self._has_room():
+        may_record = key in self._seen_once and key not in self._too_large
+        if recording is None and may_record and self._has_room():
             recording = self._recorded(key, given, tensors)
         if recording is None:
             _note(self._seen_once, key)
@@ -98,8 +99,6 @@ class CapturedFunction(Generic[_Given, _Found]):
 
     def _recorded(self, key: Hashable, given: Any, tensors: Sequence[Tensor]) -> _Recording | None:
         """A recording; None where there is too little memory for it."""
-        if key in self._too_large:
-            return None
         try:
             return _Recording(self._quick, given, tensors, self._record)
         except RuntimeError as error:
