@@ -18,6 +18,7 @@ _PINHOLE_MODELS = ("plumb_bob", "rational_polynomial", "thin_prism_fisheye", "")
 _FISHEYE_MODELS = ("equidistant", "fisheye")
 _PINHOLE_COUNTS = (4, 5, 8, 12, 14)
 _FISHEYE_COUNTS = (4,)
+_OFF = 0.5  # px; a ray that comes to lie farther from its pixel is none
 
 
 @lru_cache(maxsize=2)
@@ -27,7 +28,8 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
     Returns
     -------
     (H, W, 2) float32
-        x/z and y/z; read-only, shared between calls.
+        x/z and y/z; read-only, shared between calls. NaN where no ray comes to lie by this
+        distortion, as beside the picture of a fisheye lens.
 
     Raises
     ------
@@ -49,8 +51,17 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
         )
     else:
         pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
-        flat = bends.undistortPoints(pixels, _matrix(intrinsics), coefficients)
-        directions = np.asarray(flat).reshape(intrinsics.height, intrinsics.width, 2)
+        matrix = _matrix(intrinsics)
+        if bends is cv2.fisheye:
+            flat = cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
+        else:  # by itself it makes 5 iterations, which leave a wide lens off by some pixels
+            ending = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9)
+            same = np.eye(3)
+            flat = cv2.undistortPointsIter(pixels, matrix, coefficients, same, same, ending)
+        directions = np.asarray(flat, np.float64).reshape(-1, 2)
+        apart = np.linalg.norm(project(directions, intrinsics) - pixels[:, 0], axis=1)
+        directions[~(apart <= _OFF)] = np.nan
+        directions = directions.reshape(intrinsics.height, intrinsics.width, 2)
     rays: FloatImage = directions.astype(np.float32)
     rays.flags.writeable = False
     return rays
@@ -103,7 +114,7 @@ def back_project(depth: FloatImage, intrinsics: CameraIntrinsics) -> NDArray[np.
     Returns
     -------
     (H, W, 3) float32
-        x, y, z in metres; all three NaN where the depth is not finite.
+        x, y, z in metres; NaN where the depth is not finite, or the pixel has no ray.
 
     Raises
     ------
@@ -123,7 +134,7 @@ def point_planes(
             f"{intrinsics.width}x{intrinsics.height}; calibrate at the size in use"
         )
     rays = pixel_rays(intrinsics)
-    z = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+    z = np.where(np.isfinite(depth) & ~np.isnan(rays[..., 0]), depth, np.float32(np.nan))
     return rays[..., 0] * z, rays[..., 1] * z, z
 
 
@@ -202,5 +213,6 @@ def _distortion(intrinsics: CameraIntrinsics) -> tuple[Any, NDArray[np.float64] 
 
 def _matrix(intrinsics: CameraIntrinsics) -> NDArray[np.float64]:
     return np.array(
-        [[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1]]
+        [[intrinsics.fx, 0, intrinsics.cx], [0, intrinsics.fy, intrinsics.cy], [0, 0, 1]],
+        np.float64,
     )

@@ -102,7 +102,7 @@ def _projected(
     inverse[seen] = 1.0 / points[seen, 2]
     rays = points[:, :2] * inverse[:, np.newaxis]
     field = pixel_rays(intrinsics).reshape(-1, 2)
-    low, high = field.min(axis=0), field.max(axis=0)
+    low, high = np.nanmin(field, axis=0), np.nanmax(field, axis=0)
     margin = _FIELD_MARGIN * (high - low)
     seen &= np.all((rays >= low - margin) & (rays <= high + margin), axis=1)
     pixels = np.zeros((len(points), 2))

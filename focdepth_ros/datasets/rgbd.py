@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.datasets.base import Dataset, LabelledStack
-from focdepth_ros.errors import DatasetError
+from focdepth_ros.errors import DatasetError, OptionError
 from focdepth_ros.optics import sweep_distances
 from focdepth_ros.simulation import render_rgbd
+from focdepth_ros.simulation.defocus import LARGEST_BLUR, blur_radius
 from focdepth_ros.stack import CameraIntrinsics, FloatImage, ImageArray, Lens
 
 
@@ -141,10 +142,16 @@ class FittedSweep:
         pitch = _FOCAL_LENGTH / photograph.focal_px
         f_number = _FOCAL_LENGTH**2 * (high - low) / (pitch * self.blur_diameter)
         far = float(1.0 / low) if low > 0.0 else float("inf")
-        distances = sweep_distances(float(1.0 / high), far, self.slices)
-        return Sweep(Lens(_FOCAL_LENGTH, f_number, pitch), tuple(map(float, distances)))
+        distances = sweep_distances(float(1.0 / high), far, self.slices).tolist()
+        lens = Lens(_FOCAL_LENGTH, f_number, pitch)
+        # What lies beyond the sweep must not blur by more than can be rendered.
+        ends = float(dioptre.min()), float(dioptre.max())
+        most = max(blur_radius(lens, end, at) for end in ends for at in distances)
+        lens = replace(lens, f_number=f_number * max(1.0, most / (_MOST_BLUR * LARGEST_BLUR)))
+        return Sweep(lens, tuple(distances))
 
 
+_MOST_BLUR = 0.99  # of what can be rendered
 _FOCAL_LENGTH = 0.05  # m; with the focal length in pixels it gives the pixel pitch
 
 
@@ -167,18 +174,18 @@ class RgbdDataset(Dataset):
         try:
             photograph = self.photograph(scene)
             sweep = self.sweep.of(photograph)
-        except DatasetError as error:
+            rendered = render_rgbd(
+                photograph.image,
+                photograph.depth,
+                photograph.intrinsics(),
+                sweep.lens,
+                sweep.focus_distances,
+                seed=zlib.crc32(scene.encode()),
+            )
+        except (DatasetError, OptionError) as error:
             if str(error).startswith(str(self.root)):
                 raise
             raise DatasetError(f"{self.root}: scene '{scene}': {error}") from error
-        rendered = render_rgbd(
-            photograph.image,
-            photograph.depth,
-            photograph.intrinsics(),
-            sweep.lens,
-            sweep.focus_distances,
-            seed=zlib.crc32(scene.encode()),
-        )
         return LabelledStack(
             name=scene,
             stack=rendered.stack,

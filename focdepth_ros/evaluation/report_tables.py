@@ -172,7 +172,7 @@ def _best(name: str, values: Iterable[float]) -> float:
 
 
 def _value(summary: BackendSummary, name: str) -> float:
-    return float(getattr(summary, name)) if name in _TIMES else summary.figures[name]
+    return float(getattr(summary, name)) if name in _TIMES else summary.figures.get(name, math.nan)
 
 
 def _score(score: SceneScore, name: str) -> float:

@@ -78,7 +78,8 @@ def overview(scores: Iterable[SceneScore]) -> Overview:
     by_dataset: dict[str, list[SceneScore]] = {}
     for score in every:
         by_dataset.setdefault(score.dataset, []).append(score)
-    summaries = {label: summarise(rows) for label, rows in by_dataset.items()}
+    answering = _answering(every)
+    summaries = {label: _summarised(rows, answering) for label, rows in by_dataset.items()}
     over_scenes = summarise(every)
     over_datasets = [
         _mean_of([s for rows in summaries.values() for s in rows if s.backend == item.backend])
@@ -91,17 +92,28 @@ def summarise(scores: Iterable[SceneScore]) -> list[BackendSummary]:
     """One summary per backend, in the order in which they come.
 
     Only scenes count that all backends answered: means over different scenes say nothing about
-    the backends.
+    the backends. One that answered none at all takes nothing from the others.
     """
-    by_backend = _by_backend(scores)
-    shared = _answered_by_all(by_backend)
-    names = measured_figures(score for rows in by_backend.values() for score in rows)
-    return [_summary(name, rows, shared, names) for name, rows in by_backend.items()]
+    every = list(scores)
+    return _summarised(every, _answering(every))
 
 
 def shared_scenes(scores: Iterable[SceneScore]) -> set[tuple[str, str]]:
     """Dataset and name of the scenes that all backends answered, of which the means are."""
-    return _answered_by_all(_by_backend(scores))
+    every = list(scores)
+    return _answered_by_all(_by_backend(every), _answering(every))
+
+
+def _answering(scores: Iterable[SceneScore]) -> set[str]:
+    """Backends that answered anything at all."""
+    return {score.backend for score in scores if not score.error}
+
+
+def _summarised(scores: Sequence[SceneScore], answering: set[str]) -> list[BackendSummary]:
+    by_backend = _by_backend(scores)
+    shared = _answered_by_all(by_backend, answering)
+    names = measured_figures(scores)
+    return [_summary(name, rows, shared, names) for name, rows in by_backend.items()]
 
 
 def _by_backend(scores: Iterable[SceneScore]) -> dict[str, list[SceneScore]]:
@@ -111,8 +123,14 @@ def _by_backend(scores: Iterable[SceneScore]) -> dict[str, list[SceneScore]]:
     return found
 
 
-def _answered_by_all(by_backend: Mapping[str, Sequence[SceneScore]]) -> set[tuple[str, str]]:
-    answered = [{_key(s) for s in rows if not s.error} for rows in by_backend.values()]
+def _answered_by_all(
+    by_backend: Mapping[str, Sequence[SceneScore]], answering: set[str]
+) -> set[tuple[str, str]]:
+    answered = [
+        {_key(score) for score in rows if not score.error}
+        for backend, rows in by_backend.items()
+        if backend in answering
+    ]
     return set.intersection(*answered) if answered else set()
 
 

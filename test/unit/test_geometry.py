@@ -13,6 +13,7 @@ from focdepth_ros.geometry import (
     intrinsics_from_field_of_view,
     intrinsics_from_lens,
     pixel_rays,
+    project,
     scaled_intrinsics,
 )
 from focdepth_ros.stack import CameraIntrinsics, Lens
@@ -66,6 +67,40 @@ class TestPixelRays:
         columns, rows = np.meshgrid(np.arange(64), np.arange(48))
         expected = np.stack([columns, rows], axis=-1).reshape(-1, 2)
         np.testing.assert_allclose(pixels.reshape(-1, 2), expected, atol=0.05)
+
+    def test_of_a_wide_lens_are_exact_to_the_corners(self) -> None:
+        bent = (-0.25, 0.065, 0.0, 0.0, -0.007)
+        camera = CameraIntrinsics(320, 180, 160.0, 160.0, 159.5, 89.5, "plumb_bob", bent)
+        rays = pixel_rays(camera).reshape(-1, 2).astype(np.float64)
+        columns, rows = np.meshgrid(np.arange(320), np.arange(180))
+        expected = np.stack([columns, rows], axis=-1).reshape(-1, 2)
+        np.testing.assert_allclose(project(rays, camera), expected, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("model", "coefficients", "focal"),
+        [
+            ("equidistant", (0.0, 0.0, 0.0, 0.0), 40.0),  # more than half of all directions
+            ("plumb_bob", (-0.35, 0.12, 0.0, 0.0, -0.02), 70.0),  # folds over
+        ],
+    )
+    def test_there_are_none_where_the_lens_sees_nothing(
+        self, model: str, coefficients: tuple[float, ...], focal: float
+    ) -> None:
+        camera = CameraIntrinsics(160, 120, focal, focal, 79.5, 59.5, model, coefficients)
+        rays = pixel_rays(camera)
+        known = ~np.isnan(rays[..., 0])
+        assert 0.3 < known.mean() < 0.99
+        assert known[60, 80]
+        assert not known[0, 0]
+        pixels = project(rays[known].astype(np.float64), camera)
+        np.testing.assert_allclose(pixels, np.argwhere(known)[:, ::-1], atol=0.6)
+        points = back_project(np.ones((120, 160), np.float32), camera)
+        np.testing.assert_array_equal(np.isnan(points).any(axis=-1), ~known)
+        np.testing.assert_array_equal(np.isnan(points).all(axis=-1), ~known)
+
+    def test_of_whole_numbers(self) -> None:
+        camera = CameraIntrinsics(64, 48, 60, 61, 30, 25, "equidistant", (0.05, -0.01, 0.002, 0.0))
+        assert np.isfinite(pixel_rays(camera)).all()
 
     def test_cannot_be_changed_by_who_gets_them(self) -> None:
         with pytest.raises(ValueError, match="read-only"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,6 +126,22 @@ def test_stacks_without_depth_are_measured_and_shown(
     }
     assert files == {"image.jpg", "sharp.jpg"} | backends
     assert text.count('src="data:image/jpeg') == 2 * (1 + 1 + 4)
+
+
+def test_a_dataset_that_fails_as_a_whole_leaves_the_report_of_the_others(
+    fusion_root: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(fusion_root, tmp_path / "broken"))
+    for image in (broken / "dof_stack").rglob("*.png"):
+        image.write_bytes(b"junk")
+    output = tmp_path / "out"
+    further = ("-d", "fusion_folders", "-p", broken, "--aif")
+    assert evaluate("fusion_folders", fusion_root, output, *further) == 1
+    means = json.loads((output / "summary.json").read_text())["backends"]
+    assert all(mean["scenes"] == 2 and mean["failed"] == 2 for mean in means)
+    assert all(mean["psnr"] > 20.0 for mean in means)
+    text = (output / "report.html").read_text(encoding="utf-8")
+    assert "<caption>All-in-focus images</caption>" in text
 
 
 def test_without_a_true_image_there_is_what_needs_none(

@@ -242,6 +242,25 @@ def test_means_are_of_the_scenes_that_all_answered() -> None:
     assert x.curve == (1.5, 1.5)
 
 
+def test_who_answers_nothing_takes_nothing_from_the_others() -> None:
+    scores = [
+        score("1", "x", 1.0, "one"),
+        score("1", "y", 4.0, "one"),
+        SceneScore("1", "z", error="no lens", dataset="one"),
+        score("2", "x", 3.0, "two"),
+        score("2", "y", 6.0, "two"),
+        SceneScore("2", "z", error="no lens", dataset="two"),
+    ]
+    for rows, expected in ((scores, (2.0, 5.0)), (scores[:3], (1.0, 4.0))):
+        x, y, z = summarise(rows)
+        assert (x.figures["mae"], y.figures["mae"]) == expected
+        assert (z.scenes, z.failed) == (0, len(rows) // 3)
+        assert math.isnan(z.figures["mae"])
+    means = overview(scores)
+    assert [item.scenes for item in means.by_dataset["one"]] == [1, 1, 0]
+    assert [item.figures["mae"] for item in means.over_datasets[:2]] == [2.0, 5.0]
+
+
 def test_slices_go_in_the_order_of_exposure(stack_folders: Path) -> None:
     taken: list[int] = []
 
