@@ -22,7 +22,14 @@ from focdepth_ros.bags.message_types import (
     message_types,
     require_rosbags,
 )
-from focdepth_ros.bags.unpacking import METADATA, ReadableBag, salvaged, state_of, unpacked
+from focdepth_ros.bags.unpacking import (
+    METADATA,
+    ReadableBag,
+    lacks_messages_because,
+    salvaged,
+    state_of,
+    unpacked,
+)
 from focdepth_ros.errors import BagError, MessageError
 from focdepth_ros.messages.depth_decoding import depth_image
 from focdepth_ros.messages.image_decoding import (
@@ -169,6 +176,8 @@ class BagReader:
             except Exception:
                 raise _unreadable(self.path, error) from error
             self.cut_off = f"{self.path}: {_text(error)}; {self._bag.damage}"
+        if lacking := lacks_messages_because(self.path):
+            self.cut_off = "; ".join(filter(None, (self.cut_off or f"{self.path}", lacking)))
         return self
 
     def __exit__(

@@ -58,6 +58,18 @@ def state_of(bag: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
+def lacks_messages_because(bag: Path) -> str:
+    """Why messages that were recorded are in none of the files of a bag; empty if all are."""
+    files = sorted(bag.glob("*.db3")) if bag.is_dir() else [bag]
+    logs = [(file, Path(f"{file}-wal")) for file in files]
+    return "; ".join(
+        f"{log.name} holds messages that its recorder had no time to write into {file.name}, and "
+        f"which are left out; `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` does that"
+        for file, log in logs
+        if log.is_file() and log.stat().st_size > 0
+    )
+
+
 def salvaged(bag: Path) -> ReadableBag:
     """A copy of what can still be read of a bag that was cut off; kept as that of `unpacked`.
 
