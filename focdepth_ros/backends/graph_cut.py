@@ -351,7 +351,7 @@ class GraphCutAccumulator(Accumulator):
             )
         else:
             labels, _ = cut_fast(unary, *weights, truncation=truncation)
-        enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(enlarged, dtype=np.uint8)
 
     def _median(

@@ -119,8 +119,8 @@ def enlarge(slice_index: FloatImage, size: tuple[int, int]) -> FloatImage:
     target = (size[1], size[0])
     around = np.ones((3, 3), dtype=np.uint8)
     edge = cv2.dilate(slice_index, around) - cv2.erode(slice_index, around) > 1.0
-    at_edge = cv2.resize(edge.view(np.uint8), target, interpolation=cv2.INTER_NEAREST)
+    at_edge = cv2.resize(edge.view(np.uint8), target, interpolation=cv2.INTER_NEAREST_EXACT)
     enlarged = cv2.resize(slice_index, target, interpolation=cv2.INTER_LINEAR)
-    nearest = cv2.resize(slice_index, target, interpolation=cv2.INTER_NEAREST)
+    nearest = cv2.resize(slice_index, target, interpolation=cv2.INTER_NEAREST_EXACT)
     cv2.copyTo(nearest, at_edge, enlarged)
     return np.asarray(enlarged, dtype=np.float32)

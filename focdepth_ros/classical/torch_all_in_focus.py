@@ -119,7 +119,7 @@ def enlarge(slice_index: Tensor, size: tuple[int, int]) -> Tensor:
     lowest = -functional.max_pool2d(-whole, 3, stride=1, padding=1)
     edge = (highest - lowest > 1.0).float()
     smooth = functional.interpolate(whole, size=size, mode="bilinear", align_corners=False)
-    nearest = functional.interpolate(torch.cat([whole, edge]), size=size, mode="nearest")
+    nearest = functional.interpolate(torch.cat([whole, edge]), size=size, mode="nearest-exact")
     return torch.where(nearest[1, 0] > 0.5, nearest[0, 0], smooth[0, 0])
 
 

@@ -105,6 +105,14 @@ def test_enlarges_to_sizes_that_are_no_multiple(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(enlarge(small, size), np.full(size, 2.5, np.float32))
 
 
+@pytest.mark.parametrize("size", [(19, 27), (34, 41)])
+def test_edges_go_to_neither_side(size: tuple[int, int]) -> None:
+    blocks = np.repeat(np.random.default_rng(0).integers(0, 9, (3, 5)), 3, axis=0)
+    small = np.repeat(blocks, 3, axis=1).astype(np.float32)
+    turned = enlarge(np.ascontiguousarray(small[::-1, ::-1]), size)
+    np.testing.assert_allclose(turned[::-1, ::-1], enlarge(small, size), atol=1e-5)
+
+
 def test_nothing_to_enlarge() -> None:
     image = step_image(1.0, 4.0)
     assert enlarge(image, image.shape) is image
