@@ -5,7 +5,7 @@ if [ -n "${ZSH_VERSION-}" ]; then
   eval '_focdepth_root=${${(%):-%x}:A:h}'
   _focdepth_shell=zsh
 else
-  _focdepth_root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+  _focdepth_root=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
   _focdepth_shell=bash
 fi
 

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
@@ -20,10 +20,10 @@ from focdepth_ros.web.handlers import Handlers
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.listening import listen
 from focdepth_ros.web.page import CSS, HEAD, THEME, TITLE, lay_out
-from focdepth_ros.web.visits import Visits
+from focdepth_ros.web.visits import MOST_WAITING, Visits
 
-_WAITING = 32  # visitors in the queue; more are told to come back
 _TIDY_SECONDS = 300
+_LOOK_SECONDS = 30.0
 _SHUTDOWN_SECONDS = 2
 
 # Everything comes from this server, also where Gradio would fetch something from elsewhere.
@@ -47,7 +47,7 @@ def serve(
     scene_size: tuple[int, int],
     ready: Callable[[str, int], None],
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM.
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP, as of a terminal that is closed.
 
     Parameters
     ----------
@@ -70,6 +70,8 @@ def serve(
     """
     listening = listen(host, port)
     signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     closing = Event()
     try:
         with listening:
@@ -89,6 +91,7 @@ def make_app(
 ) -> Callable[[_Message, _Receive, _Send], Awaitable[None]]:
     """The page as an ASGI application that keeps the files of visitors in a folder."""
     visits = Visits(folder, limits)
+    Thread(target=_keep_tidy, args=(visits, closing), name="web_tidy", daemon=True).start()
     idle = round(60.0 * limits.idle_minutes)
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_TIDY_SECONDS, idle)
@@ -99,7 +102,7 @@ def make_app(
             visits.leave(str(request.session_hash))
 
         page.unload(leave)
-    page.queue(max_size=_WAITING, default_concurrency_limit=4)
+    page.queue(max_size=MOST_WAITING, default_concurrency_limit=4)
     app = FastAPI(openapi_url=None)
     app.get("/cloud/{key}.ply")(_cloud_sender(visits))
     gr.mount_gradio_app(
@@ -115,6 +118,13 @@ def make_app(
         head=HEAD,
     )
     return _with_own_sources(app)
+
+
+def _keep_tidy(visits: Visits, closing: Event) -> None:
+    """Also when nobody comes any more, what is too old goes."""
+    while not closing.wait(_LOOK_SECONDS):
+        visits.tidy()
+        visits.touch()
 
 
 def _cloud_sender(visits: Visits) -> Callable[[str], Response]:

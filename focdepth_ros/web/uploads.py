@@ -20,6 +20,7 @@ from focdepth_ros.web.zip_files import unpack
 
 _MEGABYTE = 1e6
 _LONGEST_YAML = 100_000  # bytes
+_DEEPEST_YAML = 8  # levels
 # Ground truth, which stack.yaml may name.
 _TRUTH_SUFFIX = ".npy"
 
@@ -195,13 +196,22 @@ def _check_description(folder: Path) -> None:
             f"{path}: has {path.stat().st_size} bytes, at most {_LONGEST_YAML} are taken; write "
             "only what is needed"
         )
+    depth = 0
     try:
-        events = yaml.parse(path.read_bytes(), Loader=yaml.SafeLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise StackFileError(f"{path}: refers to itself by *; write the values out")
+        for event in yaml.parse(path.read_bytes(), Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise StackFileError(f"{path}: refers to itself by *; write the values out")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_YAML:  # to read on would take minutes
+                raise StackFileError(f"{path}: has lists in lists in lists; write plain values")
     except (yaml.YAMLError, ValueError, RecursionError):
         pass  # told by read_description
     description = read_description(path)
+    for image in description.images or ():
+        if Path(image).suffix.lower() not in IMAGE_SUFFIXES:  # nobody has looked at its size
+            known = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise StackFileError(f"{path}: names {quoted(image)} as an image; give {known}")
     named = (*(description.images or ()), description.depth, description.all_in_focus)
     for name in named:
         if name is not None and Path(name).name != name:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from focdepth_ros.errors import FocdepthError
@@ -22,6 +24,9 @@ class Stopped(BaseException):
     """
 
 
+#: Visitors in the queue; more are told to come back.
+MOST_WAITING = 32
+
 _LEFT_SECONDS = 300.0  # after the page was closed: a telephone that slept comes back
 
 
@@ -31,7 +36,8 @@ class Visit:
     Parameters
     ----------
     folder : Path
-        Of its own, for its files; made when it is needed.
+        Of its own, for its files; made when it is needed. The server gives a file to whoever can
+        name it.
 
     Attributes
     ----------
@@ -78,6 +84,12 @@ class Visit:
         if before:
             self.drop(before)
 
+    def forget(self) -> None:
+        """Keep the answer no longer."""
+        before, self.answer, self.key = self.key, None, ""
+        if before:
+            self.drop(before)
+
     def drop(self, key: str) -> None:
         """Remove the files of an answer."""
         shutil.rmtree(self.files_of(key), ignore_errors=True)
@@ -115,7 +127,6 @@ class Visits:
         self._clock = clock
         self._lock = threading.Lock()
         self._visits: dict[str, Visit] = {}
-        self._count = 0
 
     def __len__(self) -> int:
         return len(self._visits)
@@ -124,8 +135,7 @@ class Visits:
         """The visit of that name, a new one if there is none; what is too old is removed."""
         with self._lock:
             if name not in self._visits:
-                self._count += 1
-                self._visits[name] = Visit(self._folder / f"visit_{self._count}")
+                self._visits[name] = Visit(self._folder / f"visit_{secrets.token_urlsafe(16)}")
             visit = self._visits[name]
             visit.last_used = self._clock()
         self.tidy()
@@ -151,15 +161,36 @@ class Visits:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove the visits that were idle for too long, and the oldest if there are too many."""
+        """Remove the visits that were idle for too long, and answers of which there are too many.
+
+        Also the oldest visits, if there are more than can wait in the queue besides those.
+        """
+        limits = self._limits
         with self._lock:
-            oldest = self._clock() - 60.0 * self._limits.idle_minutes
+            oldest = self._clock() - 60.0 * limits.idle_minutes
             in_turn = sorted(self._visits, key=lambda name: self._visits[name].last_used)
-            too_many = len(in_turn) - self._limits.max_visits
+            too_many = len(in_turn) - limits.max_visits - MOST_WAITING
             gone = [
                 self._visits.pop(name)
                 for number, name in enumerate(in_turn)
                 if number < too_many or self._visits[name].last_used < oldest
             ]
+            answered = [
+                visit
+                for name in in_turn
+                if (visit := self._visits.get(name)) is not None and visit.answer is not None
+            ]
+            for visit in answered[: max(len(answered) - limits.max_visits, 0)]:
+                visit.forget()
         for visit in gone:
+            visit.stop()
             shutil.rmtree(visit.folder, ignore_errors=True)
+
+    def touch(self) -> None:
+        """Make the files that are kept look new: Gradio removes by age what it serves."""
+        with self._lock:
+            folders = [visit.folder for visit in self._visits.values()]
+        for folder in folders:
+            for path in folder.rglob("*"):
+                with suppress(OSError):  # it may be going right now
+                    os.utime(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,10 @@ from focdepth_ros.web.limits import WebLimits
 _BLOCK = 2**20  # bytes
 _MEGABYTE = 1e6
 _ENTRIES_PER_IMAGE = 4  # a stack has few files beside its images; the rest is something else
+_END = b"PK\x05\x06"
+_END_RECORD = struct.Struct("<12sI")  # what comes before, size of the table of contents
+_LONGEST_END = 22 + 65535  # bytes, with a comment
+_LARGEST_DIRECTORY = 1_000_000  # bytes; more than any stack has, and less than of zip64
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"})
 
 
@@ -45,6 +50,7 @@ def unpack(
         archive, a path that leads out of it, or wanted files in several folders.
     """
     try:
+        _check_directory(archive)
         with zipfile.ZipFile(archive) as opened:
             entries, foreign = _entries(opened, archive.name, limits, wanted)
             left = int(limits.max_unpacked_mb * _MEGABYTE)
@@ -81,7 +87,8 @@ def _entries(
     kept: list[zipfile.ZipInfo] = []
     foreign: list[str] = []
     for entry in everything:
-        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        entry.filename = entry.filename.replace("\\", "/")  # some programs of Windows write these
+        path = PurePosixPath(entry.filename)
         if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
             raise StackFileError(
                 f"{name}: holds {quoted(entry.filename)}, a path that leads out of it; zip plain "
@@ -117,6 +124,23 @@ def _entries(
         if names.count(found) > 1:
             raise StackFileError(f"{name}: holds {quoted(found)} twice; make it anew")
     return kept, tuple(foreign)
+
+
+def _check_directory(archive: Path) -> None:
+    """Refuse a table of contents that would fill the memory, which is read as a whole."""
+    with archive.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - _LONGEST_END))
+        end = file.read()
+    place = end.rfind(_END)
+    if place < 0 or place + _END_RECORD.size > len(end):
+        return  # zipfile says that it is none
+    size = _END_RECORD.unpack_from(end, place)[1]
+    if size > _LARGEST_DIRECTORY:
+        raise StackFileError(
+            f"{archive.name}: its table of contents has {size} bytes, at most {_LARGEST_DIRECTORY} "
+            "are taken; zip the images of one stack only"
+        )
 
 
 def _write(

@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,49 @@ def scrambled(data: bytes) -> bytes:
     return (
         data[:middle] + bytes(b ^ 0x55 for b in data[middle : middle + 200]) + data[middle + 200 :]
     )
+
+
+def test_a_zip_of_windows_is_read_like_any_other(saved: dict[str, bytes], tmp_path: Path) -> None:
+    content = {f"stack\\{name}": data for name, data in saved.items()}
+    plain = receive([zipped(tmp_path / "a.zip", saved)], tmp_path / "plain", LIMITS)
+    found = receive([zipped(tmp_path / "b.zip", content)], tmp_path / "upload", LIMITS)
+    assert found.stack.focus_distances == plain.stack.focus_distances is not None
+    assert [path.name for path in found.stack.images] == [path.name for path in plain.stack.images]
+    assert found.left_out == plain.left_out
+
+
+def test_a_table_of_contents_that_fills_the_memory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zipped(tmp_path / "a.zip", {f"{i:05}{'x' * 200}.png": b"" for i in range(5000)})
+
+    def read(*_: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", read)
+    limits = replace(LIMITS, max_upload_mb=10.0)
+    with pytest.raises(StackFileError, match=r"a\.zip: its table of contents has 12\d* bytes"):
+        receive([path], tmp_path / "upload", limits)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 90_000, "lens: " + "{a: " * 20_000], ids=["lists", "mappings"]
+)
+def test_a_description_that_is_nested_deeply_is_refused_before_it_is_read(
+    text: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "stack.yaml").write_text(text)
+    told = refusal([*pictures, tmp_path / "stack.yaml"], tmp_path)  # to read it takes minutes
+    assert told == "stack.yaml: has lists in lists in lists; write plain values"
+
+
+def test_images_have_the_names_of_images(pictures: list[Path], tmp_path: Path) -> None:
+    """Of others nobody would have looked at the size."""
+    for name in ("a.npy", "b.npy"):
+        (tmp_path / name).write_bytes(pictures[0].read_bytes())
+    (tmp_path / "stack.yaml").write_text("images: [a.npy, b.npy]")
+    files = [*pictures, *(tmp_path / name for name in ("a.npy", "b.npy", "stack.yaml"))]
+    assert "stack.yaml: names 'a.npy' as an image; give .bmp, " in refusal(files, tmp_path)
 
 
 @pytest.mark.parametrize("damage", [cut_off, scrambled, lambda data: b"hello"])

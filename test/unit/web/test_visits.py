@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.simulation import SimulatedStack
 from focdepth_ros.web.answer import Answer
 from focdepth_ros.web.limits import WebLimits
-from focdepth_ros.web.visits import Visits
+from focdepth_ros.web.visits import MOST_WAITING, Visits
 
 
 class Clock:
@@ -59,14 +61,47 @@ def test_what_is_idle_is_removed(visits: Visits, clock: Clock) -> None:
     assert len(visits) == 1
 
 
-def test_what_was_used_longest_ago_goes_first(visits: Visits, clock: Clock) -> None:
-    folders = {}
+def test_the_answer_that_was_used_longest_ago_goes_first_and_no_upload(
+    visits: Visits, clock: Clock, answer: Answer
+) -> None:
     for name in "abc":
-        folders[name] = with_file(visits, name)
+        visit = visits.of(name)
+        key = visit.new_key()
+        visit.files_of(key).mkdir(parents=True)
+        (visit.folder / "upload").mkdir()
+        visit.show(answer, key)
         clock.seconds += 1.0
     visits.of("a")
-    visits.of("d")
-    assert [folders[name].exists() for name in "abc"] == [True, False, True]
+    visits.of("d").show(answer, "key")
+    for number in range(20):  # who has no answer yet takes none away
+        visits.of(f"waiting {number}")
+    kept = [visits.of(name).answer is not None for name in "abc"]
+    assert kept == [True, False, True]
+    names = [sorted(path.name[:6] for path in visits.of(name).folder.iterdir()) for name in "abc"]
+    assert names == [["answer", "upload"], ["upload"], ["answer", "upload"]]
+
+
+def test_visitors_are_so_many_at_most(visits: Visits, clock: Clock) -> None:
+    folder, stopped = with_file(visits, "a"), visits.of("a").begin()
+    for number in range(100):
+        clock.seconds += 0.1
+        visits.of(f"another {number}")
+    assert len(visits) == 3 + MOST_WAITING
+    assert not folder.exists()
+    assert stopped.is_set()
+
+
+def test_nobody_guesses_where_the_files_of_another_are(visits: Visits) -> None:
+    names = [visits.of(name).folder.name for name in "ab"]
+    assert all(len(name) > 20 for name in names)
+    assert names[0] != names[1]
+
+
+def test_files_that_are_kept_look_new(visits: Visits) -> None:
+    file = with_file(visits, "a") / "file"
+    os.utime(file, (0.0, 0.0))
+    visits.touch()
+    assert time.time() - file.stat().st_mtime < 60.0
 
 
 def test_a_closed_page_is_forgotten_soon_but_may_come_back(visits: Visits, clock: Clock) -> None:
