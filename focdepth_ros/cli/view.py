@@ -110,6 +110,7 @@ def _run_node(target: ViewerTarget, namespace: str) -> None:
 
 def _show_files(source: Path, target: ViewerTarget, backend: str, min_confidence: float) -> None:
     from focdepth_ros.errors import OptionError
+    from focdepth_ros.processes import interrupted_by_signals
     from focdepth_ros.viewer.results_folder import is_results_folder, show_results
     from focdepth_ros.viewer.target import open_viewer
 
@@ -120,7 +121,8 @@ def _show_files(source: Path, target: ViewerTarget, backend: str, min_confidence
             f"{source}: {lack}; give a folder that `focdepth estimate` has written, or a bag"
         )
     left_out: list[str] = []
-    with open_viewer(target, over_time=is_bag) as viewer:
+    # What serves the page ends with this.
+    with interrupted_by_signals(), open_viewer(target, over_time=is_bag) as viewer:
         if is_bag:
             left_out = _show_bag(source, viewer.recording, backend, min_confidence)
         else:

@@ -23,6 +23,7 @@ from focdepth_ros.evaluation.scene_scoring import (
     failed_scene,
     score_in_worker,
 )
+from focdepth_ros.processes import end_with_parent
 
 _MOST_LOSSES = 5  # of the whole crew, without a scene done in between
 _PATIENCE_S = 2.0
@@ -152,4 +153,4 @@ class ProcessCrew:
     def _new_pool(self) -> ProcessPoolExecutor:
         # Forked ones would inherit threads and locks of torch and OpenCV.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, mp_context=context)
+        return ProcessPoolExecutor(self._workers, mp_context=context, initializer=end_with_parent)

@@ -11,12 +11,13 @@ from types import FrameType
 
 
 def end_at_once_on_signals() -> None:
-    """SIGINT and SIGTERM end the process with code 0: there is nothing yet to be closed.
+    """What asks the process to end ends it with code 0: there is nothing yet to be closed.
 
     `node_runner.run_node` replaces the handlers.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:  # as by nohup
+            signal.signal(number, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
 import cv2
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from torch import Generator
 
+from focdepth_ros.errors import TrainingError
+from focdepth_ros.processes import end_with_parent
 from focdepth_ros.training.batch import TrainingBatch
 from focdepth_ros.training.randomness import integer
 from focdepth_ros.training.sources.base import TrainingSource
@@ -89,8 +92,14 @@ class BatchStream:
 
     def __next__(self) -> TrainingBatch:
         ready = self._waiting.popleft()
-        self._request()
-        return ready.result()
+        try:
+            self._request()
+            return ready.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a process that makes batches has ended, for want of memory perhaps; use fewer "
+                "data.workers or a smaller data.prefetch, and go on with --resume"
+            ) from error
 
     def __enter__(self) -> BatchStream:
         return self
@@ -122,7 +131,9 @@ def _begin_process(source: TrainingSource, slices: tuple[int, int], seed: tuple[
     """What a worker that is a process does first."""
     global _in_process
     _in_process = (source, slices, seed)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the run, and these
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first process ends the run, and these
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 

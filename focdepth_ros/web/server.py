@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 from focdepth_ros.files.ply import ply_bytes
+from focdepth_ros.processes import ending_signals
 from focdepth_ros.web.handlers import Handlers
 from focdepth_ros.web.limits import WebLimits
 from focdepth_ros.web.listening import listen
@@ -70,7 +71,7 @@ def serve(
     """
     listening = listen(host, port)
     signal.signal(signal.SIGTERM, _end)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+    if signal.SIGHUP in ending_signals():
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     closing = Event()
     try:

@@ -18,11 +18,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from focdepth_ros.errors import FocdepthError
+from focdepth_ros.processes import ending_signals
 from focdepth_ros.ros.node_support.health import Level
 from focdepth_ros.ros.node_support.memory import keep_freed_memory
 
 _WAKE_PERIOD = 0.1  # seconds; signals do not wake the executor
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818, it is no error
@@ -56,7 +56,7 @@ class RunnableNode(Protocol):
 def run_node(
     name: str, create: Callable[[Node], RunnableNode], args: Sequence[str] | None = None
 ) -> int:
-    """Run a node in the main thread until SIGINT or SIGTERM, or until its work is done.
+    """Run a node in the main thread until a signal asks it to end, or its work is done.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def run_node(
 
     keep_freed_memory()
     # rclpy's own handlers would take away the context from threads that still publish.
-    for number in _SIGNALS:
+    for number in ending_signals():
         signal.signal(number, on_signal)
     logger = get_logger(name)
     try:
@@ -132,7 +132,7 @@ def interruptible() -> Iterator[None]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise Interrupted
 
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    before = {number: signal.signal(number, on_signal) for number in ending_signals()}
     try:
         yield
     finally:
@@ -151,7 +151,7 @@ def signals_deferred() -> Iterator[None]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    before = {number: signal.signal(number, on_signal) for number in ending_signals()}
     try:
         yield
     finally:

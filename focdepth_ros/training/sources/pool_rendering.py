@@ -17,6 +17,7 @@ import yaml
 
 from focdepth_ros.errors import OptionError
 from focdepth_ros.files.yaml_files import parse_yaml
+from focdepth_ros.processes import end_with_parent
 from focdepth_ros.torch_device import choose_device
 from focdepth_ros.training.progress_bar import ProgressBar, no_bar
 from focdepth_ros.training.randomness import check_range, integer
@@ -175,7 +176,7 @@ def _render_in_processes(
 ) -> None:
     # Processes are started afresh: torch and OpenCV do not survive a fork with their threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as workers:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process) as workers:
         jobs = [workers.submit(render_one, folder, number, *how) for number in numbers]
         try:
             for job in as_completed(jobs):
@@ -186,7 +187,8 @@ def _render_in_processes(
             raise
 
 
-def _one_thread() -> None:
+def _begin_process() -> None:
+    end_with_parent()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
