@@ -15,6 +15,8 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from focdepth_ros.ros.camera_launch import require_package
+
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
@@ -87,6 +89,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "view", default_value="false", description="Show the results in a browser."
             ),
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=_check),
             # Whole images pass through shared memory only with this profile; whoever has set
             # one keeps it.
             SetEnvironmentVariable(
@@ -119,6 +123,15 @@ def generate_launch_description() -> LaunchDescription:
             ),
         ]
     )
+
+
+def _check(context: LaunchContext) -> None:
+    for name in ("rviz", "view", "use_sim_time"):
+        value = LaunchConfiguration(name).perform(context)
+        if value.lower() not in ("true", "false", "1", "0"):
+            raise RuntimeError(f"{name} is '{value}'; it must be true or false")
+    if LaunchConfiguration("rviz").perform(context).lower() in ("true", "1"):
+        require_package("rviz2", "or leave out rviz:=true")
 
 
 def _use_sim_time() -> ParameterValue:

@@ -7,11 +7,7 @@ nothing but Nav2. On a robot: ``image_topic:=/camera/image_raw ... x:=0.2 z:=0.3
 import os
 from pathlib import Path
 
-from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
-    get_package_share_directory,
-)
+from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
@@ -19,6 +15,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from focdepth_ros.ros.camera_launch import require_package
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 CONFIG = SHARE / "config" / "navigation"
@@ -81,11 +79,27 @@ def generate_launch_description() -> LaunchDescription:
                 description="Publish odom to base_frame, for a camera on a desk.",
             ),
             *pose,
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=_check),
             OpaqueFunction(function=_depth),
             OpaqueFunction(function=_frames),
             OpaqueFunction(function=_obstacles),
         ]
     )
+
+
+def _check(context: LaunchContext) -> None:
+    sensor = LaunchConfiguration("sensor").perform(context)
+    if sensor not in PLUGINS:
+        raise RuntimeError(f"sensor is '{sensor}'; it must be one of {', '.join(PLUGINS)}")
+    for name in ("simulate", "fixed_robot"):
+        _is_true(context, name)
+    require_package("tf2_ros", "which every robot has")
+    if sensor == "scan":
+        require_package("depthimage_to_laserscan", "or choose sensor:=points")
+    if _is_true(context, "costmap"):
+        for package in ("nav2_costmap_2d", "nav2_lifecycle_manager"):
+            require_package(package, "or leave it out by costmap:=false")
 
 
 def _depth(context: LaunchContext) -> list[Action]:
@@ -119,11 +133,8 @@ def _static_transform(parent: str, child: str, pose: dict[str, str]) -> Node:
 
 def _obstacles(context: LaunchContext) -> list[Action]:
     sensor = LaunchConfiguration("sensor").perform(context)
-    if sensor not in PLUGINS:
-        raise RuntimeError(f"sensor is '{sensor}'; it must be one of {', '.join(PLUGINS)}")
     actions: list[Action] = []
     if sensor == "scan":
-        _require("depthimage_to_laserscan", "or choose sensor:=points")
         actions.append(
             Node(
                 package="depthimage_to_laserscan",
@@ -137,8 +148,6 @@ def _obstacles(context: LaunchContext) -> list[Action]:
             )
         )
     if _is_true(context, "costmap"):
-        for package in ("nav2_costmap_2d", "nav2_lifecycle_manager"):
-            _require(package, "or leave it out by costmap:=false")
         # In Humble the node has a namespace of its own name.
         is_humble = os.environ.get("ROS_DISTRO") == "humble"
         name = "costmap/costmap" if is_humble else "costmap"
@@ -185,17 +194,6 @@ def _sources_in(namespace: str) -> list[dict[str, str]]:
             "obstacle_layer.scan.topic": f"/{space}/scan",
         }
     ]
-
-
-def _require(package: str, otherwise: str) -> None:
-    try:
-        get_package_prefix(package)
-    except PackageNotFoundError:
-        distribution = os.environ.get("ROS_DISTRO", "jazzy")
-        debian = f"ros-{distribution}-{package.replace('_', '-')}"
-        raise RuntimeError(
-            f"package '{package}' is not installed; sudo apt install {debian}, {otherwise}"
-        ) from None
 
 
 def _is_true(context: LaunchContext, name: str) -> bool:

@@ -174,9 +174,10 @@ def check_options(name: str, **options: Any) -> Any:
 
 def _backend_class(name: str) -> type[Backend]:
     if name not in _BACKENDS:
-        raise UnknownBackendError(
-            f"there is no backend '{name}'; choose one of {', '.join(_BACKENDS)}, or {AUTO}"
-        )
+        known = ", ".join(_BACKENDS)
+        if name == AUTO:
+            raise UnknownBackendError(f"'{AUTO}' stands for one of the backends; name it: {known}")
+        raise UnknownBackendError(f"there is no backend '{name}'; choose one of {known}, or {AUTO}")
     module, _, attribute = _BACKENDS[name].partition(":")
     backend_class: type[Backend] = getattr(import_module(module), attribute)
     return backend_class

@@ -83,10 +83,10 @@ def choose_topics(reader: BagReader, settings: BagSettings) -> Topics:
     )
     if images is None:
         raise choose.lack(f"images ({IMAGE} or CompressedImage)", "the camera")
-    info = choose.one(
-        "info_topic", settings.info_topic, (CAMERA_INFO,), choose.beside(CAMERA_INFO, focus)
-    )
     depth = choose.one("depth_topic", settings.depth_topic, (IMAGE,), choose.depths())
+    info = choose.one(
+        "info_topic", settings.info_topic, (CAMERA_INFO,), choose.infos(images, focus, depth)
+    )
     depth_info = choose.one(
         "depth_info_topic",
         settings.depth_info_topic,
@@ -127,6 +127,15 @@ class _Choice:
 
     def beside(self, kind: str, focus: str) -> list[str]:
         return [name for name in self.of(kind) if _namespace(name) == _namespace(focus)]
+
+    def infos(self, images: str, focus: str, depth: str | None) -> list[str]:
+        """Beside the images or else the focus states, or the only one that is no other camera's."""
+        for other in (images, focus):
+            if found := self.beside(CAMERA_INFO, other):
+                return found
+        of_depth = self.beside(CAMERA_INFO, depth) if depth else []
+        found = [name for name in self.of(CAMERA_INFO) if name not in of_depth]
+        return found if len(found) == 1 else []
 
     def only_beside(self, kind: str, other: str | None, *, but: str | None) -> list[str]:
         """The topic beside another one, where there is no doubt."""

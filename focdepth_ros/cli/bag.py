@@ -192,17 +192,17 @@ def convert(
     written = 0
     with progress(f"Converting {len(contents.sweeps)} sweeps", len(contents.sweeps)) as advance:
         for number, sweep in enumerate(contents.sweeps, start=1):
-            name = sweep_name(number)
+            what = name = sweep_name(number)
             try:
                 stack, depth = contents.load(sweep)
                 save_stack(out / name, stack, depth=depth)
-                if pipeline is not None:
-                    write_ply(
-                        out / name / "cloud.ply", *point_cloud(pipeline.estimate(stack), stack)
-                    )
                 written += 1
+                if pipeline is not None:
+                    what = f"{name}/cloud.ply"
+                    cloud = point_cloud(pipeline.estimate(stack), stack)
+                    write_ply(out / what, *cloud)
             except FocdepthError as error:
-                left_out.append(f"{name}: {error}")
+                left_out.append(f"{what}: {error}")
             advance()
     typer.echo(f"{written} of {len(contents.sweeps)} sweeps of {path} written to {out}")
     _finish("left out", left_out if contents.sweeps else [*left_out, "no focus sweep was found"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext
 from launch.substitutions import LaunchConfiguration, TextSubstitution
 from launch_ros.actions import Node
@@ -67,3 +69,21 @@ def camera_node(
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
     )
+
+
+def require_package(package: str, otherwise: str) -> None:
+    """Make sure that a package is installed.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not; the message says how to install it, and `otherwise`.
+    """
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        distribution = os.environ.get("ROS_DISTRO", "jazzy")
+        debian = f"ros-{distribution}-{package.replace('_', '-')}"
+        raise RuntimeError(
+            f"package '{package}' is not installed; sudo apt install {debian}, {otherwise}"
+        ) from None

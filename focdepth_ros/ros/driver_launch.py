@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
@@ -15,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import values_given
+from focdepth_ros.ros.camera_launch import require_package, values_given
 from focdepth_ros.ros.shared_files import config_folder
 
 _SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
@@ -91,13 +90,7 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
 
 
 def _check_installed(context: LaunchContext, driver: CameraDriver) -> None:
-    try:
-        get_package_prefix(driver.package)
-    except PackageNotFoundError as error:
-        raise RuntimeError(
-            f"the camera driver {driver.package} is not installed; install it, for example by "
-            f"`sudo apt install ros-$ROS_DISTRO-{driver.package.replace('_', '-')}`"
-        ) from error
+    require_package(driver.package, "which drives the camera")
 
 
 def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:

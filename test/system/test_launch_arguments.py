@@ -52,7 +52,7 @@ def everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         except PackageNotFoundError:
             return "/usr"
 
-    for module in ("ament_index_python.packages", "focdepth_ros.ros.driver_launch"):
+    for module in ("ament_index_python.packages", "focdepth_ros.ros.camera_launch"):
         monkeypatch.setattr(f"{module}.get_package_prefix", prefix)
     monkeypatch.setattr(
         ExecutableInPackage,

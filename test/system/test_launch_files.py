@@ -306,12 +306,25 @@ def test_a_driver_is_launched_with_a_sweep_and_depth(
 
 @pytest.mark.parametrize(
     ("file", "package"),
-    [("camera_ros", "camera_ros"), ("depthai", "depthai_ros_driver")],
+    [
+        ("camera_ros", "camera_ros"),
+        ("depthai", "depthai_ros_driver"),
+        ("depth", "rviz2"),
+        ("navigation_example", "nav2_costmap_2d"),
+    ],
 )
-def test_a_driver_that_is_not_installed_is_named(tmp_path: Path, file: str, package: str) -> None:
+def test_a_package_that_is_not_installed_is_named_before_anything_is_started(
+    tmp_path: Path, file: str, package: str
+) -> None:
+    with suppress(PackageNotFoundError):
+        get_package_share_directory(package)
+        pytest.skip(f"{package} is installed")
+    if file == "navigation_example":
+        pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
     log = tmp_path / "launch.log"
-    with launched(f"{file}.launch.py", log=log) as process:
+    arguments = ("rviz:=true",) if file == "depth" else ()
+    with launched(f"{file}.launch.py", *arguments, log=log) as process:
         assert process.wait(30.0) == 1
     words = log.read_text(encoding="utf-8")
-    assert f"the camera driver {package} is not installed; install it" in words
+    assert f"package '{package}' is not installed; sudo apt install ros-" in words
     assert "process started" not in words

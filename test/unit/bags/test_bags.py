@@ -20,6 +20,7 @@ from cli_runs import run
 pytest.importorskip("rosbags")
 
 from bag_copies import SLICES, recorded, rewritten, without
+from rosbags.rosbag2 import Reader, Writer
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
@@ -30,6 +31,7 @@ from focdepth_ros.bags.writing import (
     COMPRESSED_IMAGES,
     GROUND_TRUTH,
     IMAGES,
+    INFOS,
     STATES,
     record_camera,
 )
@@ -223,6 +225,45 @@ def test_converts_to_stack_folders(whole: Path, simulated: SimulatedStack, tmp_p
     again = tmp_path / "again"
     assert run("bag", "record", again, "--stack", folder.path, "--storage", "mcap") == 0
     assert len(find_sweeps(again).sweeps) == 1
+
+
+def renamed(source: Path, path: Path, names: dict[str, str]) -> Path:
+    """A copy in which some topics have other names, and those without one are left out."""
+    store = types.message_types()
+    with Reader(source) as reader, Writer(path, version=8) as writer:
+        connections = {
+            c.topic: writer.add_connection(names[c.topic], c.msgtype, typestore=store)
+            for c in reader.connections
+            if c.topic in names
+        }
+        for connection, stamp, data in reader.messages():
+            if connection.topic in names:
+                writer.write(connections[connection.topic], stamp, data)
+    return path
+
+
+@pytest.mark.parametrize("info", ["/camera/camera_info", "/camera_info", "/elsewhere/info"])
+def test_the_calibration_is_beside_the_images_or_the_states_or_the_only_one(
+    whole: Path, simulated: SimulatedStack, tmp_path: Path, info: str
+) -> None:
+    names = {IMAGES: "/camera/image_raw", STATES: "/focus_state", INFOS: info}
+    contents = find_sweeps(renamed(whole, tmp_path / "bag", names))
+    stack, _ = contents.load(contents.sweeps[0])
+    assert stack.intrinsics is not None
+    assert stack.intrinsics.fx == simulated.stack.intrinsics.fx
+
+
+def test_without_calibration_stacks_are_written_and_clouds_named(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = renamed(whole, tmp_path / "bag", {name: name for name in (IMAGES, STATES)})
+    arguments = ("--clouds", "--backend", "argmax")
+    assert run("bag", "convert", bag, tmp_path / "out", *arguments) == 1
+    said = capsys.readouterr()
+    assert "2 of 2 sweeps of" in said.out
+    assert "sweep_0001/cloud.ply: neither camera intrinsics nor lens are known" in said.err
+    assert len(StackFolder.open(tmp_path / "out" / "sweep_0001").images) == SLICES
+    assert not (tmp_path / "out" / "sweep_0001" / "cloud.ply").exists()
 
 
 def test_info_says_what_is_there(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
