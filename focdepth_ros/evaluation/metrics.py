@@ -128,10 +128,7 @@ def bumpiness(prediction: DepthImage, truth: DepthImage, mask: Mask) -> float:
     first = [cv2.Scharr(error, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for x in (1, 0)]
     second = [cv2.Scharr(d, cv2.CV_64F, x, 1 - x, scale=_SCHARR) for d in first for x in (1, 0)]
     uneven = np.sqrt(np.sum(np.square(second), axis=0))
-    neighbours = np.ones((5, 5), np.uint8)
-    whole = cv2.erode(
-        mask.astype(np.uint8), neighbours, borderType=cv2.BORDER_CONSTANT, borderValue=0
-    ).astype(bool)
+    whole = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if not whole.any():
         return float("nan")
     return float(100.0 * np.minimum(uneven[whole], _MOST_BUMPY).mean())

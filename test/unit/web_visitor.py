@@ -12,7 +12,7 @@ import pytest
 
 WIDTH, HEIGHT = 240, 180
 PATIENCE = 60_000  # ms; on an idle machine a step takes one or two seconds
-TRIES = 20  # of setting a slider
+TRIES = 20  # of setting a slider, or clicking a picture
 # For people who want to see what the test sees.
 SCREENSHOTS = os.environ.get("FOCDEPTH_SCREENSHOTS")
 
@@ -98,6 +98,24 @@ class Visitor:
         across, down = box["width"] / WIDTH, box["height"] / HEIGHT
         assert across == pytest.approx(down, rel=0.01)
         image.click(position={"x": across * (x + 0.5), "y": down * (y + 0.5)})
+
+    def read_picture(self, selector: str, x: int, y: int) -> str:
+        """What the page reads at a pixel; a click may miss it by one."""
+        from playwright.sync_api import TimeoutError as TooLateError
+
+        near = (
+            "([s, x, y]) => { const at = /at \\((\\d+), (\\d+)\\)/.exec("
+            "document.querySelector(s)?.innerText ?? ''); "
+            "return at && Math.abs(at[1] - x) <= 1 && Math.abs(at[2] - y) <= 1 }"
+        )
+        for _ in range(TRIES):
+            self.click_picture(selector, x, y)
+            try:
+                self.page.wait_for_function(near, arg=["#fd-reading", x, y], timeout=5000)
+            except TooLateError:  # a picture that has just come may not listen yet
+                continue
+            return str(self.page.inner_text("#fd-reading"))
+        raise AssertionError(f"nothing is read at ({x}, {y})")
 
     def source_of(self, selector: str) -> str:
         return str(self.page.get_attribute(f"{selector} img", "src"))
