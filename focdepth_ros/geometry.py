@@ -18,6 +18,7 @@ _PINHOLE_MODELS = ("plumb_bob", "rational_polynomial", "thin_prism_fisheye", "")
 _FISHEYE_MODELS = ("equidistant", "fisheye")
 _PINHOLE_COUNTS = (4, 5, 8, 12, 14)
 _FISHEYE_COUNTS = (4,)
+_STEEPEST = 50.0  # tangent of a ray's angle: about 89 degrees, which no depth image is for
 _OFF = 0.5  # px; a ray that comes to lie farther from its pixel is none
 
 
@@ -55,12 +56,13 @@ def pixel_rays(intrinsics: CameraIntrinsics) -> FloatImage:
         if bends is cv2.fisheye:
             flat = cv2.fisheye.undistortPoints(pixels, matrix, coefficients)
         else:  # by itself it makes 5 iterations, which leave a wide lens off by some pixels
-            ending = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9)
+            ending = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-9)
             same = np.eye(3)
             flat = cv2.undistortPointsIter(pixels, matrix, coefficients, same, same, ending)
         directions = np.asarray(flat, np.float64).reshape(-1, 2)
         apart = np.linalg.norm(project(directions, intrinsics) - pixels[:, 0], axis=1)
-        directions[~(apart <= _OFF)] = np.nan
+        steep = np.hypot(directions[:, 0], directions[:, 1]) > _STEEPEST
+        directions[steep | ~(apart <= _OFF)] = np.nan
         directions = directions.reshape(intrinsics.height, intrinsics.width, 2)
     rays: FloatImage = directions.astype(np.float32)
     rays.flags.writeable = False

@@ -60,7 +60,7 @@ def _cameras(context: LaunchContext) -> list[Action]:
     simulate = LaunchConfiguration("simulate").perform(context)
     if simulate not in ("true", "false"):
         raise RuntimeError(f"simulate is '{simulate}'; it must be true or false")
-    if context.launch_configurations.get("view", "false") == "true":
+    if context.launch_configurations.get("view", "false").lower() in ("true", "1"):
         raise RuntimeError(
             "view is 'true', but a page shows one camera; leave it out, and start one for each: "
             f"ros2 run focdepth_ros view_node --ros-args -r __ns:=/{names[0]} -p port:=9091"

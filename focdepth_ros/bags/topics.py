@@ -133,8 +133,11 @@ class _Choice:
         for other in (images, focus):
             if found := self.beside(CAMERA_INFO, other):
                 return found
-        of_depth = self.beside(CAMERA_INFO, depth) if depth else []
-        found = [name for name in self.of(CAMERA_INFO) if name not in of_depth]
+        # Where other pictures are, or the ground truth, it is of their camera.
+        own = images.removesuffix("/compressed")
+        others = [*self.of(IMAGE, COMPRESSED_IMAGE), *([depth] if depth else [])]
+        taken = {_namespace(name) for name in others if name.removesuffix("/compressed") != own}
+        found = [name for name in self.of(CAMERA_INFO) if _namespace(name) not in taken]
         return found if len(found) == 1 else []
 
     def only_beside(self, kind: str, other: str | None, *, but: str | None) -> list[str]:

@@ -59,12 +59,12 @@ def state_of(bag: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def lacks_messages_because(bag: Path) -> str:
-    """Why messages that were recorded are in none of the files of a bag; empty if all are."""
+    """Why messages may be in none of the files of a bag that are read; empty if all are."""
     files = sorted(bag.glob("*.db3")) if bag.is_dir() else [bag]
     logs = [(file, Path(f"{file}-wal")) for file in files]
     return "; ".join(
-        f"{log.name} holds messages that its recorder had no time to write into {file.name}, and "
-        f"which are left out; `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` does that"
+        f"{log.name} may hold messages that its recorder had no time to write into {file.name}, "
+        f"and which are left out; `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` does that"
         for file, log in logs
         if log.is_file() and log.stat().st_size > 0
     )

@@ -9,15 +9,16 @@ import os
 import signal
 from types import FrameType
 
+from focdepth_ros.processes import ending_signals
+
 
 def end_at_once_on_signals() -> None:
     """What asks the process to end ends it with code 0: there is nothing yet to be closed.
 
     `node_runner.run_node` replaces the handlers.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:  # as by nohup
-            signal.signal(number, _end)
+    for number in ending_signals():
+        signal.signal(number, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -96,6 +96,9 @@ class BatchStream:
             self._request()
             return ready.result()
         except BrokenProcessPool as error:
+            # The others, which no signal of ours ends, would wait for ever for somebody to listen.
+            for process in multiprocessing.active_children():
+                process.kill()
             raise TrainingError(
                 "a process that makes batches has ended, for want of memory perhaps; use fewer "
                 "data.workers or a smaller data.prefetch, and go on with --resume"
@@ -131,7 +134,8 @@ def _begin_process(source: TrainingSource, slices: tuple[int, int], seed: tuple[
     """What a worker that is a process does first."""
     global _in_process
     _in_process = (source, slices, seed)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first process ends the run, and these
+    # The first process ends the run, and these.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     torch.set_num_threads(1)

@@ -42,7 +42,7 @@ class TrainingResult:
 def train(
     config: TrainingConfig, *, resume: bool = False, bar: ProgressBar = no_bar, say: Say = print
 ) -> TrainingResult:
-    """Train a network, to the end of the schedule or until SIGINT or SIGTERM ask it to stop.
+    """Train a network, to the end of the schedule or until a signal asks it to stop.
 
     A run that is stopped and resumed gives the same weights, bit by bit, as one that is not: on a
     CPU always, on a GPU with `run.deterministic` unless PyTorch warns of an operation. That is on

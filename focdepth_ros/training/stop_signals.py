@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from focdepth_ros.processes import ending_signals
+
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; the second one does what it always does.
+    """An event that the first signal to end sets; the second one does what it always does.
 
     In a thread other than the main one, which gets no signals, it is never set.
     """
@@ -18,7 +20,7 @@ def stop_signals() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ending_signals()}
 
     def restore() -> None:
         for number, handler in before.items():

@@ -154,8 +154,6 @@ class Handlers:
                 [Path(file) for file in files], _upload_folder(visit), self._limits
             )
         except FocdepthError as error:
-            for file in files:  # which may be many and large
-                Path(file).unlink(missing_ok=True)
             return snippets.problem(str(error)), status
         return snippets.upload_summary(visit.upload), status
 

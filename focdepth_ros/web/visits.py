@@ -191,6 +191,7 @@ class Visits:
         with self._lock:
             folders = [visit.folder for visit in self._visits.values()]
         for folder in folders:
-            for path in folder.rglob("*"):
-                with suppress(OSError):  # it may be going right now
-                    os.utime(path)
+            for place, _, names in os.walk(folder):
+                for name in names:
+                    with suppress(OSError):  # it may be going right now
+                        os.utime(os.path.join(place, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import struct
 import zipfile
@@ -16,8 +17,9 @@ _MEGABYTE = 1e6
 _ENTRIES_PER_IMAGE = 4  # a stack has few files beside its images; the rest is something else
 _END = b"PK\x05\x06"
 _END_RECORD = struct.Struct("<12sI")  # what comes before, size of the table of contents
-_LONGEST_END = 22 + 65535  # bytes, with a comment
-_LARGEST_DIRECTORY = 1_000_000  # bytes; more than any stack has, and less than of zip64
+_ZIP64 = b"PK\x06\x07"  # more than 65,535 files or 4 GB
+_LONGEST_END = 2**17  # bytes; more than an end has with the longest comment
+_LARGEST_DIRECTORY = 1_000_000  # bytes; more than any stack has
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"})
 
 
@@ -132,14 +134,17 @@ def _check_directory(archive: Path) -> None:
         length = file.seek(0, 2)
         file.seek(max(0, length - _LONGEST_END))
         end = file.read()
-    place = end.rfind(_END)
-    if place < 0 or place + _END_RECORD.size > len(end):
-        return  # zipfile says that it is none
-    size = _END_RECORD.unpack_from(end, place)[1]
-    if size > _LARGEST_DIRECTORY:
+    # Whichever of several ends is taken for the true one, and however large one may be by zip64.
+    places = [found.start() for found in re.finditer(re.escape(_END), end)]
+    sizes = [
+        _END_RECORD.unpack_from(end, place)[1]
+        for place in places
+        if place + _END_RECORD.size <= len(end)
+    ]
+    if _ZIP64 in end or max(sizes, default=0) > _LARGEST_DIRECTORY:
         raise StackFileError(
-            f"{archive.name}: its table of contents has {size} bytes, at most {_LARGEST_DIRECTORY} "
-            "are taken; zip the images of one stack only"
+            f"{archive.name}: its table of contents may have more than {_LARGEST_DIRECTORY} bytes; "
+            "zip the images of one stack only"
         )
 
 

@@ -186,11 +186,12 @@ def test_what_is_awaited_can_be_named(
     domain: int, peer: Peer, two_cameras: Path, tmp_path: Path
 ) -> None:
     parameters: dict[str, Value] = {"bag": str(two_cameras), "wait_for_subscribers": 1}
-    parameters |= {"awaited": f"/left{IMAGES}, /left{STATES}", "start_delay": 1.0, "rate": 10.0}
+    parameters |= {"awaited": f"/left{IMAGES}, /left{STATES}", "start_delay": 0.3, "rate": 10.0}
     images = collect_raw(peer, Image, f"/left{IMAGES}")
     process = NodeProcess(MODULE, parameters, tmp_path / "log")
     try:
-        peer.spin(1.5)
+        peer.wait_for(lambda: peer.node.count_publishers(f"/left{IMAGES}"), "the player")
+        peer.spin(2.0)
         assert not images  # nobody listens to the states yet
         states = collect_raw(peer, FocusState, f"/left{STATES}")
         peer.wait_for(lambda: len(images) == len(states) == FRAMES, "all of both")

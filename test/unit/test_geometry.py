@@ -91,6 +91,7 @@ class TestPixelRays:
         known = ~np.isnan(rays[..., 0])
         assert 0.3 < known.mean() < 0.99
         assert known[60, 80]
+        assert np.nanmax(np.abs(rays)) <= 50.0
         assert not known[0, 0]
         pixels = project(rays[known].astype(np.float64), camera)
         np.testing.assert_allclose(pixels, np.argwhere(known)[:, ::-1], atol=0.6)

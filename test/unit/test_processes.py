@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,10 +40,9 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def is_alive(process: int) -> bool:
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return "zombie" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "zombie" not in Path(f"/proc/{process}/status").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -62,6 +60,14 @@ def test_workers_end_with_the_process_that_made_them(
     until(lambda: not any(map(is_alive, workers)), "their end")
 
 
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("no_nohup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_way_to_end_clears_away(number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -70,6 +76,7 @@ def test_every_way_to_end_clears_away(number: signal.Signals) -> None:
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.usefixtures("no_nohup")
 def test_what_nohup_has_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

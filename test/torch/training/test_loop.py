@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import re
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -328,6 +330,30 @@ def test_weights_and_biases_gets_numbers_pictures_and_the_configuration(
     assert sum("validation/abs_rel" in item for item in logged) == 1
     assert sum("validation/stack_0" in item for item in logged) == 1
     assert logged[-1] == {"finished": True}
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_sentence() -> None:
+    """As by the system, for want of memory; nobody waits for the others for ever."""
+    told: list[str] = []
+
+    def run() -> None:
+        source = NoiseSource((4, 2, 200, 200))  # more than fits into a pipe
+        with BatchStream(
+            source, slices=(2, 2), seed=(5, 0), workers=2, prefetch=6, processes=True
+        ) as stream:
+            next(stream)
+            multiprocessing.active_children()[0].kill()
+            try:
+                for _ in range(100):
+                    next(stream)
+            except TrainingError as error:
+                told.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(120.0)
+    assert not thread.is_alive()
+    assert told[0].startswith("a process that makes batches has ended")
 
 
 @pytest.mark.parametrize(("workers", "processes"), [(1, False), (3, False), (2, True)])
