@@ -121,3 +121,10 @@ class TrainingError(FocdepthError):
 
 class ViewerError(FocdepthError):
     """A viewer that is not installed, cannot be started, or does not answer."""
+
+
+def os_error_text(error: OSError) -> str:
+    """What the system says of a file, as a sentence."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    reason = error.strerror or str(error)
+    return f"{where}{reason}; check the path, its permissions and the free space"

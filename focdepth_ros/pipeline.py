@@ -100,7 +100,7 @@ class SweepRun:
         self._count = 0
         self._numbers: WeakKeyDictionary[Slice, int] = WeakKeyDictionary()
         self._left_out: dict[int, str] = {}
-        self._places_left_out: dict[int, float] = {}  # in the order near to far
+        self._places_left_out: dict[int, float] = {}  # by number, see `_place`
         self._align_seconds = 0.0
         self._add_seconds = 0.0
         self._accumulator: Accumulator | None

@@ -15,7 +15,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import require_package
+from focdepth_ros.ros.camera_launch import is_true, require_package
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -126,11 +126,9 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _check(context: LaunchContext) -> None:
-    for name in ("rviz", "view", "use_sim_time"):
-        value = LaunchConfiguration(name).perform(context)
-        if value.lower() not in ("true", "false", "1", "0"):
-            raise RuntimeError(f"{name} is '{value}'; it must be true or false")
-    if LaunchConfiguration("rviz").perform(context).lower() in ("true", "1"):
+    for name in ("view", "use_sim_time"):
+        is_true(context, name)
+    if is_true(context, "rviz"):
         require_package("rviz2", "or leave out rviz:=true")
 
 

@@ -16,7 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import require_package
+from focdepth_ros.ros.camera_launch import is_true, require_package
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 CONFIG = SHARE / "config" / "navigation"
@@ -93,17 +93,17 @@ def _check(context: LaunchContext) -> None:
     if sensor not in PLUGINS:
         raise RuntimeError(f"sensor is '{sensor}'; it must be one of {', '.join(PLUGINS)}")
     for name in ("simulate", "fixed_robot"):
-        _is_true(context, name)
+        is_true(context, name)
     require_package("tf2_ros", "which every robot has")
     if sensor == "scan":
         require_package("depthimage_to_laserscan", "or choose sensor:=points")
-    if _is_true(context, "costmap"):
+    if is_true(context, "costmap"):
         for package in ("nav2_costmap_2d", "nav2_lifecycle_manager"):
             require_package(package, "or leave it out by costmap:=false")
 
 
 def _depth(context: LaunchContext) -> list[Action]:
-    file = "simulate.launch.py" if _is_true(context, "simulate") else "depth.launch.py"
+    file = "simulate.launch.py" if is_true(context, "simulate") else "depth.launch.py"
     return [IncludeLaunchDescription(PythonLaunchDescriptionSource(str(SHARE / "launch" / file)))]
 
 
@@ -115,7 +115,7 @@ def _frames(context: LaunchContext) -> list[Action]:
     pose = {name: LaunchConfiguration(name).perform(context) for name in POSE}
     rotation = {name: str(angle) for name, angle in OPTICAL_ROTATION.items()}
     links = [(base, camera, pose), (camera, optical, rotation)]
-    if _is_true(context, "fixed_robot"):
+    if is_true(context, "fixed_robot"):
         links.append(("odom", base, {}))
     return [_static_transform(*link) for link in links]
 
@@ -147,7 +147,7 @@ def _obstacles(context: LaunchContext) -> list[Action]:
                 remappings=[("depth", "depth/image"), ("depth_camera_info", "depth/camera_info")],
             )
         )
-    if _is_true(context, "costmap"):
+    if is_true(context, "costmap"):
         # In Humble the node has a namespace of its own name.
         is_humble = os.environ.get("ROS_DISTRO") == "humble"
         name = "costmap/costmap" if is_humble else "costmap"
@@ -194,10 +194,3 @@ def _sources_in(namespace: str) -> list[dict[str, str]]:
             "obstacle_layer.scan.topic": f"/{space}/scan",
         }
     ]
-
-
-def _is_true(context: LaunchContext, name: str) -> bool:
-    value = LaunchConfiguration(name).perform(context)
-    if value not in ("true", "false"):
-        raise RuntimeError(f"{name} is '{value}'; it must be true or false")
-    return bool(value == "true")

@@ -32,6 +32,7 @@ from focdepth_ros.bags.message_types import COMPRESSED_IMAGE
 from focdepth_ros.bags.reading import BagReader, Topics
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
+from focdepth_ros.ros.camera_launch import is_true
 from focdepth_ros.sweep_parts.config import SweepConfig
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
@@ -127,7 +128,7 @@ def _topics(context: LaunchContext) -> tuple[Topics, bool]:
 def _depth_node(context: LaunchContext, topics: Topics, is_compressed: bool) -> Node:
     params_file, rate = _value(context, "params_file"), _number(context, "rate")
     overrides: dict[str, object] = {
-        "use_sim_time": _flag(context, "clock"),
+        "use_sim_time": is_true(context, "clock"),
         "min_confidence": _number(context, "min_confidence"),
         "aif_only": False,  # it is depth that is measured
         "max_waiting_sweeps": _WAITING_SWEEPS,
@@ -166,7 +167,7 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
         namespace=_value(context, "namespace"),
         parameters=[
             {
-                "use_sim_time": _flag(context, "clock"),
+                "use_sim_time": is_true(context, "clock"),
                 "output": output,
                 "title": bag,
                 "backend": _value(context, "backend"),
@@ -184,7 +185,7 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
 
 def _player(context: LaunchContext, topics: Topics) -> ExecuteProcess:
     bag, rate, delay = (_value(context, name) for name in ("bag", "rate", "start_delay"))
-    loop, clock = _flag(context, "loop"), _flag(context, "clock")
+    loop, clock = is_true(context, "loop"), is_true(context, "clock")
     player, has_ros2_bag = _value(context, "player"), _has_ros2_bag()
     if player == "ros2_bag" and not has_ros2_bag:
         raise ValueError("player is ros2_bag, which is not installed; use bag_player_node")
@@ -249,10 +250,3 @@ def _number(context: LaunchContext, name: str) -> float:
     if name == "rate" and not value > 0.0:
         raise ValueError(f"{name} is '{text}'; it must be a number above 0")
     return value
-
-
-def _flag(context: LaunchContext, name: str) -> bool:
-    text = _value(context, name).lower()
-    if text not in ("true", "false"):
-        raise ValueError(f"{name} is '{text}'; it must be true or false")
-    return text == "true"

@@ -18,7 +18,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from focdepth_ros.ros.camera_launch import camera_node
+from focdepth_ros.ros.camera_launch import camera_node, is_true
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 
@@ -57,10 +57,8 @@ def _cameras(context: LaunchContext) -> list[Action]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names or len(set(names)) != len(names):
         raise RuntimeError(f"cameras is '{text}'; give different names, separated by commas")
-    simulate = LaunchConfiguration("simulate").perform(context)
-    if simulate not in ("true", "false"):
-        raise RuntimeError(f"simulate is '{simulate}'; it must be true or false")
-    if context.launch_configurations.get("view", "false").lower() in ("true", "1"):
+    simulate = is_true(context, "simulate")
+    if "view" in context.launch_configurations and is_true(context, "view"):
         raise RuntimeError(
             "view is 'true', but a page shows one camera; leave it out, and start one for each: "
             f"ros2 run focdepth_ros view_node --ros-args -r __ns:=/{names[0]} -p port:=9091"
@@ -68,7 +66,7 @@ def _cameras(context: LaunchContext) -> list[Action]:
     actions: list[Action] = []
     for number, name in enumerate(names):
         actions_of_one = [_depth_node(name)]
-        if simulate == "true":  # after it: it sets the profile for large images
+        if simulate:  # after it: it sets the profile for large images
             own = {"seed": 1000 + number, "frame_id": f"{name}_optical_frame"}
             actions_of_one.append(OpaqueFunction(function=_sim_camera, args=[own]))
         # A scope of its own, or the arguments of one would be those of the next.

@@ -28,7 +28,7 @@ from focdepth_ros.cli.train import train
 from focdepth_ros.cli.view import view
 from focdepth_ros.cli.web import web
 from focdepth_ros.cli.weights import weights
-from focdepth_ros.errors import FocdepthError
+from focdepth_ros.errors import FocdepthError, os_error_text
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -74,9 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FocdepthError as error:
         return _fail(str(error))
     except OSError as error:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        reason = error.strerror or str(error)
-        return _fail(f"{where}{reason}; check the path, its permissions and the free space")
+        return _fail(os_error_text(error))
 
 
 def _show_version(asked: bool) -> None:

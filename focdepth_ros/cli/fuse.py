@@ -185,7 +185,7 @@ def _fuse_dataset(
     typer.Exit
         If one could not be fused.
     """
-    from focdepth_ros.errors import FocdepthError
+    from focdepth_ros.errors import FocdepthError, os_error_text
     from focdepth_ros.files.fusion_results import is_fused
     from focdepth_ros.stack_folder.reading import StackFolder
 
@@ -205,7 +205,7 @@ def _fuse_dataset(
                     continue
                 answer, _ = _fuse(folder, output / name, pipeline, asked)
             except (FocdepthError, OSError) as error:
-                failed[name] = str(error)
+                failed[name] = os_error_text(error) if isinstance(error, OSError) else str(error)
                 continue
             finally:
                 advance(name)

@@ -14,6 +14,20 @@ from launch_ros.parameter_descriptions import ParameterValue
 _INFINITIES = (".inf", "-.inf")  # as YAML writes them; Python has no dot
 
 
+def is_true(context: LaunchContext, name: str) -> bool:
+    """Whether a launch argument is true, as the conditions of launch read it.
+
+    Raises
+    ------
+    RuntimeError
+        If it is neither true nor false.
+    """
+    text = LaunchConfiguration(name).perform(context)
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise RuntimeError(f"{name} is '{text}'; it must be true or false")
+    return text.lower() in ("true", "1")
+
+
 def values_given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, object]:
     """Parameters from those launch arguments that are not empty.
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from cli_runs import run
 pytest.importorskip("rosbags")
 
 from bag_copies import SLICES, recorded, rewritten, without
-from rosbags.rosbag2 import Reader, Writer
 
 from focdepth_ros.backends.registry import create_backend
 from focdepth_ros.bags import message_types as types
@@ -31,7 +29,6 @@ from focdepth_ros.bags.writing import (
     COMPRESSED_IMAGES,
     GROUND_TRUTH,
     IMAGES,
-    INFOS,
     STATES,
     record_camera,
 )
@@ -227,45 +224,6 @@ def test_converts_to_stack_folders(whole: Path, simulated: SimulatedStack, tmp_p
     assert len(find_sweeps(again).sweeps) == 1
 
 
-def renamed(source: Path, path: Path, names: dict[str, str]) -> Path:
-    """A copy in which some topics have other names, and those without one are left out."""
-    store = types.message_types()
-    with Reader(source) as reader, Writer(path, version=8) as writer:
-        connections = {
-            c.topic: writer.add_connection(names[c.topic], c.msgtype, typestore=store)
-            for c in reader.connections
-            if c.topic in names
-        }
-        for connection, stamp, data in reader.messages():
-            if connection.topic in names:
-                writer.write(connections[connection.topic], stamp, data)
-    return path
-
-
-@pytest.mark.parametrize("info", ["/camera/camera_info", "/camera_info", "/elsewhere/info"])
-def test_the_calibration_is_beside_the_images_or_the_states_or_the_only_one(
-    whole: Path, simulated: SimulatedStack, tmp_path: Path, info: str
-) -> None:
-    names = {IMAGES: "/camera/image_raw", STATES: "/focus_state", INFOS: info}
-    contents = find_sweeps(renamed(whole, tmp_path / "bag", names))
-    stack, _ = contents.load(contents.sweeps[0])
-    assert stack.intrinsics is not None
-    assert stack.intrinsics.fx == simulated.stack.intrinsics.fx
-
-
-def test_without_calibration_stacks_are_written_and_clouds_named(
-    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bag = renamed(whole, tmp_path / "bag", {name: name for name in (IMAGES, STATES)})
-    arguments = ("--clouds", "--backend", "argmax")
-    assert run("bag", "convert", bag, tmp_path / "out", *arguments) == 1
-    said = capsys.readouterr()
-    assert "2 of 2 sweeps of" in said.out
-    assert "sweep_0001/cloud.ply: neither camera intrinsics nor lens are known" in said.err
-    assert len(StackFolder.open(tmp_path / "out" / "sweep_0001").images) == SLICES
-    assert not (tmp_path / "out" / "sweep_0001" / "cloud.ply").exists()
-
-
 def test_info_says_what_is_there(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bag", "info", whole) == 0
     out = capsys.readouterr().out
@@ -357,34 +315,6 @@ def test_damaged_messages_are_left_out(tmp_path: Path, simulated: SimulatedStack
     assert [len(sweep.slices) for sweep in contents.sweeps] == [SLICES, SLICES - 1]
     (text,) = contents.left_out
     assert text.startswith("damaged message (1): /focus_state, at 1.233 s:")
-
-
-def test_what_the_recorder_had_no_time_to_write_is_named(
-    tmp_path: Path, simulated: SimulatedStack
-) -> None:
-    """As of one that was killed while it wrote to SQLite's write-ahead log."""
-    bag = recorded(tmp_path / "bag", simulated)
-    file = next(bag.glob("*.db3"))
-    with closing(sqlite3.connect(file)) as database:
-        rows = database.execute("SELECT * FROM messages ORDER BY timestamp").fetchall()
-        late = rows[len(rows) // 2 :]
-        database.execute("DELETE FROM messages WHERE id >= ?", (late[0][0],))
-        database.commit()
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA wal_autocheckpoint = 0")
-        marks = ", ".join("?" * len(late[0]))
-        database.executemany(f"INSERT INTO messages VALUES ({marks})", late)
-        database.commit()
-        killed = Path(shutil.copytree(bag, tmp_path / "killed"))
-    for path in (killed, killed / file.name):
-        contents = find_sweeps(path)
-        assert len(contents.sweeps) == 1
-        log = f"{file.name}-wal may hold messages that its recorder had no time to write into"
-        assert any(log in text for text in contents.left_out)
-    with closing(sqlite3.connect(killed / file.name)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert len(find_sweeps(killed).sweeps) == 2
-    assert not any("-wal" in text for text in find_sweeps(killed).left_out)
 
 
 def test_what_comes_before_the_damage_is_kept(tmp_path: Path, simulated: SimulatedStack) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,3 +339,31 @@ def test_the_truth_of_another_size(whole: Path, tmp_path: Path) -> None:
 
     bag = rewritten(whole, tmp_path / "bag", change)
     assert evaluate(bag, tmp_path / "out") == 1
+
+
+def test_what_the_recorder_had_no_time_to_write_is_named(
+    tmp_path: Path, simulated: SimulatedStack
+) -> None:
+    """As of one that was killed while it wrote to SQLite's write-ahead log."""
+    bag = recorded(tmp_path / "bag", simulated)
+    file = next(bag.glob("*.db3"))
+    with closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT * FROM messages ORDER BY timestamp").fetchall()
+        late = rows[len(rows) // 2 :]
+        database.execute("DELETE FROM messages WHERE id >= ?", (late[0][0],))
+        database.commit()
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        marks = ", ".join("?" * len(late[0]))
+        database.executemany(f"INSERT INTO messages VALUES ({marks})", late)
+        database.commit()
+        killed = Path(shutil.copytree(bag, tmp_path / "killed"))
+    for path in (killed, killed / file.name):
+        contents = find_sweeps(path)
+        assert len(contents.sweeps) == 1
+        log = f"{file.name}-wal may hold messages that its recorder had no time to write into"
+        assert any(log in text for text in contents.left_out)
+    with closing(sqlite3.connect(killed / file.name)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert len(find_sweeps(killed).sweeps) == 2
+    assert not any("-wal" in text for text in find_sweeps(killed).left_out)

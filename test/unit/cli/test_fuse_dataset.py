@@ -71,7 +71,7 @@ class TestDataset:
         captured = capsys.readouterr()
         assert "fused 1 of 2 stacks; written" in captured.out
         assert "1 of 2 could not be fused:\n  test/image_stacks/scene2: " in captured.err
-        assert f"File exists: '{results / 'scene2'}'" in captured.err
+        assert f"{results / 'scene2'}: File exists; check the path" in captured.err
 
     def test_goes_on_where_it_was(
         self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
