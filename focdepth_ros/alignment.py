@@ -13,9 +13,9 @@ from typing import Any, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
-from numpy.typing import NDArray
 
-from focdepth_ros.errors import AlignmentError, StackError
+from focdepth_ros.errors import AlignmentError, StackError, os_error_text
+from focdepth_ros.registration.agreement import agreement
 from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.ecc import EccModel
 from focdepth_ros.registration.exposure import exposure_gains, with_gains
@@ -30,9 +30,16 @@ from focdepth_ros.registration.motion import (
     rms_displacement,
 )
 from focdepth_ros.registration.neighbours import Neighbours
-from focdepth_ros.registration.pictures import write_overlay
+from focdepth_ros.registration.pictures import make_pictures_folder, write_overlay
 from focdepth_ros.registration.scale import magnification, magnification_table, scaling
-from focdepth_ros.registration.view import MIN_SIDE, USUAL_PIXELS, View, check_exposed
+from focdepth_ros.registration.view import (
+    MIN_SIDE,
+    USUAL_PIXELS,
+    View,
+    check_exposed,
+    glance,
+    view_of,
+)
 from focdepth_ros.registration.warp import warp_image
 from focdepth_ros.stack import CameraIntrinsics, Slice
 
@@ -44,6 +51,7 @@ _PARALLAX, _PARALLAX_SHARE = 0.5, 15.0  # so much, in so many percent of the ima
 _LEFTOVER = 0.5  # between two slices: reason to look for parallax
 
 _UNMOVED = 0.05  # px of the image
+_MIN_IN_VIEW = 0.05  # share of the image that an aligned slice must show
 _KEYFRAMES = 4  # slices from one look for parallax to the next, at most
 
 
@@ -57,7 +65,8 @@ class Aligner:
     Raises
     ------
     OptionError
-        If the flow fields that are asked for do not exist, or the lens map has no magnifications.
+        If the flow fields that are asked for do not exist, the lens map has no magnifications,
+        or pictures cannot be written.
     CalibrationError
         If the lens map is none.
     """
@@ -71,6 +80,8 @@ class Aligner:
         self._flow_files: tuple[Path, ...] = ()
         if self.config.method == "external":
             self._flow_files = flow_files(self.config.flow_path)
+        if self.config.pictures_dir:
+            make_pictures_folder(Path(self.config.pictures_dir))
 
     def start(self, intrinsics: CameraIntrinsics | None = None) -> AlignmentRun:
         """Begin a sweep; `intrinsics` tell about which point the image scales."""
@@ -104,8 +115,10 @@ class AlignmentRun:
         # From the anchor to the slice taken last, and to the last one looked at for parallax.
         self._last: tuple[Slice, Matrix] | None = None
         self._keyframe: tuple[Slice, Motion] | None = None
+        self._last_seen: View | None = None  # of a slice aligned by what was given
         self._count = 0
         self._is_dense = config.method == "flow"
+        self._no_picture = ""
         self._before_last: dict[str, Any] = self._state()
 
     def add(self, item: Slice, *, replaces_last: bool = False) -> Slice:
@@ -142,6 +155,18 @@ class AlignmentRun:
         self._before_last = before
         return aligned
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was not as it should be, though no slice was left out for it."""
+        surplus = len(self._flow_files) - len(self._given) + 1
+        found = [self._no_picture] if self._no_picture else []
+        if surplus > 0:
+            found.append(
+                f"flow_path {self._config.flow_path} holds {len(self._flow_files)} flow fields for "
+                f"{len(self._given)} slices; there is to be one for each but the first"
+            )
+        return tuple(found)
+
     def motion_of(self, item: Slice) -> Motion:
         """From the grid of the anchor to a slice that was taken, as it was applied."""
         return self._applied[item]
@@ -164,29 +189,52 @@ class AlignmentRun:
         return found
 
     def _aligned(self, item: Slice) -> Slice:
+        anchor = self.anchor
+        if self._config.method == "none":
+            check_exposed(glance(item.image), None if anchor is None else glance(anchor.image))
         if self._config.method == "none" or min(item.size) < MIN_SIDE:
             return self._take(item, Motion())
         view = self._neighbours.view(item)
-        check_exposed(view)
-        if self.anchor is None:
-            return self._take(item, Motion())
-        motion, invalid = self._motion_to(item), None
-        if self._config.method == "external":
-            motion, invalid = _without_nan(motion)
-        aligned = self._take(item, motion)
-        if not motion.is_identity():
-            image, valid = warp_image(item.image, motion)
-            if invalid is not None:
-                valid = ~invalid if valid is None else valid & ~invalid
-            aligned = replace(item, image=image, valid_mask=valid)
+        check_exposed(view.grey, None if anchor is None else self._neighbours.view(anchor).grey)
+        aligned, motion = _warped(item, self._motion_to(item))
+        if self._config.method in ("scale", "external"):
+            self._check_given(aligned)
+        self._take(item, motion)
+        if self.anchor is None or self.anchor is item:
+            return aligned
         if self._config.match_exposure:
             gains = exposure_gains(self._neighbours.view(self.anchor), view, motion.matrix)
             if np.any(gains != 1.0):
-                aligned = replace(aligned, image=with_gains(aligned.image, gains))
+                image = with_gains(aligned.image, gains)
+                aligned = replace(aligned, image=image, gain=item.gain * float(gains.max()))
         if self._config.pictures_dir:
-            number = len(self._given)
-            write_overlay(Path(self._config.pictures_dir), number, self.anchor, item, aligned)
+            self._write_picture(self.anchor, item, aligned)
         return aligned
+
+    def _check_given(self, aligned: Slice) -> None:
+        """Refuse a slice that a transform from outside has not brought onto the one before."""
+        in_view = 1.0 if aligned.valid_mask is None else float(aligned.valid_mask.mean())
+        if in_view < _MIN_IN_VIEW:
+            raise AlignmentError(
+                f"alignment by {self._config.method} leaves {100 * in_view:.0f} % of the image in "
+                "view; check what it is given"
+            )
+        seen = view_of(aligned.image)
+        if self._last_seen is not None:
+            likeness = agreement(self._last_seen, seen, np.eye(3))
+            if likeness.can_tell and not likeness.is_good:
+                raise AlignmentError(
+                    f"after alignment by {self._config.method} only {100 * likeness.matching:.0f} "
+                    "% of what can be seen matches the slice before; check what it is given"
+                )
+        self._last_seen = seen
+
+    def _write_picture(self, anchor: Slice, item: Slice, aligned: Slice) -> None:
+        folder = Path(self._config.pictures_dir)
+        try:
+            write_overlay(folder, len(self._given), anchor, item, aligned)
+        except OSError as error:  # the depth is worth more than its pictures
+            self._no_picture = f"no pictures of the alignment in {folder}: {os_error_text(error)}"
 
     def _state(self) -> dict[str, Any]:
         """What is known of the motion so far; `add` changes it."""
@@ -196,6 +244,7 @@ class AlignmentRun:
             "_applied": WeakKeyDictionary(self._applied),
             "_last": self._last,
             "_keyframe": self._keyframe,
+            "_last_seen": self._last_seen,
             "_count": self._count,
             "_is_dense": self._is_dense,
         }
@@ -210,10 +259,12 @@ class AlignmentRun:
 
     def _motion_to(self, item: Slice) -> Motion:
         """From the anchor to a slice, identity where that is as good."""
-        if self._config.method == "scale":
-            return self._unless_unmoved(Motion(self._breathing_to(item)), item)
         if self._config.method == "external":
             return self._external_flow(item)
+        if self.anchor is None:
+            return Motion()
+        if self._config.method == "scale":
+            return self._unless_unmoved(Motion(self._breathing_to(item)), item)
         try:
             return self._registered(item)
         except AlignmentError:
@@ -311,6 +362,8 @@ class AlignmentRun:
 
     def _external_flow(self, item: Slice) -> Motion:
         number = len(self._given) - 1
+        if number == 0:
+            return Motion()
         if number > len(self._flow_files):
             raise AlignmentError(
                 f"flow_path {self._config.flow_path} holds {len(self._flow_files)} flow fields, "
@@ -324,10 +377,15 @@ def _on_image(length: float, view: View) -> float:
     return length * view.reduction * math.sqrt(USUAL_PIXELS / view.detail.size)
 
 
-def _without_nan(motion: Motion) -> tuple[Motion, NDArray[np.bool_] | None]:
-    """The motion with no flow where it is not known, and where that is."""
-    flow = motion.flow
-    unknown = None if flow is None else np.isnan(flow[..., 0])
-    if flow is None or unknown is None or not unknown.any():
-        return motion, None
-    return Motion(motion.matrix, np.where(unknown[..., np.newaxis], np.float32(0), flow)), unknown
+def _warped(item: Slice, motion: Motion) -> tuple[Slice, Motion]:
+    """The slice on the grid that `motion` starts from, and the motion without what is unknown."""
+    if motion.is_identity():
+        return item, motion
+    unknown = None if motion.flow is None else np.isnan(motion.flow[..., 0])
+    if motion.flow is not None and unknown is not None and unknown.any():
+        known_flow = np.where(unknown[..., np.newaxis], np.float32(0), motion.flow)
+        motion = replace(motion, flow=known_flow)
+    image, valid = warp_image(item.image, motion)
+    if unknown is not None and unknown.any():
+        valid = ~unknown if valid is None else valid & ~unknown
+    return replace(item, image=image, valid_mask=valid), motion

@@ -165,7 +165,7 @@ class SweepRun:
             raise StackError("; ".join([needs, *warnings]))
         started = time.perf_counter()
         estimate = self._answer()
-        warnings.extend(self._failures)
+        warnings.extend(self._alignment.remarks)
         estimate = self._without_unsure(estimate)
         if self._left_out:
             estimate = self._in_given_slices(estimate)
@@ -184,7 +184,9 @@ class SweepRun:
         return replace(
             estimate,
             timings=timings,
-            warnings=(*estimate.warnings, *warnings),
+            warnings=(*estimate.warnings, *warnings, *self._failures),
+            backend_warnings=estimate.warnings,
+            alignment_warnings=tuple(warnings),
             left_out=len(self._left_out),
             fallback="; ".join(self._failures),
         )

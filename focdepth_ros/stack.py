@@ -37,6 +37,8 @@ class Slice:
     valid_mask : (H, W) bool, optional
         False where an aligned image shows nothing, since that part of the scene was out of
         view: such pixels say nothing of the focus. All pixels are valid by default.
+    gain : float
+        By what the levels were multiplied after the exposure, and with them the noise.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Slice:
     stamp: int = 0
     lens_position: float | None = None
     valid_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         image = self.image

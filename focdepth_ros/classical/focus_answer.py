@@ -48,6 +48,8 @@ def answer_from_positions(
         )
     if slice_index.shape != volume.size:
         slice_index = upsample_guided(slice_index, guide)
+    # Smoothing may leave the sweep by what rounding makes of it.
+    slice_index = np.clip(slice_index, 0.0, len(volume.positions) - 1.0)
     if volume.metric:
         depth = depth_from_slice_index(slice_index, volume.positions)
     else:

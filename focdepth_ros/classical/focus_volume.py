@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
+from focdepth_ros.classical.confidence import noise_floor
 from focdepth_ros.classical.refinement import refine_peak
 from focdepth_ros.errors import StackError
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
@@ -17,6 +18,7 @@ from focdepth_ros.sweep_parts.spec import SweepSpec
 
 SliceMeasure = Callable[[Slice], FloatImage]
 
+_AMPLIFIED = 1.1  # gain from which on the noise of a slice is told from that of the others
 _ROWS_AT_ONCE = 64
 _USUAL_SLICES = 64
 
@@ -173,6 +175,38 @@ def fill_unknown(
         curves[:, gaps] = np.where(seen, curve, filled)
 
 
+def without_amplified_noise(
+    energy: NDArray[np.float32], gains: Sequence[float]
+) -> NDArray[np.float32]:
+    """Take off what noise has gained in slices that were brightened.
+
+    A slice that was exposed less, and brought to the brightness of the others, has the more
+    noise, by which it would look the sharpest wherever there is no texture.
+
+    Parameters
+    ----------
+    energy : (N, h, w) float32
+        Focus measure. It is left as it is.
+    gains : sequence of N float
+        By what the levels of each slice were multiplied.
+
+    Returns
+    -------
+    (N, h, w) float32
+        `energy` itself if no gain is to speak of.
+    """
+    brightened = [row for row, gain in enumerate(gains) if gain > _AMPLIFIED]
+    if not brightened:
+        return energy
+    usual = np.float32(0.5 * noise_floor(energy))
+    energy = energy.copy()
+    for row in brightened:
+        least = np.minimum(energy[row], usual)  # less noise than the others it never has
+        energy[row] -= usual * np.float32(gains[row] ** 2 - 1.0)
+        np.maximum(energy[row], least, out=energy[row])
+    return energy
+
+
 def near_to_far(
     slices: Sequence[Slice], *, metric: bool, by_position: bool = False
 ) -> tuple[list[int], NDArray[np.float64]]:
@@ -284,6 +318,7 @@ class FocusVolumeBuilder:
             came_at[order] = positions
             fill_unknown(energy, valid, came_at)
             valid = None if valid.all() else _ordered(valid, order)
+        energy = without_amplified_noise(energy, [item.gain for item in self._slices])
         energy = _ordered(energy, order)
         return FocusVolume(
             energy=energy,

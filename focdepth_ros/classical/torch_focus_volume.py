@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focdepth_ros.classical.focus_measure import FocusMeasure
-from focdepth_ros.classical.focus_volume import FocusVolume, fill_unknown, near_to_far
+from focdepth_ros.classical.focus_volume import (
+    FocusVolume,
+    fill_unknown,
+    near_to_far,
+    without_amplified_noise,
+)
 from focdepth_ros.classical.torch_all_in_focus import sample_all_in_focus
 from focdepth_ros.classical.torch_focus import TorchFocusMeasure, refine_peak, upload
 from focdepth_ros.stack import FloatImage, ImageArray, Slice
@@ -134,6 +139,9 @@ class TorchFocusVolumeBuilder:
             valid = ~np.isnan(energy)
             fill_unknown(energy, valid, positions)
             on_device = upload(energy, self._device)
+        quieter = without_amplified_noise(energy, [self._slices[i].gain for i in order])
+        if quieter is not energy:
+            energy, on_device = quieter, upload(quieter, self._device)
         return TorchFocusVolume(
             energy=energy,
             positions=positions,

@@ -19,6 +19,7 @@ from focdepth_ros.stack import ImageArray
 _STRENGTH = (0.9994, -15.0, 0.5)
 _DIRECTION = (0.9879, -22.0, 0.8)
 _GREY_LEVELS = 256
+_SSIM_WINDOW = 11  # pixels
 _TINY = 1e-12
 
 _Grey = NDArray[np.float64]
@@ -37,6 +38,8 @@ def psnr(image: ImageArray, truth: ImageArray) -> float:
 def ssim(image: ImageArray, truth: ImageArray) -> float:
     """Structural similarity, mean of the channels; 1 is best.
 
+    NaN for images that are smaller than its window.
+
     References
     ----------
     Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
@@ -45,6 +48,8 @@ def ssim(image: ImageArray, truth: ImageArray) -> float:
     from skimage.metrics import structural_similarity
 
     _check(image, truth)
+    if min(image.shape[:2]) < _SSIM_WINDOW:
+        return float("nan")
     channel_axis = None if image.ndim == 2 else 2
     return float(
         structural_similarity(

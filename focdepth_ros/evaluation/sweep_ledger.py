@@ -9,7 +9,16 @@ from focdepth_ros.sweep_parts.types import USUAL, USUAL_AT_FIRST
 
 # What `depth_node` counts beside frames and sweeps that it left out, or what is named sweep by
 # sweep: such a one has no answer, or that of a fallback.
-_NAMED_OTHERWISE = frozenset({"sweep outrun", "no depth", "fell back", "not aligned"})
+_NAMED_OTHERWISE = frozenset(
+    {
+        "sweep outrun",
+        "no depth",
+        "fell back",
+        "not aligned",
+        "alignment warning",
+        "backend warning",
+    }
+)
 
 
 class SweepLedger:

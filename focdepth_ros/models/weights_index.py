@@ -187,6 +187,11 @@ def choose_weights(text: str, architecture: str) -> WeightsFile:
     hint = f"{_what_is_shipped(entries)}, or give the path of a {SUFFIX} file"
     if not text:
         raise WeightsError(f"no weights of '{architecture}' are shipped; {hint}")
+    if Path(text).expanduser().is_file():
+        raise WeightsError(
+            f"weights {text}: only {SUFFIX} files are loaded; scripts/convert_stackmff_v2.py makes "
+            "one of the checkpoint of StackMFF-V2"
+        )
     raise WeightsError(f"there are no weights '{text}' of '{architecture}'; {hint}")
 
 

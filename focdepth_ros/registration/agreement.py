@@ -17,6 +17,8 @@ _TEXTURED = 0.05  # mean square of the equalised detail; noise alone has less
 _ENOUGH_TEXTURE = 0.03  # share of the cells by which something can be told
 _CELL_MATCHES = 0.5  # correlation
 _MIN_MATCHING = 0.5  # share of the cells with texture
+_EVEN = 4.0  # grey levels by which cells differ that are all of one plain thing
+_LEAST_LIKENESS = 0.5  # correlation of the grey levels of cells
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,38 @@ class Agreement:
                 f"at least {100 * _MIN_MATCHING:.0f} % is needed; the scene moved, or the camera "
                 "moved too far"
             )
+
+
+def check_alike(previous: View, view: View) -> None:
+    """Refuse a slice that shows nothing of what the one before shows, not even blurred.
+
+    For slices that share no detail by which to tell: light and dark stay where they are, however
+    far out of focus; the noise of a covered or blinded sensor has neither.
+
+    Parameters
+    ----------
+    previous, view : View
+
+    Raises
+    ------
+    AlignmentError
+        If light and dark are elsewhere.
+    """
+    shape = previous.grey.shape[:2]
+    cells = (max(1, shape[1] // _CELL), max(1, shape[0] // _CELL))
+    before, now = (
+        cv2.resize(one.grey, cells, interpolation=cv2.INTER_AREA).astype(np.float64)
+        for one in (previous, view)
+    )
+    if max(before.std(), now.std()) < _EVEN:
+        return
+    spread = float(before.std() * now.std())
+    shared = float(np.mean((before - before.mean()) * (now - now.mean())))
+    if shared < _LEAST_LIKENESS * spread or spread == 0.0:
+        raise AlignmentError(
+            "it shows nothing of what the slice before shows, not even blurred; was the lens "
+            "covered, or the sensor blinded?"
+        )
 
 
 def agreement(previous: View, view: View, matrix: Matrix) -> Agreement:

@@ -73,6 +73,11 @@ class AlignmentConfig:
             )
         if self.method == "external" and not self.flow_path:
             raise OptionError("external alignment needs flow_path, the folder of the flow fields")
+        if self.method != "external" and self.flow_path:
+            raise OptionError(
+                f"flow_path is {self.flow_path}, but alignment is by '{self.method}', which takes "
+                "no flow fields; choose 'external', or leave flow_path away"
+            )
 
     @property
     def magnifications(self) -> tuple[tuple[float, float], ...]:

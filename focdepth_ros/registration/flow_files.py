@@ -15,6 +15,7 @@ FLOW_SUFFIXES = (".npy", ".flo")
 
 _FLO_MAGIC = 202021.25
 _FLO_HEADER = 12  # bytes
+_FLO_UNKNOWN = 1e9  # px; what is longer marks that nothing is known
 
 
 def flow_files(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -55,7 +56,7 @@ def read_flow(path: Path, size: tuple[int, int]) -> FloatImage:
     Returns
     -------
     (H, W, 2) float32
-        NaN where the file has no finite value.
+        NaN where the file has no finite value, or one that the format takes to be unknown.
 
     Raises
     ------
@@ -109,4 +110,5 @@ def _read_flo(path: Path) -> FloatImage:
             f"flow {path} is {len(data)} bytes long, a .flo file of {width}x{height} px "
             f"{expected}; write it again"
         )
-    return np.frombuffer(data, "<f4", offset=_FLO_HEADER).reshape(height, width, 2)
+    flow = np.frombuffer(data, "<f4", offset=_FLO_HEADER).reshape(height, width, 2)
+    return np.where(np.abs(flow) > _FLO_UNKNOWN, np.float32(np.nan), flow)

@@ -9,7 +9,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import numpy as np
 
 from focdepth_ros.errors import AlignmentError
-from focdepth_ros.registration.agreement import agreement
+from focdepth_ros.registration.agreement import agreement, check_alike
 from focdepth_ros.registration.ecc import EccModel, least_ecc_enough, register_ecc
 from focdepth_ros.registration.flow import residual_flow
 from focdepth_ros.registration.homography import Keypoints, keypoints_of, register_keypoints
@@ -105,6 +105,7 @@ class Neighbours:
             return similarity, True
         if not as_is.can_tell:
             # Nothing is seen that could be misplaced.
+            check_alike(before, view)
             return np.eye(3), is_still(np.eye(3))
 
         def register() -> Matrix:

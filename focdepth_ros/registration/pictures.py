@@ -8,12 +8,30 @@ import cv2
 import numpy as np
 
 from focdepth_ros.classical.focus_measure import grey_image
+from focdepth_ros.errors import OptionError, os_error_text
 from focdepth_ros.files.image_io import write_image
 from focdepth_ros.pictures.depth_pictures import as_colour
 from focdepth_ros.stack import ImageArray, Slice
 
 _MAX_WIDTH = 960  # pixels of each of the pictures side by side
 _SQUARES = 8  # of the checkerboard, across
+
+
+def make_pictures_folder(folder: Path) -> None:
+    """Make the folder for the pictures, if it is not there.
+
+    Raises
+    ------
+    OptionError
+        If that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"pictures_dir {folder} cannot be made: {os_error_text(error)}; give a folder that "
+            "can be written to"
+        ) from error
 
 
 def write_overlay(folder: Path, number: int, anchor: Slice, item: Slice, aligned: Slice) -> None:
@@ -25,7 +43,6 @@ def write_overlay(folder: Path, number: int, anchor: Slice, item: Slice, aligned
     Parameters
     ----------
     folder : Path
-        Made where missing.
     number : int
         Of the slice, from 1, for the name ``alignment_002.jpg``.
     anchor, item, aligned : Slice
@@ -36,7 +53,6 @@ def write_overlay(folder: Path, number: int, anchor: Slice, item: Slice, aligned
     OSError
         If the picture cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [
         np.hstack([red_and_cyan(anchor.image, image), checkerboard(anchor.image, image)])
         for image in (item.image, aligned.image)

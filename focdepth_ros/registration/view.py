@@ -29,6 +29,10 @@ _EXPOSURE_CELL = 8  # pixels of the view
 _BLACK, _WHITE = 4, 251
 _MUCH_WHITE = 0.75  # share of a cell
 _FLAT = 0.5  # grey levels
+_MAX_RATIO = 8.0  # of the mean levels of two slices; a darker one has little left
+_NEWLY_CLIPPED = 0.15  # share of the image; what bright things spread out of focus is less
+
+_GLANCE = 160  # pixels of the longer side
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,27 +112,65 @@ def equalised_detail(grey: ImageArray) -> FloatImage:
     return np.asarray(cv2.divide(band, contrast), dtype=np.float32)
 
 
-def check_exposed(view: View) -> None:
-    """Refuse an image on which there is nothing.
+def glance(image: ImageArray) -> ImageArray:
+    """An image, (H, W, 3) or (H, W), as small and grey as `check_exposed` needs it, (h, w)."""
+    height, width = image.shape[:2]
+    factor = max(1, max(height, width) // _GLANCE)
+    size = (max(1, width // factor), max(1, height // factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # a few pixels are enough
+    return grey_image(np.asarray(small, dtype=np.uint8))
+
+
+def check_exposed(grey: ImageArray, first: ImageArray | None = None) -> None:
+    """Refuse an image on which there is nothing, or much less than on the first of the sweep.
+
+    Where a slice is black or white it shows no texture, which is no reason to believe that the
+    others are the sharper ones.
+
+    Parameters
+    ----------
+    grey : (h, w) uint8
+        The image, made small.
+    first : (h, w) uint8, optional
+        The first image, made small likewise.
 
     Raises
     ------
     AlignmentError
-        If nearly all of it is black or white, or all of it the same grey.
+        If nearly all of it is black or white, or much more of it than of the first; if it is far
+        darker or brighter than that; or if all of it is the same grey.
     """
-    grey = view.grey
-    for name, share in (
-        ("black", float(np.mean(grey < _BLACK))),
-        ("overexposed", float(np.mean(grey > _WHITE))),
+    for name, share, before in zip(
+        ("black", "overexposed"),
+        _clipped_shares(grey),
+        (0.0, 0.0) if first is None else _clipped_shares(first),
+        strict=True,
     ):
         if share > 0.98:
             raise AlignmentError(f"{100 * share:.0f} % of the image is {name}")
+        if first is not None and share - before > _NEWLY_CLIPPED:
+            raise AlignmentError(
+                f"{100 * share:.0f} % of the image is {name}, of the first slice "
+                f"{100 * before:.0f} %; lock the exposure, and keep the lens free"
+            )
+    if first is not None:
+        level, level_before = float(grey.mean()), float(first.mean())
+        if _MAX_RATIO * level < level_before or level > _MAX_RATIO * max(level_before, 1.0):
+            raise AlignmentError(
+                f"its mean grey level is {level:.0f}, of the first slice {level_before:.0f}; lock "
+                "the exposure"
+            )
     spread = float(grey.std())
     if spread < _FLAT:
         raise AlignmentError(
             f"the image is blank: its grey levels spread by {spread:.2f}, at least {_FLAT} "
             "is needed"
         )
+
+
+def _clipped_shares(grey: ImageArray) -> tuple[float, float]:
+    """Which parts of a picture are black, and which white."""
+    return float(np.mean(grey < _BLACK)), float(np.mean(grey > _WHITE))
 
 
 def clipped(grey: ImageArray) -> NDArray[np.bool_]:

@@ -40,7 +40,11 @@ class ModelSettings:
         )
         + ".",
     )
-    weights: str = option("", "File of weights to start from; empty: those drawn at random.")
+    weights: str = option(
+        "",
+        "What to start from: a file of weights, or the name of shipped ones; empty: weights drawn at "
+        "random.",
+    )
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def network(self) -> NetworkConfig:

@@ -15,6 +15,7 @@ from torch import nn
 from focdepth_ros.errors import TrainingError
 from focdepth_ros.models.architectures import ARCHITECTURES
 from focdepth_ros.models.checkpoint import read_weights, save_weights
+from focdepth_ros.models.weights_index import choose_weights
 from focdepth_ros.training.batch_stream import derived_seed
 from focdepth_ros.training.config import TrainingConfig
 from focdepth_ros.training.engine import Objective
@@ -69,7 +70,8 @@ class Trainee:
         network: nn.Module = ARCHITECTURES[config.model.architecture].network_class()(described)
         self.network = network
         if config.model.weights and saved is None:
-            _load_initial(self.network, Path(config.model.weights))
+            initial = choose_weights(config.model.weights, config.model.architecture)
+            _load_initial(self.network, initial.path)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.objective, self.optimiser = fabric.setup(
             Objective(self.network, config.loss), create_optimiser(self.network, config.optimiser)

@@ -70,3 +70,13 @@ def distance(found: Matrix, truth: Matrix) -> float:
     points = np.stack([x, y], axis=-1).reshape(-1, 2)
     apart = transformed(found, points) - transformed(truth, points)
     return float(np.hypot(*apart.T).max())
+
+
+def interior_difference(aligned: Slice, expected: Slice) -> float:
+    """Mean difference of grey levels where the aligned slice is valid, after smoothing."""
+    mask = np.ones(SIZE, bool) if aligned.valid_mask is None else aligned.valid_mask
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((9, 9))) > 0
+    smooth = [
+        cv2.GaussianBlur(item.image.astype(np.float32), (0, 0), 1.0) for item in (aligned, expected)
+    ]
+    return float(np.abs(smooth[0] - smooth[1])[inside].mean())

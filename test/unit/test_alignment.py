@@ -12,7 +12,14 @@ from weakref import ref
 import cv2
 import numpy as np
 import pytest
-from synthetic_motion import SIZE, distance, moving_sweep, seen, similarity
+from synthetic_motion import (
+    SIZE,
+    distance,
+    interior_difference,
+    moving_sweep,
+    seen,
+    similarity,
+)
 from synthetic_sweeps import two_surfaces
 
 from focdepth_ros.alignment import Aligner, AlignmentRun
@@ -21,7 +28,7 @@ from focdepth_ros.registration import neighbours
 from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.registration.motion import rms_displacement
 from focdepth_ros.simulation import RenderOptions, SimulatedStack, render_random_sweep
-from focdepth_ros.stack import CameraIntrinsics, Slice
+from focdepth_ros.stack import Slice
 
 STILL = [np.eye(3)] * 6
 BREATHING = [similarity(1.0 + 0.01 * i) for i in range(6)]
@@ -30,16 +37,6 @@ HANDHELD = [similarity(1.0 + 0.006 * i, 0.3 * i, (1.5 * i, -0.8 * i * (-1) ** i)
 
 def run_with(method: str, **options: Any) -> AlignmentRun:
     return Aligner(AlignmentConfig(method=method, **options)).start()
-
-
-def interior_difference(aligned: Slice, expected: Slice) -> float:
-    """Mean difference of grey levels where the aligned slice is valid, after smoothing."""
-    mask = np.ones(SIZE, bool) if aligned.valid_mask is None else aligned.valid_mask
-    inside = cv2.erode(mask.astype(np.uint8), np.ones((9, 9))) > 0
-    smooth = [
-        cv2.GaussianBlur(item.image.astype(np.float32), (0, 0), 1.0) for item in (aligned, expected)
-    ]
-    return float(np.abs(smooth[0] - smooth[1])[inside].mean())
 
 
 @pytest.mark.parametrize("method", ["auto", "ecc", "homography", "flow"])
@@ -173,6 +170,66 @@ def test_exposure_is_matched_unless_it_is_not_wanted() -> None:
             assert ratio == pytest.approx(1.0 if wanted else gain, rel=0.03)
 
 
+def test_a_brightened_slice_tells_of_its_noise() -> None:
+    slices = moving_sweep(STILL, gains=(1.0, 0.5, 1.0, 1.3, 1.0, 1.0))
+    run = run_with("auto")
+    gains = [run.add(item).gain for item in slices]
+    assert gains == pytest.approx([1.0, 2.0, 1.0, 1 / 1.3, 1.0, 1.0], rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("share", "level", "message"),
+    [
+        (0.3, 0, "3. % of the image is black, of the first slice 0 %"),
+        (0.3, 255, "3. % of the image is overexposed, of the first slice 0 %"),
+        (1.0, 9, "mean grey level is 9, of the first slice 1.."),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "none"])
+def test_a_slice_that_shows_much_less_than_the_first_is_left_out(
+    method: str, share: float, level: int, message: str
+) -> None:
+    slices = moving_sweep(STILL)
+    image = slices[3].image.copy()
+    columns = round(share * SIZE[1])
+    noise = np.random.default_rng(5).normal(0.0, 1.0 if level == 9 else 0.0, image.shape)
+    image[:, :columns] = np.clip(level + noise, 0, 255)[:, :columns]
+    run = run_with(method)
+    for item in slices[:3]:
+        run.add(item)
+    with pytest.raises(AlignmentError, match=message):
+        run.add(Slice(image, 9.0))
+    assert run.add(slices[3]) is slices[3]
+
+
+@pytest.mark.parametrize("method", ["auto", "flow"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_the_noise_of_a_covered_lens_is_no_picture_of_the_scene(method: str, place: int) -> None:
+    slices = moving_sweep(STILL)
+    noise = np.random.default_rng(5).normal(40.0, 3.0, slices[0].image.shape)
+    covered = Slice(np.clip(noise, 0, 255).astype(np.uint8), 9.0)
+    run = run_with(method)
+    reasons = []
+    for item in [*slices[:place], covered, *slices[place:]]:
+        try:
+            run.add(item)
+        except AlignmentError as error:
+            reasons.append(str(error))
+    assert len(reasons) == 1
+    assert "shows nothing of what the slice before shows" in reasons[0]
+    assert run.anchor is slices[0]
+
+
+def test_a_surface_without_texture_is_not_taken_for_a_covered_lens() -> None:
+    shade = np.linspace(120.0, 180.0, SIZE[1]) + np.zeros((*SIZE[:1], 1))
+    rng = np.random.default_rng(5)
+    run = run_with("auto")
+    for number in range(4):
+        grained = shade[..., np.newaxis] + rng.normal(0.0, 1.0, (*SIZE, 3))
+        item = Slice(grained.astype(np.uint8), 1.0 + number)
+        assert run.add(item) is item
+
+
 def broken(kind: str) -> Slice:
     image = {
         "black": np.zeros((*SIZE, 3), np.uint8),
@@ -246,65 +303,6 @@ def test_the_nearest_slice_taken_stands_in_for_one_left_out() -> None:
         run.nearest_taken(broken("blank"))
 
 
-@pytest.mark.parametrize("by_table", [False, True])
-def test_breathing_is_undone_by_calibration(by_table: bool) -> None:
-    camera = CameraIntrinsics(SIZE[1], SIZE[0], 300.0, 300.0, 120.0, 100.0)
-    options: dict[str, Any] = {"breathing": 0.05}
-    if by_table:
-        options = {"breathing_table": "0:1,2:1.1"}
-    run = Aligner(AlignmentConfig(method="scale", **options)).start(camera)
-    first = Slice(seen(np.eye(3)), 1.0, lens_position=1.0)
-    second = Slice(seen(np.eye(3)), 0.5, lens_position=2.0)
-    assert run.add(first) is first
-    run.add(second)
-    matrix = run.motion_of(second).matrix
-    assert matrix[0, 0] == pytest.approx(1.1 / 1.05)
-    np.testing.assert_allclose(matrix @ (120.0, 100.0, 1.0), (120.0, 100.0, 1.0))
-
-
-@pytest.mark.parametrize(
-    ("options", "item", "message"),
-    [
-        ({"breathing": 0.05}, Slice(seen(np.eye(3)), None), "has no focus distance"),
-        ({"breathing": -2.0}, Slice(seen(np.eye(3)), 0.5), "gives the image scale -3"),
-        ({"breathing_table": "0:1"}, Slice(seen(np.eye(3)), 1.0), "lens position None"),
-    ],
-)
-def test_what_scale_cannot_do_is_named(options: Any, item: Slice, message: str) -> None:
-    run = run_with("scale", **options)
-    run.add(Slice(seen(np.eye(3)), 4.0, lens_position=1.0))
-    with pytest.raises(AlignmentError, match=message):
-        run.add(item)
-
-
-def test_external_flow_is_applied_and_its_holes_do_not_vote(tmp_path: Path) -> None:
-    slices = moving_sweep([np.eye(3), similarity(shift=(4.0, 2.0)), np.eye(3)])
-    flow = np.zeros((*SIZE, 2), np.float32)
-    flow[...] = 4.0, 2.0
-    flow[50:60, 70:90] = np.nan
-    np.save(tmp_path / "flow_1.npy", flow)
-    run = run_with("external", flow_path=str(tmp_path))
-    assert run.add(slices[0]) is slices[0]
-    aligned = run.add(slices[1])
-    assert interior_difference(aligned, moving_sweep(STILL)[1]) < 2.0
-    assert aligned.valid_mask is not None
-    assert not aligned.valid_mask[50:60, 70:90].any()
-    assert aligned.valid_mask[:45, :-10].all()
-    with pytest.raises(AlignmentError, match="holds 1 flow fields, this slice needs number 2"):
-        run.add(slices[2])
-
-
-def test_external_flow_of_another_size_leaves_the_slice_out(tmp_path: Path) -> None:
-    slices = moving_sweep(STILL)
-    np.save(tmp_path / "1.npy", np.zeros((10, 20, 2), np.float32))
-    np.save(tmp_path / "2.npy", np.zeros((*SIZE, 2), np.float32))
-    run = run_with("external", flow_path=str(tmp_path))
-    run.add(slices[0])
-    with pytest.raises(AlignmentError, match=r"1.npy has shape \(10, 20, 2\)"):
-        run.add(slices[1])
-    assert run.add(slices[2]).valid_mask is None
-
-
 def test_pictures_are_written_of_every_slice_but_the_first(tmp_path: Path) -> None:
     run = run_with("auto", pictures_dir=str(tmp_path / "pictures"))
     for item in moving_sweep(HANDHELD[:3]):
@@ -319,6 +317,17 @@ def test_pictures_are_written_of_every_slice_but_the_first(tmp_path: Path) -> No
     assert tint[1] < 0.6 * tint[0]
 
 
+def test_pictures_that_cannot_be_written_cost_no_depth(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    run = run_with("auto", pictures_dir=str(folder))
+    folder.rmdir()
+    folder.touch()  # as if it had been taken away
+    for item in moving_sweep(STILL):
+        assert run.add(item) is item
+    (remark,) = run.remarks
+    assert remark.startswith(f"no pictures of the alignment in {folder}: ")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -329,6 +338,8 @@ def test_pictures_are_written_of_every_slice_but_the_first(tmp_path: Path) -> No
         ({"breathing_table": "0:0"}, "breathing_table' has '0:0'"),
         ({"method": "external"}, "needs flow_path"),
         ({"method": "external", "flow_path": "/nowhere"}, "/nowhere is no folder"),
+        ({"flow_path": "/flows"}, "flow_path is /flows, but alignment is by 'auto'"),
+        ({"pictures_dir": "/dev/null/x"}, "pictures_dir /dev/null/x cannot be made"),
     ],
 )
 def test_options_out_of_range_are_named(options: Any, message: str) -> None:

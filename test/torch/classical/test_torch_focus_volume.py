@@ -31,6 +31,11 @@ def seen_in_part() -> list[Slice]:
     ]
 
 
+def brightened() -> list[Slice]:
+    """A sweep of which one slice was exposed less."""
+    return [replace(item, gain=2.0 if i == 3 else 1.0) for i, item in enumerate(two_surfaces())]
+
+
 def collected(
     items: list[Slice], device: str, spec: SweepSpec = SPEC
 ) -> tuple[TorchFocusVolume, FocusVolume]:
@@ -49,7 +54,11 @@ def collected(
     return on_torch.volume(), on_numpy.volume()
 
 
-@pytest.mark.parametrize("items", [two_surfaces()[::-1], seen_in_part()], ids=["whole", "in part"])
+@pytest.mark.parametrize(
+    "items",
+    [two_surfaces()[::-1], seen_in_part(), brightened()],
+    ids=["whole", "in part", "brightened"],
+)
 def test_volumes_agree(items: list[Slice], device: str) -> None:
     found, expected = collected(items, device)
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-3, atol=1e-3)

@@ -12,6 +12,8 @@ from lightning_fabric.plugins import Precision
 from small_runs import checkpoint, small_config
 
 from focdepth_ros.errors import WeightsError
+from focdepth_ros.models.checkpoint import read_weights
+from focdepth_ros.models.weights_index import find_weights
 from focdepth_ros.training.engine import create_fabric
 from focdepth_ros.training.run_state import WEIGHTS_NAME
 from focdepth_ros.training.trainee import Trainee
@@ -49,6 +51,15 @@ def test_a_segmentation_begins_anew_on_weights_that_have_none(tmp_path: Path) ->
     assert new == {"refine.labels.weight", "refine.labels.bias"}
     for name, tensor in kept.items():
         torch.testing.assert_close(network.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_training_can_start_from_shipped_weights_by_their_name(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    model = replace(config.model, weights="focdepthformer_tiny", options={})
+    network = Trainee(replace(config, model=model), create_fabric(config.run), None).network
+    shipped = read_weights(find_weights("focdepthformer_tiny").path).tensors
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, shipped[name], check_dtype=False)
 
 
 def test_the_scaling_of_fp16_begins_anew_after_a_precision_without(

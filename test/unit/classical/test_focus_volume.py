@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic_sweeps import DIOPTRES, SIZE, true_index, two_surfaces
@@ -12,6 +14,7 @@ from focdepth_ros.classical.focus_volume import (
     FocusVolumeBuilder,
     fill_unknown,
     sharpest_slice,
+    without_amplified_noise,
 )
 from focdepth_ros.errors import SliceError, StackError
 from focdepth_ros.stack import FloatImage, Slice
@@ -233,3 +236,52 @@ def test_a_peak_beside_an_unseen_slice_counts_as_outside() -> None:
     _, _, overshoot = volume.refine_peak(np.full((2, 3), 2, np.uint8), 0.1)
     np.testing.assert_array_equal(overshoot[0], 1.0)
     np.testing.assert_array_equal(overshoot[1], 0.0)
+
+
+def test_noise_that_brightening_amplified_does_not_count_as_texture() -> None:
+    rng = np.random.default_rng(0)
+    items = two_surfaces(noise=1.0)
+    plain = np.full(items[0].image.shape, 120.0)
+    operator = create_focus_measure()
+    energies = np.stack(
+        [
+            operator(
+                np.clip(plain + gain * rng.normal(size=plain.shape), 0, 255).astype(np.uint8),
+                window_sigma=3.0,
+            )
+            for gain in (1.0, 1.0, 4.0, 1.0)
+        ]
+    )
+    before = energies.copy()
+    assert (sharpest_slice(energies) == 2).all()
+    quieter = without_amplified_noise(energies, [1.0, 1.0, 4.0, 1.0])
+    np.testing.assert_array_equal(energies, before)
+    np.testing.assert_array_equal(quieter[[0, 1, 3]], before[[0, 1, 3]])
+    assert float(np.median(quieter[2])) < 4.0 * float(np.median(before[0]))
+    # Texture far above the noise keeps nearly all it has.
+    textured = np.full_like(energies, 5000.0)
+    textured[:, :, :10] = before[:, :, :10]
+    assert (without_amplified_noise(textured, [1.0, 1.0, 4.0, 1.0])[2, :, 10:] > 4900.0).all()
+
+
+def test_energy_of_slices_that_were_hardly_brightened_is_left_as_it_is() -> None:
+    energy = np.ones((3, 4, 5), np.float32)
+    assert without_amplified_noise(energy, [1.0, 0.5, 1.05]) is energy
+
+
+def test_an_answer_can_be_asked_for_again_where_a_slice_was_brightened() -> None:
+    operator = create_focus_measure()
+
+    def collected(gain: float) -> FocusVolumeBuilder:
+        found = FocusVolumeBuilder(
+            SweepSpec(*SIZE), lambda item: operator(item.image, window_sigma=3.0)
+        )
+        for number, item in enumerate(two_surfaces()):
+            found.add(replace(item, gain=gain if number == 2 else 1.0))
+        return found
+
+    brightened = collected(2.0)
+    first, second = brightened.volume().energy, brightened.volume().energy
+    np.testing.assert_array_equal(first, second)
+    differs = (collected(1.0).volume().energy != first).any(axis=(1, 2))
+    assert differs.tolist() == [number == 2 for number in range(len(first))]

@@ -42,6 +42,11 @@ def test_ssim_by_hand() -> None:
     assert fm.ssim(SHARP, SHARP) == pytest.approx(1.0)
 
 
+def test_ssim_is_not_known_of_images_smaller_than_its_window() -> None:
+    assert np.isnan(fm.ssim(SHARP[:10], SHARP[:10]))
+    assert fm.ssim(SHARP[:11, :11], SHARP[:11, :11]) == pytest.approx(1.0)
+
+
 def test_mutual_information_by_hand() -> None:
     a = np.array([[0, 0, 1, 1]], np.uint8)
     assert fm.mutual_information(a, [a]) == pytest.approx(1.0)

@@ -57,7 +57,8 @@ def test_frames_left_out() -> None:
     ledger.begin(0)
     first = {"no focus state": 2, "unsettled": 3, "too few slices": 1, "unknown encoding": 1}
     ledger.enter(1, first)
-    ledger.enter(2, {**first, "unsettled": 9, "no image": 4, "fell back": 1})
+    warned = {"fell back": 1, "backend warning": 1, "alignment warning": 1}
+    ledger.enter(2, {**first, "unsettled": 9, "no image": 4, **warned})
     assert ledger.left_out() == "unknown encoding (1), no image (4)"
 
 

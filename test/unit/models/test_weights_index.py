@@ -122,6 +122,14 @@ def test_choosing(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("shipped")
+def test_a_file_of_another_kind_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "official_model.pth"
+    path.write_bytes(b"checkpoint")
+    with pytest.raises(WeightsError, match=r"official_model.pth: only .safetensors files are"):
+        choose_weights(str(path), "net")
+
+
+@pytest.mark.usefixtures("shipped")
 def test_weights_that_are_not_there_are_named() -> None:
     with pytest.raises(WeightsError, match="no weights 'huge'; choose one of net_tiny, net_base"):
         find_weights("huge")

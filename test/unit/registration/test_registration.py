@@ -114,8 +114,8 @@ def test_a_place_without_texture_tells_nothing() -> None:
 )
 def test_images_on_which_there_is_nothing_are_refused(level: int, message: str) -> None:
     with pytest.raises(AlignmentError, match=message):
-        check_exposed(view_of(np.full((*SIZE, 3), level, np.uint8)))
-    check_exposed(view_of(seen(np.eye(3))))
+        check_exposed(np.full(SIZE, level, np.uint8))
+    check_exposed(view_of(seen(np.eye(3))).grey)
 
 
 @pytest.mark.parametrize(
