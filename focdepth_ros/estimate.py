@@ -37,6 +37,8 @@ class DepthEstimate:
         Seconds per step.
     warnings : tuple of str
         What went less well than asked, such as a fallback to another backend, with the reason.
+    backend_warnings, alignment_warnings : tuple of str
+        Those of them that the backend that answered, and the alignment, gave.
     left_out : int
         How many slices of the sweep could not be aligned and were not used.
     fallback : str
@@ -52,6 +54,8 @@ class DepthEstimate:
     all_in_focus: ImageArray | None = None
     timings: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    backend_warnings: tuple[str, ...] = ()
+    alignment_warnings: tuple[str, ...] = ()
     left_out: int = 0
     fallback: str = ""
 

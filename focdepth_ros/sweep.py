@@ -201,6 +201,12 @@ def _without_metres(focus: FocusSample) -> tuple[DropReason, str] | None:
     if focus.lack is not None:
         return focus.lack
     distance = focus.focus_distance
+    if math.isnan(distance):
+        return (
+            DropReason.BAD_FOCUS_DISTANCE,
+            "focus distance nan m: the focus source does not know it; have it give metres, or set "
+            "focus.lens_map of depth_node, or its aif_only where no depth is wanted",
+        )
     if not (distance > 0.0 and math.isfinite(1.0 / distance)):
         return (
             DropReason.BAD_FOCUS_DISTANCE,

@@ -15,7 +15,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import is_true, require_package
+from focdepth_ros.ros.camera_launch import is_true, require_file, require_package
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -128,6 +128,7 @@ def generate_launch_description() -> LaunchDescription:
 def _check(context: LaunchContext) -> None:
     for name in ("view", "use_sim_time"):
         is_true(context, name)
+    require_file(context, "params_file")
     if is_true(context, "rviz"):
         require_package("rviz2", "or leave out rviz:=true")
 

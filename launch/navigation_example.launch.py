@@ -16,7 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import is_true, require_package
+from focdepth_ros.ros.camera_launch import is_true, require_file, require_package
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 CONFIG = SHARE / "config" / "navigation"
@@ -97,9 +97,11 @@ def _check(context: LaunchContext) -> None:
     require_package("tf2_ros", "which every robot has")
     if sensor == "scan":
         require_package("depthimage_to_laserscan", "or choose sensor:=points")
+        require_file(context, "scan_params_file")
     if is_true(context, "costmap"):
         for package in ("nav2_costmap_2d", "nav2_lifecycle_manager"):
             require_package(package, "or leave it out by costmap:=false")
+        require_file(context, "costmap_params_file")
 
 
 def _depth(context: LaunchContext) -> list[Action]:

@@ -32,7 +32,7 @@ from focdepth_ros.bags.message_types import COMPRESSED_IMAGE
 from focdepth_ros.bags.reading import BagReader, Topics
 from focdepth_ros.bags.topics import BagSettings, choose_topics
 from focdepth_ros.libraries import BAG_LIBRARIES, missing_because
-from focdepth_ros.ros.camera_launch import is_true
+from focdepth_ros.ros.camera_launch import is_true, require_file
 from focdepth_ros.sweep_parts.config import SweepConfig
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
@@ -88,6 +88,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _replay(context: LaunchContext) -> list[Action]:
+    require_file(context, "params_file")
     topics, is_compressed = _topics(context)
     depth_node = _depth_node(context, topics, is_compressed)
     evaluator = _evaluator_node(context, topics)

@@ -11,7 +11,7 @@ from launch.action import Action
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from focdepth_ros.ros.camera_launch import camera_node
+from focdepth_ros.ros.camera_launch import camera_node, require_file
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 
@@ -19,11 +19,6 @@ SHARE = Path(get_package_share_directory("focdepth_ros"))
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
-            # All other arguments are those of depth.launch.py, which also sets the profile for
-            # large images and so comes first.
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(SHARE / "launch" / "depth.launch.py"))
-            ),
             DeclareLaunchArgument(
                 "camera_params_file",
                 default_value=str(SHARE / "config" / "sim_camera_node.yaml"),
@@ -42,6 +37,13 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="",
                 description="Of the sweep: near_to_far, far_to_near or ping_pong; "
                 "empty: the one in the file.",
+            ),
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=require_file, args=["camera_params_file"]),
+            # All other arguments are those of depth.launch.py, which also sets the profile for
+            # large images and so comes before the camera.
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(SHARE / "launch" / "depth.launch.py"))
             ),
             OpaqueFunction(function=_sim_camera_node),
         ]

@@ -18,7 +18,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from focdepth_ros.ros.camera_launch import camera_node, is_true
+from focdepth_ros.ros.camera_launch import camera_node, is_true, require_file
 
 SHARE = Path(get_package_share_directory("focdepth_ros"))
 
@@ -58,6 +58,8 @@ def _cameras(context: LaunchContext) -> list[Action]:
     if not names or len(set(names)) != len(names):
         raise RuntimeError(f"cameras is '{text}'; give different names, separated by commas")
     simulate = is_true(context, "simulate")
+    if simulate:
+        require_file(context, "camera_params_file")
     if "view" in context.launch_configurations and is_true(context, "view"):
         raise RuntimeError(
             "view is 'true', but a page shows one camera; leave it out, and start one for each: "

@@ -119,7 +119,7 @@ class DefocusAccumulator(Accumulator):
         slices = [self._slices[number] for number in order]
         start, _ = start_from_slices(slices, self._config.start)
         begun = time.perf_counter()
-        solution = self._solved(slices, codes_of(start, linear_light=False), begun - started)
+        solution = self._solved(slices, codes_of(start, linear_light=False), started)
         self.solution = solution
         solved = time.perf_counter()
         picture = self._picture(solution.image)
@@ -152,7 +152,7 @@ class DefocusAccumulator(Accumulator):
             ),
         )
 
-    def _solved(self, slices: list[Slice], start: ImageArray, seconds: float) -> DefocusSolution:
+    def _solved(self, slices: list[Slice], start: ImageArray, started: float) -> DefocusSolution:
         from focdepth_ros.defocus.plots import save_epoch_plot, save_loss_curve
         from focdepth_ros.defocus.solver import solve
 
@@ -166,12 +166,14 @@ class DefocusAccumulator(Accumulator):
                 self._backend.on_step(f"epoch {loss.epoch}, error {loss.after_image:.2g}")
 
         config = self._config
-        if config.max_seconds:  # the start has had its share
-            config = replace(config, max_seconds=max(config.max_seconds - seconds, 1e-3))
+        stack = np.stack([light_of(item.image, config.linear_light) for item in slices])
+        if config.max_seconds:  # what came before has had its share
+            left = config.max_seconds - (time.perf_counter() - started)
+            config = replace(config, max_seconds=max(left, 1e-3))
         remedy = "use smaller images, shorter sweeps or a smaller memory_mb"
         with device_failures_named(choose_device(config.device), remedy):
             solution = solve(
-                np.stack([light_of(item.image, config.linear_light) for item in slices]),
+                stack,
                 self._lens,
                 [np.inf if item.dioptre == 0.0 else 1.0 / item.dioptre for item in slices],
                 config,
@@ -218,10 +220,13 @@ class DefocusAccumulator(Accumulator):
         has_converged = done > 1 and losses[-1].after_image > losses[-2].after_image * (
             1.0 - config.tolerance
         )
-        if not limit or done >= config.epochs or has_converged:
+        if losses[-1].cut_short:
+            where = f"in epoch {done} of {config.epochs}"
+        elif limit and done < config.epochs and not has_converged:
+            where = f"after {done} of {config.epochs} epochs"
+        else:
             return ()
-        ended = f"ended it after {done} of {config.epochs} epochs, {seconds:.1f} s"
-        return (f"max_seconds {limit:g} {ended}",)
+        return (f"max_seconds {limit:g} ended it {where}, {seconds:.1f} s",)
 
     def _range_warning(self, dioptres: NDArray[np.float64]) -> tuple[str, ...]:
         """Where slices are focused at depths that are not looked for."""

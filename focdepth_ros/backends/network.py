@@ -14,7 +14,7 @@ from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.classical.all_in_focus import blend_all_in_focus, sample_all_in_focus
 from focdepth_ros.classical.focus_volume import near_to_far
 from focdepth_ros.classical.refinement import enlarge
-from focdepth_ros.errors import BackendUnavailableError, WeightsError
+from focdepth_ros.errors import BackendUnavailableError, OptionError, WeightsError
 from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.libraries import NETWORK_LIBRARIES, how_to_install, missing_because
 from focdepth_ros.models.weights_index import choose_weights
@@ -76,6 +76,11 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         check_options(self, self.backend)
 
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether more is looked at than the focus measure."""
+        return True
+
 
 class NetworkBackend(Backend):
     """Looks at each slice as it comes, and answers when the sweep is over.
@@ -100,6 +105,11 @@ class NetworkBackend(Backend):
         self._runner = load_runner(
             self.name, file, device, precision=config.precision, compilation=config.compile
         )
+        if not (config.uses_tokens or self._runner.measures_sharpness):
+            raise OptionError(
+                f"weights {file.path} measure no sharpness and need their transformer; set "
+                "transformer to true, or take weights with refinement"
+            )
 
     @classmethod
     def unusable_because(cls, config: NetworkSettings | None = None) -> str | None:
@@ -113,7 +123,12 @@ class NetworkBackend(Backend):
         if not spec.depth and of_sharpness and self._runner.measures_sharpness:
             return SharpestAccumulator(self.name, spec, self._runner, self._config)
         with self._runner.failures_named():
-            self._runner.warm_up(spec.height, spec.width, **_wanted(spec, self._config))
+            self._runner.warm_up(
+                spec.height,
+                spec.width,
+                measured_only=not self._config.uses_tokens,
+                **_wanted(spec, self._config),
+            )
         return NetworkAccumulator(self.name, spec, self._runner, self._config)
 
 
@@ -188,12 +203,14 @@ class NetworkAccumulator(Accumulator):
             self._slices.append(item)
 
     def _features(self, item: Slice) -> SliceFeatures:
+        measured_only = not self._config.uses_tokens
         if not self._spec.metric:  # its dioptre is that of its place in this sweep
             dioptre = _RELATIVE_START - _RELATIVE_STEP * len(self._slices)
-            return self._runner.encode(item, dioptre)
+            return self._runner.encode(item, dioptre, measured_only=measured_only)
         features = self._runner.seen.get(item)
-        if features is None or not features.tokens:  # it may have been seen for its image alone
-            features = self._runner.encode(item, item.dioptre)
+        # It may have been seen for its image alone.
+        if features is None or not (features.tokens or measured_only):
+            features = self._runner.encode(item, item.dioptre, measured_only=measured_only)
             self._runner.seen.keep(item, features)
         return features
 

@@ -142,9 +142,9 @@ def breathing(
 ) -> None:
     """Find how the image grows as the focus moves, from one sweep.
 
-    Camera and scene stand still, with detail all over the image. Without
-    --map the result is only shown, also as text for the parameter
-    alignment.breathing_table.
+    Camera and scene stand still, with detail all over the image. A folder
+    that `lens --live` has recorded is such a sweep. Without --map the result
+    is only shown, also as text for the parameter alignment.breathing_table.
     """
     from focdepth_ros.calibration.breathing import measure_breathing, with_magnification
     from focdepth_ros.calibration.plots import breathing_picture

@@ -127,9 +127,11 @@ def estimate(
     )
     started = time.perf_counter()
     folder = StackFolder.open(stack_dir, focus_distances=distances)
-    if name == "defocus" and folder.focus_distances is None and lens_map is None:
-        told = load_settings(options["settings"]) if options.get("settings") else None
-        if told is not None and isinstance(told.focus_distances, tuple) and told.focus_distances:
+    told = load_settings(options.get("settings", "") if name == "defocus" else "")
+    lens = None
+    if isinstance(told.focus_distances, tuple):  # else the lens is in the unit of lens positions
+        lens = told.lens
+        if told.focus_distances and folder.focus_distances is None and lens_map is None:
             folder = StackFolder.open(stack_dir, focus_distances=told.focus_distances)
     if lens_map is not None:
         if distances is not None:
@@ -139,6 +141,8 @@ def estimate(
         folder = turned_round(folder)
     with progress("Reading images", len(folder.images)) as advance:
         stack = folder.load(max_size=max_size, progress=lambda done, of: advance())
+    if stack.lens is None:
+        stack = replace(stack, lens=lens)
     truth = folder.ground_truth(max_size=max_size)
     if fov is not None:
         height, width = stack.size

@@ -18,8 +18,8 @@ def export(
     output: Path = typer.Option(..., "--output", "-o", metavar="FILE", help="The ONNX file."),
     weights: str = typer.Option(
         "",
-        help="As `focdepth weights` lists them, or path of a .safetensors file.",
-        show_default="the first that `focdepth weights` lists",
+        help="Of focdepthformer, as `focdepth weights` lists them, or path of a .safetensors file.",
+        show_default="the first of focdepthformer that `focdepth weights` lists",
     ),
     slices: int = typer.Option(
         10, min=_MIN_SLICES, max=_MAX_SLICES, help="Slices of the sweeps that it takes."

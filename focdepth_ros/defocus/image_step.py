@@ -35,7 +35,9 @@ class LinearOperator(Protocol):
         """Observation to image."""
 
 
-def lipschitz_constant(operator: LinearOperator, like: Tensor) -> float:
+def lipschitz_constant(
+    operator: LinearOperator, like: Tensor, *, deadline: float = math.inf
+) -> float:
     """Largest eigenvalue of ``Aᵀ A`` by power iteration: the gradient's Lipschitz constant.
 
     Parameters
@@ -43,12 +45,16 @@ def lipschitz_constant(operator: LinearOperator, like: Tensor) -> float:
     operator : LinearOperator
     like : tensor
         Of the shape and on the device of an image.
+    deadline : float
+        Value of ``time.monotonic()`` after which it ends with a value that is too low.
     """
     generator = torch.Generator().manual_seed(0)
     # Blur is the strongest where the image is even, and weights are positive: begin near there.
     vector = (1.0 + 0.1 * torch.rand(like.shape, generator=generator)).to(like.device)
     value = 0.0
     for _ in range(_POWER_ITERATIONS):
+        if time.monotonic() >= deadline:
+            break
         vector = vector / vector.norm()
         vector = operator.adjoint(operator.forward(vector))
         value = float(vector.norm())
@@ -65,7 +71,7 @@ def fista(
     tolerance: float = 0.0,
     deadline: float = math.inf,
     check: Callable[[], None] = lambda: None,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int, bool]:
     """Minimise ``|A x - b|²`` over images x with values in [0, 1].
 
     Parameters
@@ -92,13 +98,20 @@ def fista(
     image : tensor
     iterations : int
         How many were made.
+    cut_short : bool
+        Whether it was the deadline that ended them.
     """
-    step = 1.0 / (_SAFETY * lipschitz_constant(operator, start))
+    constant = lipschitz_constant(operator, start, deadline=deadline)
+    if time.monotonic() >= deadline:
+        return start, 0, True
+    step = 1.0 / (_SAFETY * constant)
     image = ahead = start
     momentum = 1.0
     before = math.inf
     done = 0
-    while done < iterations and time.monotonic() < deadline:
+    while done < iterations:
+        if time.monotonic() >= deadline:
+            return image, done, True
         check()
         residual = operator.forward(ahead).sub_(observed)
         if weight is not None:
@@ -117,4 +130,4 @@ def fista(
         ahead = torch.add(new, change, alpha=(momentum - 1.0) / next_momentum)
         image, momentum = new, next_momentum
         done += 1
-    return image, done
+    return image, done, False

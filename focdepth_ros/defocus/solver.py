@@ -67,6 +67,8 @@ class EpochLoss:
     iterations : int
         Of the image step.
     seconds : float
+    cut_short : bool
+        Whether the time that there is ended the image step.
     """
 
     epoch: int
@@ -74,6 +76,7 @@ class EpochLoss:
     after_image: float
     iterations: int
     seconds: float
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +112,8 @@ class DefocusSolution:
     dioptre : (H, W) float32
         Inverse depth in 1/m, of the least error in every pixel by itself.
     surfaces : (H, W) float32
-        Inverse depth in 1/m that also neighbours agree on; `dioptre` without smoothness, and
-        where the compiled library is missing.
+        Inverse depth in 1/m that also neighbours agree on; `dioptre` without smoothness, where
+        the compiled library is missing, and where the time was over before.
     image : (H, W, C) float32
         In [0, 1].
     features : (4, H, W) float32
@@ -188,6 +191,7 @@ class _Problem:
         weight: NDArray[np.float32] | None,
         check: Callable[[], None],
     ) -> None:
+        self._deadline = time.monotonic() + (config.max_seconds or math.inf)
         self._check = check
         self.device = torch.device(choose_device(config.device))
         self._config = config
@@ -210,8 +214,6 @@ class _Problem:
         self, image: Tensor, on_epoch: Callable[[EpochState], None] | None
     ) -> DefocusSolution:
         config = self._config
-        begun = time.monotonic()
-        deadline = begun + (config.max_seconds or math.inf)
         dioptre: Tensor | None = None
         loss = math.inf
         losses: list[EpochLoss] = []
@@ -221,18 +223,22 @@ class _Problem:
             operator = self._model.operator(dioptre)
             after_depth = self._loss(operator, image)
             limit = round(config.iterations * config.growth ** (epoch - 1))
-            image, after_image, iterations = self._image_step(
+            # The cut and the confidence at the end take about as long as a depth step.
+            deadline = self._deadline - (time.monotonic() - started)
+            image, after_image, iterations, cut_short = self._image_step(
                 operator, image, after_depth, limit, deadline
             )
             seconds = time.monotonic() - started
-            losses.append(EpochLoss(epoch, after_depth, after_image, iterations, seconds))
+            losses.append(
+                EpochLoss(epoch, after_depth, after_image, iterations, seconds, cut_short)
+            )
             if on_epoch is not None:
                 residual = partial(self._residual, operator, image)
                 on_epoch(EpochState(losses[-1], config.epochs, dioptre, image, residual))
             converged = after_image > loss * (1.0 - config.tolerance)
             loss = after_image
             # Another epoch would take about as long.
-            if converged or time.monotonic() + seconds > deadline:
+            if cut_short or converged or time.monotonic() + seconds > deadline:
                 break
         assert dioptre is not None
         rows = self._levels.blur(image)
@@ -288,9 +294,9 @@ class _Problem:
         loss: float,
         iterations: int,
         deadline: float,
-    ) -> tuple[Tensor, float, int]:
+    ) -> tuple[Tensor, float, int, bool]:
         config = self._config
-        found, done = fista(
+        found, done, cut_short = fista(
             operator,
             self._observed,
             image,
@@ -302,8 +308,8 @@ class _Problem:
         )
         found_loss = self._loss(operator, found)
         if found_loss > loss:  # momentum does not always end where it was lowest
-            return image, loss, done
-        return found, found_loss, done
+            return image, loss, done, cut_short
+        return found, found_loss, done, cut_short
 
     def _loss(self, operator: BlurOperator, image: Tensor) -> float:
         error = operator.forward(image).sub_(self._observed).square_()
@@ -319,9 +325,11 @@ class _Problem:
         return (error * self._weight).sum(2).div_(seen).sqrt_()
 
     def _surfaces(self, rows: Tensor, image: Tensor, dioptre: FloatImage) -> FloatImage:
-        """Depth that neighbours agree on, from the levels of the image."""
+        """Depth that neighbours agree on, from the levels of the image, if there is time for it."""
         config = self._config
         if config.smoothness == 0.0 or library_missing_because() is not None:
+            return dioptre
+        if time.monotonic() >= self._deadline:
             return dioptre
         sweep = self._gap * (self._slices - 1)
         candidates = candidate_dioptres(self._candidates[0], self._candidates[-1], sweep)

@@ -109,8 +109,8 @@ class CameraDevice(Protocol):
     def get(self, control: Control) -> float:
         """A control as the camera tells it; NaN if it does not."""
 
-    def focus_range(self) -> tuple[float, float] | None:
-        """Least and greatest focus position; None if the driver does not tell."""
+    def focus_range(self) -> tuple[float, float, float] | None:
+        """Least and greatest focus position, and the step; None if the driver does not tell."""
 
 
 class OpenCvDevice:
@@ -187,7 +187,7 @@ class OpenCvDevice:
             return 0.0
         return value if self._is_video_device and value >= 0.0 else math.nan
 
-    def focus_range(self) -> tuple[float, float] | None:
+    def focus_range(self) -> tuple[float, float, float] | None:
         """As the kernel's driver describes its focus control."""
         if not self._is_video_device:
             return None
@@ -220,10 +220,10 @@ class OpenCvDevice:
         return age if 0.0 <= age < _MAX_AGE else 0.0
 
 
-def focus_range_of(path: Path) -> tuple[float, float] | None:
-    """Least and greatest value of ``focus_absolute`` of a V4L2 device; None if it has none.
+def focus_range_of(path: Path) -> tuple[float, float, float] | None:
+    """Least and greatest value of ``focus_absolute`` of a V4L2 device, and the step between values.
 
-    OpenCV knows no ranges of controls, so the kernel is asked.
+    None if it has no such control. OpenCV knows no ranges of controls, so the kernel is asked.
     """
     query = bytearray(_QUERY.pack(_FOCUS_ABSOLUTE, 0, b"", 0, 0, 0, 0, 0, 0, 0))
     try:
@@ -236,7 +236,7 @@ def focus_range_of(path: Path) -> tuple[float, float] | None:
         return None
     finally:
         os.close(handle)
-    _, _, _, least, greatest, _, _, flags, _, _ = _QUERY.unpack(query)
+    _, _, _, least, greatest, step, _, flags, _, _ = _QUERY.unpack(query)
     if flags & _FLAG_DISABLED or least >= greatest:
         return None
-    return float(least), float(greatest)
+    return float(least), float(greatest), float(max(step, 1))

@@ -39,6 +39,31 @@ class FocusStep:
 
 
 @dataclass(frozen=True)
+class PositionGrid:
+    """The positions of a lens that cannot go to all between two: whole steps from one of them.
+
+    Parameters
+    ----------
+    step : float
+        More than 0.
+    origin : float
+    """
+
+    step: float = 1.0
+    origin: float = 0.0
+
+    def nearest(self, position: float, least: float, greatest: float) -> float:
+        """The position of the grid nearest to any other, within limits."""
+        first = math.ceil((least - self.origin) / self.step)
+        last = math.floor((greatest - self.origin) / self.step)
+        number = min(max(round((position - self.origin) / self.step), first), last)
+        return self.origin + self.step * number
+
+
+WHOLE = PositionGrid()
+
+
+@dataclass(frozen=True)
 class LensUnit:
     """Lens positions of one camera: what they mean, and which there are.
 
@@ -46,14 +71,15 @@ class LensUnit:
     ----------
     range : tuple of float
         Least and greatest position that the driver takes.
-    is_integer : bool
+    grid : PositionGrid or None
+        Of those that it takes; None: it takes all in the range.
     lens_map : LensMap, optional
     is_dioptre : bool
         Whether positions are dioptres where there is no lens map; else they mean nothing then.
     """
 
     range: tuple[float, float]
-    is_integer: bool
+    grid: PositionGrid | None
     lens_map: LensMap | None = None
     is_dioptre: bool = True
 
@@ -95,7 +121,7 @@ class LensUnit:
     def to_position(self, dioptre: float) -> float:
         """Position nearest to an inverse focus distance within the reach."""
         position = dioptre if self.lens_map is None else float(self.lens_map.to_positions(dioptre))
-        if not self.is_integer:
+        if self.grid is None:
             return position
         least, greatest = self.range
         if self.lens_map is not None:
@@ -103,7 +129,7 @@ class LensUnit:
                 max(least, self.lens_map.range[0]),
                 min(greatest, self.lens_map.range[1]),
             )
-        return float(min(max(round(position), math.ceil(least)), math.floor(greatest)))
+        return self.grid.nearest(position, least, greatest)
 
 
 @dataclass(frozen=True)
@@ -186,9 +212,9 @@ def _plan_positions(unit: LensUnit, near: float, far: float, steps: int) -> Focu
     least, greatest = unit.range
     try:
         positions = (
-            even_positions(least, greatest, steps)
-            if unit.is_integer
-            else tuple(float(value) for value in np.linspace(greatest, least, steps))
+            tuple(float(value) for value in np.linspace(greatest, least, steps))
+            if unit.grid is None
+            else even_positions(least, greatest, steps, unit.grid)
         )
     except OptionError as error:
         raise DriverError(str(error)) from error
@@ -204,8 +230,10 @@ def _too_few(steps: int, count: int, where: str) -> str:
     return f"steps is {steps}, but the lens has only {count} positions {where}"
 
 
-def even_positions(least: float, greatest: float, count: int) -> tuple[float, ...]:
-    """Whole positions of a sweep whose focus distances are not known, each once.
+def even_positions(
+    least: float, greatest: float, count: int, grid: PositionGrid = WHOLE
+) -> tuple[float, ...]:
+    """Positions of a sweep whose focus distances are not known, each once.
 
     They go from the greatest to the least: for most cameras that is from near to far.
 
@@ -214,13 +242,12 @@ def even_positions(least: float, greatest: float, count: int) -> tuple[float, ..
     OptionError
         If there are not two of them.
     """
-    exact = np.rint(np.linspace(greatest, least, count))
-    whole = np.clip(exact, math.ceil(least), math.floor(greatest))
-    positions = tuple(dict.fromkeys(float(value) for value in whole))
+    even = np.linspace(greatest, least, count)
+    positions = tuple(dict.fromkeys(grid.nearest(value, least, greatest) for value in even))
     if len(positions) < 2:
         raise OptionError(
-            f"between {least:g} and {greatest:g} there are no two whole focus positions; give a "
-            "larger range"
+            f"between {least:g} and {greatest:g} there are no two focus positions in steps of "
+            f"{grid.step:g}; give a larger range"
         )
     return positions
 

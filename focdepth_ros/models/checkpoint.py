@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from focdepth_ros.errors import OptionError, WeightsError
@@ -141,7 +141,7 @@ def save_weights(
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors, unfinished, header)
+        unfinished.write_bytes(_in_order(save(tensors, header)))
         unfinished.chmod(0o644)
         unfinished.replace(path)
     finally:
@@ -219,6 +219,16 @@ def read_weights(path: Path | str, *, sha256: str | None = None) -> StoredWeight
         raise WeightsError(f"{path} has a configuration that is {config!r}; it must be a mapping")
     metadata = {name: value for name, value in header.items() if name not in _OWN_KEYS}
     return StoredWeights(str(path), header[_ARCHITECTURE_KEY], config, metadata, tensors)
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted, which the library writes in any order."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _metadata_of(content: bytes) -> dict[str, str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from focdepth_ros.classical.torch_focus import download, upload
-from focdepth_ros.errors import DeviceError, OptionError
+from focdepth_ros.errors import BackendUnavailableError, DeviceError
 from focdepth_ros.models.answers import (
     DeviceAnswer,
     Wanted,
@@ -89,7 +89,7 @@ class SweepRunner:
 
     Raises
     ------
-    OptionError
+    BackendUnavailableError
         If the device cannot do that.
     DeviceError
         If it fails, or has too little memory for the weights.
@@ -104,7 +104,9 @@ class SweepRunner:
         if compilation == "auto":
             compilation = "cuda_graphs" if self.device.type == "cuda" else "none"
         if compilation == "cuda_graphs" and self.device.type != "cuda":
-            raise OptionError("compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'")
+            raise BackendUnavailableError(
+                "compile 'cuda_graphs' needs a GPU; use 'none' on the device 'cpu'"
+            )
         self.seen = FeatureCache()
         self._warm: set[tuple[int, int]] = set()
         self._orders: dict[tuple[int, ...], Tensor] = {}
@@ -162,8 +164,8 @@ class SweepRunner:
         dioptre : float
             1/m; its place in the sweep where that is not known in metres.
         measured_only : bool
-            Whether the focus measure is all that is looked at: enough for `sharpest`, not for
-            `decode`.
+            Whether the focus measure is all that is looked at: enough for `sharpest`, and for
+            `decode` where it guides a refinement.
         """
         look = self._measure if measured_only else self._encode
         device = str(self.device)
@@ -277,12 +279,16 @@ class SweepRunner:
             self._orders[key] = upload(np.array(order, np.int64), str(self.device))
         return self._orders[key]
 
-    def warm_up(self, height: int, width: int, **wanted: bool) -> None:
+    def warm_up(
+        self, height: int, width: int, *, measured_only: bool = False, **wanted: bool
+    ) -> None:
         """Run slices of a size through, once for each size, where the first ones would be slow.
 
         Parameters
         ----------
         height, width : int
+        measured_only : bool
+            As for `encode`.
         **wanted
             As for `decode`.
         """
@@ -293,7 +299,9 @@ class SweepRunner:
             state = None
             for number, image in enumerate(noise):
                 dioptre = 2.0 - 0.5 * number
-                state = self.step(state, self.encode(Slice(image, 1.0 / dioptre), dioptre))
+                item = Slice(image, 1.0 / dioptre)
+                features = self.encode(item, dioptre, measured_only=measured_only)
+                state = self.step(state, features)
             assert state is not None
             if not (self._compiles and self.device.type == "cuda"):
                 # To compile it takes a minute, and it is only good for that number of slices.
@@ -347,7 +355,7 @@ def load_runner(
     ------
     WeightsError
         If the weights are missing, damaged, or of another network.
-    OptionError
+    BackendUnavailableError
         If the device cannot do what is asked for.
     DeviceError
         If it fails, or has too little memory for the weights.

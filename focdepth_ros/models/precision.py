@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import nn
 
-from focdepth_ros.errors import OptionError
+from focdepth_ros.errors import BackendUnavailableError
 from focdepth_ros.torch_device import without_tf32
 
 _Given = ParamSpec("_Given")
@@ -26,16 +26,18 @@ def chosen_precision(name: str, device: torch.device) -> str:
 
     Raises
     ------
-    OptionError
+    BackendUnavailableError
         If the device cannot calculate in it.
     """
     if device.type == "cpu":
         if name == "fp16":
-            raise OptionError("precision 'fp16' needs a GPU; use fp32 or bf16 on the device 'cpu'")
+            raise BackendUnavailableError(
+                "precision 'fp16' needs a GPU; use fp32 or bf16 on the device 'cpu'"
+            )
         return "fp32" if name == "auto" else name
     has_bf16 = torch.cuda.get_device_capability(device)[0] >= _FIRST_WITH_BF16
     if name == "bf16" and not has_bf16:
-        raise OptionError(
+        raise BackendUnavailableError(
             f"precision 'bf16' is not known to {torch.cuda.get_device_name(device)}; use fp16 or "
             "fp32"
         )

@@ -86,7 +86,7 @@ class SweepNetwork(nn.Module, ABC):
     def measure(
         self, images: Tensor, dioptres: Tensor, valid_mask: Tensor | None = None
     ) -> SliceFeatures:
-        """What `encode` gives but for the tokens; no answer, but the sharpest slices."""
+        """What `encode` gives but for the tokens: enough to tell the sharpest slices."""
 
     @property
     @abstractmethod

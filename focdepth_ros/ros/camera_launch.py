@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext
@@ -26,6 +27,21 @@ def is_true(context: LaunchContext, name: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0"):
         raise RuntimeError(f"{name} is '{text}'; it must be true or false")
     return text.lower() in ("true", "1")
+
+
+def require_file(context: LaunchContext, name: str) -> None:
+    """Make sure that the file is there which a launch argument names.
+
+    A node that is given none takes its defaults, and hardly anybody sees that it does.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not there.
+    """
+    path = LaunchConfiguration(name).perform(context)
+    if not Path(path).is_file():
+        raise RuntimeError(f"{name} is '{path}', which is no file; correct the path")
 
 
 def values_given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, object]:

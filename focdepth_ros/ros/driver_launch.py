@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from focdepth_ros.ros.camera_launch import require_package, values_given
+from focdepth_ros.ros.camera_launch import require_file, require_package, values_given
 from focdepth_ros.ros.shared_files import config_folder
 
 _SWEEP_TIMEOUT = "5.0"  # seconds; the end of a sweep is known by its steps
@@ -74,13 +74,13 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
     depth_launch = config_folder().parent / "launch" / "depth.launch.py"
     return LaunchDescription(
         [
-            # Before anything is started that an error would leave behind.
-            OpaqueFunction(function=_check_installed, args=[driver]),
             # Before depth.launch.py, so that these defaults go before its own.
             *(
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, (default, text) in arguments.items()
             ),
+            # Before anything is started that an error would leave behind.
+            OpaqueFunction(function=_check, args=[driver]),
             # All other arguments are those of depth.launch.py, which also sets the profile for
             # large images and so comes before the nodes.
             IncludeLaunchDescription(PythonLaunchDescriptionSource(str(depth_launch))),
@@ -89,8 +89,11 @@ def driver_launch_description(driver: CameraDriver) -> LaunchDescription:
     )
 
 
-def _check_installed(context: LaunchContext, driver: CameraDriver) -> None:
+def _check(context: LaunchContext, driver: CameraDriver) -> None:
     require_package(driver.package, "which drives the camera")
+    require_file(context, "sweep_params_file")
+    if LaunchConfiguration("camera_params_file").perform(context):
+        require_file(context, "camera_params_file")
 
 
 def _nodes(context: LaunchContext, driver: CameraDriver) -> list[Action]:

@@ -30,7 +30,13 @@ from std_msgs.msg import Header
 
 from focdepth_ros.errors import CameraDeviceError, FocdepthError, OptionError
 from focdepth_ros.lens.camera_device import CameraDevice, DeviceSettings, OpenCvDevice
-from focdepth_ros.lens.focus_schedule import LensUnit, even_positions, plan_focus
+from focdepth_ros.lens.focus_schedule import (
+    WHOLE,
+    LensUnit,
+    PositionGrid,
+    even_positions,
+    plan_focus,
+)
 from focdepth_ros.lens.lens_map import LensMap, read_lens_map
 from focdepth_ros.lens.sweeping_camera import SweepingCamera, SweptFrame
 from focdepth_ros.msg import FocusState
@@ -80,7 +86,8 @@ class UvcCameraNode:
         self._parameters = parameters = declare_parameters(node, UvcCameraParameters)
         warn_of_unknown_parameters(node)
         self._lens_map = read_lens_map(parameters.lens_map) if parameters.lens_map else None
-        self._positions = None if self._lens_map is None else self._metric_positions(self._lens_map)
+        if self._lens_map is not None:  # where near and far are not in it no camera is waited for
+            self._metric_positions(self._lens_map, WHOLE)
         self._info = (
             read_camera_info(parameters.camera_info_file) if parameters.camera_info_file else None
         )
@@ -115,9 +122,9 @@ class UvcCameraNode:
             kind, topic, copy(_SENSOR_QOS), qos_overriding_options=overridable()
         )
 
-    def _metric_positions(self, lens_map: LensMap) -> tuple[float, ...]:
+    def _metric_positions(self, lens_map: LensMap, grid: PositionGrid) -> tuple[float, ...]:
         wanted = self._parameters
-        unit = LensUnit(lens_map.range, is_integer=True, lens_map=lens_map)
+        unit = LensUnit(lens_map.range, grid, lens_map)
         return plan_focus(unit, wanted.near, wanted.far, wanted.slices).positions
 
     def _tell_what_lacks(self) -> None:
@@ -156,7 +163,7 @@ class UvcCameraNode:
         parameters = self._parameters
         self._camera = camera = SweepingCamera(
             self._device,
-            self._positions or self._raw_positions(),
+            self._positions(),
             mode=parameters.sweep_mode,
             timing=parameters.timing,
             lock=parameters.lock,
@@ -174,16 +181,33 @@ class UvcCameraNode:
                 if swept.settled or is_paused or self._parameters.publish_unsettled:
                     self._publish(swept)
 
-    def _raw_positions(self) -> tuple[float, ...]:
-        """Positions of a sweep without a lens map; the camera is open."""
-        limits = self._parameters.position_range or self._device.focus_range()
-        if limits is None:
+    def _positions(self) -> tuple[float, ...]:
+        """Positions of a sweep, of those that the camera has; it is open."""
+        wanted = self._parameters
+        told = self._device.focus_range()
+        limits, grid = wanted.position_range, WHOLE
+        if told is not None:
+            least, greatest, step = told
+            limits = limits or (least, greatest)
+            grid = PositionGrid(step, least)
+        if self._lens_map is not None:
+            positions = self._metric_positions(self._lens_map, grid)
+        elif limits is not None:
+            positions = even_positions(*limits, wanted.slices, grid)
+        else:
             raise CameraDeviceError(
-                f"camera '{self._parameters.device}' does not tell the range of its focus; if it "
-                "can move it (`v4l2-ctl --list-ctrls` lists focus_absolute), give position_min "
-                "and position_max"
+                f"camera '{wanted.device}' does not tell the range of its focus; if it can move "
+                "it (`v4l2-ctl --list-ctrls` lists focus_absolute), give position_min and "
+                "position_max"
             )
-        return even_positions(*limits, self._parameters.slices)
+        self._health.condition(
+            "slices",
+            f"slices is {wanted.slices}, but the lens has only {len(positions)} positions from "
+            f"{min(positions):g} to {max(positions):g}, in steps of {grid.step:g}"
+            if len(positions) < wanted.slices
+            else None,
+        )
+        return positions
 
     def _on_first(self, swept: SweptFrame) -> None:
         """The camera is there and works."""

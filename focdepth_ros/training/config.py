@@ -42,8 +42,8 @@ class ModelSettings:
     )
     weights: str = option(
         "",
-        "What to start from: a file of weights, or the name of shipped ones; empty: weights drawn at "
-        "random.",
+        "What to start from: a file of weights, or the name of shipped ones; empty: weights drawn "
+        "at random.",
     )
     options: Mapping[str, Any] = field(default_factory=dict)
 

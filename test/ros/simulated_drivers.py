@@ -308,11 +308,15 @@ class V4l2Camera(SimulatedDriver):
         super().__init__(node, "image_raw", "camera_info", lens, 1)
 
     def declare(self) -> None:
-        def declare(name: str, value: Any, least: int = 0, greatest: int = 0) -> None:
-            span = [IntegerRange(from_value=least, to_value=greatest)] if greatest else []
-            self.node.declare_parameter(name, value, ParameterDescriptor(integer_range=span))
+        def declare(
+            name: str, value: Any, least: int = 0, greatest: int = 0, step: int = 0
+        ) -> None:
+            span = IntegerRange(from_value=least, to_value=greatest, step=step)
+            descriptor = ParameterDescriptor(integer_range=[span] if greatest else [])
+            self.node.declare_parameter(name, value, descriptor)
 
-        declare("focus_absolute", 100, *RAW_RANGE)
+        step = int(self.node.declare_parameter("sim.focus_step", 1).value)
+        declare("focus_absolute", 100, *RAW_RANGE, step)
         declare("focus_automatic_continuous", True)
         declare("auto_exposure", 3)
         declare("exposure_time_absolute", 250, 3, 2047)

@@ -1,7 +1,11 @@
-"""`uvc_camera_node` with a simulated camera; what becomes of its controls is in its last line."""
+"""`uvc_camera_node` with a simulated camera; what becomes of its controls is in its last line.
+
+FOCUS_STEP is from one focus position of the camera to the next.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from simulated_uvc_device import SimulatedUvcDevice
@@ -13,7 +17,8 @@ if __name__ == "__main__":
     made: list[SimulatedUvcDevice] = []
 
     def make_device(settings: DeviceSettings) -> SimulatedUvcDevice:
-        made.append(SimulatedUvcDevice(settings))
+        step = float(os.environ.get("FOCUS_STEP", "1"))
+        made.append(SimulatedUvcDevice(settings, step=step))
         return made[-1]
 
     exit_code = main(make_device=make_device)

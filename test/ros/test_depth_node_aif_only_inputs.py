@@ -73,6 +73,6 @@ def test_without_the_mode_frames_without_metres_are_refused(
         )
         assert diagnostics.level == 1
         log = process.log.read_text(encoding="utf-8")
-        words = "focus distance nan m is not in (0, inf]; have the focus source give metres"
+        words = "or set focus.lens_map of depth_node, or its aif_only where no depth is wanted"
         assert words in log
         assert results.received["all_in_focus/image"] == []

@@ -71,19 +71,32 @@ def test_no_backend_can_answer(peer: Peer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "reason"),
+    ("options", "reason"),
     [
-        ("/nowhere/absent.safetensors", "there are no weights at /nowhere/absent.safetensors"),
+        (
+            {"weights": "/nowhere/absent.safetensors"},
+            "there are no weights at /nowhere/absent.safetensors",
+        ),
         pytest.param(
-            "huge", "there are no weights 'huge' of 'focdepthformer'", marks=pytest.mark.slow
+            {"weights": "huge"},
+            "there are no weights 'huge' of 'focdepthformer'",
+            marks=pytest.mark.slow,
+        ),
+        # As with the device auto where the GPU is gone.
+        ({"device": "cpu", "compile": "cuda_graphs"}, "compile 'cuda_graphs' needs a GPU"),
+        pytest.param(
+            {"device": "cpu", "precision": "fp16"},
+            "precision 'fp16' needs a GPU",
+            marks=pytest.mark.slow,
         ),
     ],
 )
-def test_a_network_without_weights_is_answered_for(
-    peer: Peer, tmp_path: Path, weights: str, reason: str
+def test_a_network_without_weights_or_its_gpu_is_answered_for(
+    peer: Peer, tmp_path: Path, options: dict[str, str], reason: str
 ) -> None:
     reason = missing_because(NETWORK_LIBRARIES, "torch") or reason
-    parameters = {"backend": "focdepthformer", "focdepthformer.weights": weights}
+    given = {f"focdepthformer.{name}": value for name, value in options.items()}
+    parameters = {"backend": "focdepthformer", **given}
     with failing_node(tmp_path / "log", parameters=parameters) as process:
         diagnostics, driver = Diagnostics(peer), CameraDriver(peer)
         results = DepthResults(peer, ("depth/image", "sweep_info"))

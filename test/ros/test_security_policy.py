@@ -62,7 +62,18 @@ VARIANTS: dict[str, list[dict[str, ParameterValue]]] = {
     ],
     "evaluator_node": [{"output": "out", **SIM_TIME}],
     "view_node": [{"save": "seen.rrd", **SIM_TIME}],
+    "target_recorder": [
+        {"output": "targets", **SIM_TIME},
+        {"output": "targets", "compressed": True, "focus.source": "diagnostics"},
+        {
+            "output": "targets",
+            "focus.source": "lens_position",
+            "focus.position_type": "std_msgs/msg/Float32",
+        },
+    ],
 }
+# Those that would end at once as a test starts them.
+MODULES = {"target_recorder": "waiting_recorder"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def graph_of(peer: Peer, node: str, namespace: str) -> dict[str, set[str]]:
 
 def test_every_node_has_a_profile_in_an_enclave_of_its_own() -> None:
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    nodes = set(re.findall(r'"(\w+_node)=', text))
+    nodes = set(re.findall(r'"(\w+)=focdepth_ros\.ros\.', text))
     assert profiles().keys() == nodes
     assert {item.enclave for item in profiles().values()} == {f"/focdepth_ros/{n}" for n in nodes}
 
@@ -179,7 +190,14 @@ def started(
     if "camera_info_file" in named:
         Path(str(named["camera_info_file"])).write_text(CALIBRATION, encoding="utf-8")
     remappings = {"__ns": namespace}
-    return NodeProcess(f"focdepth_ros.ros.{node}", named, folder / "log", remappings=remappings)
+    path = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    return NodeProcess(
+        MODULES.get(node, f"focdepth_ros.ros.{node}"),
+        named,
+        folder / "log",
+        {**os.environ, "PYTHONPATH": path},
+        remappings,
+    )
 
 
 def record(bag: Path) -> None:

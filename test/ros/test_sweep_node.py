@@ -226,6 +226,18 @@ def test_without_lens_map_it_sweeps_over_all_positions(peer: Peer, tmp_path: Pat
         assert rig.diagnostics.value("sweep") == "lens positions from 255 to 0 raw"
 
 
+def test_a_focus_that_goes_in_steps(peer: Peer, tmp_path: Path) -> None:
+    """As that of many webcams; the driver refuses what is between."""
+    with sweep_rig(
+        peer, "v4l2_camera", tmp_path, faults={"focus_step": 5}, mode="saw_tooth"
+    ) as rig:
+        for sweep_id in rig.wait_for_whole_sweeps(STEPS):
+            positions = [state.lens_position for state in rig.settled(sweep_id)]
+            assert len(set(positions)) == STEPS
+            assert all(position % 5.0 == 0.0 for position in positions)
+        assert rig.diagnostics.count("failures") == 0
+
+
 @pytest.mark.parametrize("frames", ["camera_info", pytest.param("image", marks=pytest.mark.slow)])
 def test_frames_from_another_topic(peer: Peer, tmp_path: Path, frames: str) -> None:
     """As for a camera_ros without diagnostics, by time alone."""

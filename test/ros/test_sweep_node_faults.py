@@ -167,8 +167,9 @@ def test_diagnostics_of_another_camera(peer: Peer, tmp_path: Path) -> None:
     with sweep_rig(peer, "camera_ros", tmp_path, steps=3) as rig:
         rig.wait(
             lambda: send_too(lambda: "several cameras tell their" in rig.diagnostics.message),
-            "a warning",
+            "an error",
         )
+        assert rig.diagnostics.level == ERROR
         assert "/base/i2c/imx708@1a, other; set the parameter hardware_id" in (
             rig.diagnostics.message
         )

@@ -259,6 +259,25 @@ def test_without_a_lens_map(own_peer: Peer, tmp_path: Path) -> None:
     assert sorted(positions) == [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]
 
 
+@pytest.mark.parametrize("with_map", [True, False])
+def test_a_focus_that_goes_in_steps(
+    own_peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lens_map: str, with_map: bool
+) -> None:
+    monkeypatch.setenv("FOCUS_STEP", "25")
+    listener, diagnostics = Listener(own_peer), Diagnostics(own_peer, "uvc_camera_node")
+    parameters = (
+        {"lens_map": lens_map} if with_map else {"position_min": 3.0, "position_max": 250.0}
+    )
+    with uvc_node(tmp_path, slices=15, **parameters):
+        states = listener.wait_for_sweeps(2)[0]
+        own_peer.wait_for(lambda: "slices is 15" in diagnostics.message, "a warning")
+    positions = sorted(state.lens_position for state in states)
+    assert positions == [25.0 * k for k in range(0 if with_map else 1, 11)]
+    assert "but the lens has only 1" in diagnostics.message
+    assert "to 250, in steps of 25" in diagnostics.message
+    assert diagnostics.count("focus not where it was sent") == 0
+
+
 def test_a_camera_that_does_not_exist(own_peer: Peer, tmp_path: Path) -> None:
     """The real one, through OpenCV."""
     diagnostics = Diagnostics(own_peer, "uvc_camera_node")

@@ -62,10 +62,9 @@ def everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(
-    monkeypatch: pytest.MonkeyPatch, file: str, *arguments: str
+    monkeypatch: pytest.MonkeyPatch, file: str, *arguments: str, found: dict[str, list[Planned]]
 ) -> dict[str, list[Planned]]:
-    """Processes by the names of their executables."""
-    found: dict[str, list[Planned]] = {}
+    """Processes by the names of their executables, in `found`."""
 
     def note(action: Any, context: LaunchContext) -> None:
         process = Planned(action, context)
@@ -84,7 +83,12 @@ def planned(
 
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch, everything_is_installed: None) -> Any:
-    return lambda file, *arguments: planned(monkeypatch, file, *arguments)
+    def plan(
+        file: str, *arguments: str, found: dict[str, list[Planned]] | None = None
+    ) -> dict[str, list[Planned]]:
+        return planned(monkeypatch, file, *arguments, found={} if found is None else found)
+
+    return plan
 
 
 def test_a_driver_is_on_the_topics_that_are_given(plan: Any) -> None:
@@ -117,6 +121,34 @@ def test_a_driver_is_where_it_publishes_by_default(
         assert node.remapped["image_raw"] == image
         assert node.remapped["camera_info"] == info
     assert nodes["depth_node"][0].parameters["sweep.timeout"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments"),
+    [
+        ("depth.launch.py", ["params_file"]),
+        ("simulate.launch.py", ["params_file", "camera_params_file"]),
+        ("uvc_camera.launch.py", ["params_file", "camera_params_file"]),
+        ("two_cameras.launch.py", ["params_file", "camera_params_file"]),
+        ("replay.launch.py", ["params_file"]),
+        ("usb_cam.launch.py", ["params_file", "camera_params_file", "sweep_params_file"]),
+        ("navigation_example.launch.py", ["params_file", "costmap_params_file"]),
+        ("navigation_example.launch.py", ["scan_params_file"]),
+    ],
+)
+def test_nothing_is_started_with_a_file_that_is_not_there(
+    plan: Any, file: str, arguments: list[str]
+) -> None:
+    started: dict[str, list[Planned]] = {}
+    further = {
+        "two_cameras.launch.py": ["simulate:=true"],
+        "replay.launch.py": ["bag:=my_bag"],
+        "navigation_example.launch.py": ["sensor:=scan"],
+    }
+    for argument in arguments:
+        with pytest.raises(RuntimeError, match=f"{argument} is 'no.yaml', which is no file; corr"):
+            plan(file, f"{argument}:=no.yaml", *further.get(file, []), found=started)
+    assert not started
 
 
 def test_the_focus_topic_counts_whatever_the_source(plan: Any) -> None:

@@ -46,20 +46,26 @@ class SimulatedUvcDevice:
     """A `CameraDevice` that behaves as UVC cameras do.
 
     A focus command is refused while auto-focus is on; the lens starts `delay` frames later and
-    moves by `slew` units a frame; reading back gives what was set. Automatic exposure changes the
-    brightness with the focus. Unplugged while the file named by UNPLUGGED exists.
+    moves by `slew` units a frame; reading back gives what was set, rounded to the step. Automatic
+    exposure changes the brightness with the focus. Unplugged while the file named by UNPLUGGED
+    exists.
 
     Parameters
     ----------
     settings : DeviceSettings
     delay : int
     slew : float
+    step : float
+        From one focus position to the next.
     """
 
-    def __init__(self, settings: DeviceSettings, delay: int = 2, slew: float = 60.0) -> None:
+    def __init__(
+        self, settings: DeviceSettings, delay: int = 2, slew: float = 60.0, step: float = 1.0
+    ) -> None:
         self.settings = settings
         self.delay = delay
         self.slew = slew
+        self.step = step
         self.controls = {
             Control.FOCUS: 30.0,
             Control.AUTO_FOCUS: 1.0,
@@ -104,6 +110,7 @@ class SimulatedUvcDevice:
         if control is Control.FOCUS:
             if self.controls[Control.AUTO_FOCUS] != 0.0 or not 0.0 <= value <= 250.0:
                 return False
+            value = self.step * math.floor(value / self.step + 0.5)  # as the kernel does
             self._pending.append((self._number + 1 + self.delay, value))
         self.controls[control] = value
         return True
@@ -112,8 +119,8 @@ class SimulatedUvcDevice:
         self._check_plugged()
         return self.controls.get(control, math.nan)
 
-    def focus_range(self) -> tuple[float, float] | None:
-        return LENS_MAP.range
+    def focus_range(self) -> tuple[float, float, float] | None:
+        return *LENS_MAP.range, self.step
 
     def _check_plugged(self) -> None:
         flag = os.environ.get("UNPLUGGED")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from moody_backend import Moody
 from synthetic_motion import moving_sweep, seen, similarity
 
 from focdepth_ros.backends.argmax import ArgmaxBackend
-from focdepth_ros.backends.base import Backend, SweepSpec
+from focdepth_ros.backends.base import Accumulator, Backend, SweepSpec
 from focdepth_ros.errors import StackError
+from focdepth_ros.estimate import DepthEstimate
 from focdepth_ros.pipeline import DepthPipeline, SweepRun
 from focdepth_ros.registration.config import AlignmentConfig
 from focdepth_ros.stack import FocalStack, Slice
@@ -75,10 +78,41 @@ def test_a_slice_that_cannot_be_aligned_is_left_out_and_the_answer_is_as_without
     assert len(run) == len(slices)
     estimate = run.finish()
     assert estimate.left_out == 1
-    assert estimate.warnings[0].startswith("slice 3 at 9 m left out: ")
+    (warning,) = estimate.alignment_warnings
+    assert warning.startswith("slice 3 at 9 m left out: ")
+    assert estimate.backend_warnings == ()
+    failures = (estimate.fallback,) if fails else ()
+    assert estimate.warnings == (warning, *failures)
     expected = streamed(slices, backend=Moody(fails)).finish()
     np.testing.assert_array_equal(estimate.slice_index, expected.slice_index)
     np.testing.assert_array_equal(estimate.all_in_focus, expected.all_in_focus)
+
+
+class Unsure(ArgmaxBackend):
+    """Warns of itself."""
+
+    def start(self, spec: SweepSpec) -> Accumulator:
+        return _UnsureAccumulator(super().start(spec))
+
+
+class _UnsureAccumulator(Accumulator):
+    def __init__(self, inner: Accumulator) -> None:
+        self._inner = inner
+
+    def add(self, item: Slice) -> None:
+        self._inner.add(item)
+
+    def finish(self) -> DepthEstimate:
+        return replace(self._inner.finish(), warnings=("it had too little time",))
+
+
+def test_warnings_of_the_backend_are_told_from_those_of_the_alignment() -> None:
+    slices = moving_sweep(HANDHELD)
+    estimate = streamed([*slices[:2], bad_slice("black"), *slices[2:]], backend=Unsure()).finish()
+    assert estimate.backend_warnings == ("it had too little time",)
+    (warning,) = estimate.alignment_warnings
+    assert warning.startswith("slice 3 at 9 m left out: ")
+    assert estimate.warnings == ("it had too little time", warning)
 
 
 @pytest.mark.parametrize("kind", ["black", "another scene"])

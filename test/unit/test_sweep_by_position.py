@@ -45,7 +45,8 @@ def test_only_where_metres_are_not_needed() -> None:
     assert isinstance(event, FrameDropped)
     assert event.reason == "bad focus distance"
     assert event.detail.endswith(
-        "focus distance nan m is not in (0, inf]; have the focus source give metres"
+        "focus distance nan m: the focus source does not know it; have it give metres, or set "
+        "focus.lens_map of depth_node, or its aif_only where no depth is wanted"
     )
     assert frames(feed, POSITIONS).flush().sweeps == []
 

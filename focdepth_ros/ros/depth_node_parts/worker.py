@@ -127,8 +127,7 @@ class DepthWorker:
         fallback = self._report_fallback(estimate)
         # Stamp and frame are those of the slice whose pixel grid the answer has.
         stack = replace(stack, reference=stack.slices.index(run.reference_taken(wanted)))
-        if estimate.left_out:
-            self._health.problem("not aligned", "; ".join(estimate.warnings))
+        self._report_warnings(estimate)
 
         camera, lacking = self._camera(size)
         result = SweepResult(stack, queued.frame_id, estimate, camera)
@@ -168,6 +167,16 @@ class DepthWorker:
         depth, parameters = estimate.depth, self.parameters
         inside = (depth >= parameters.min_range) & (depth <= parameters.max_range)
         return replace(estimate, depth=np.where(inside, depth, np.float32(np.nan)))
+
+    def _report_warnings(self, estimate: DepthEstimate) -> None:
+        """What went less well, though the backend that was asked for may have answered."""
+        alignment = "not aligned" if estimate.left_out else "alignment warning"
+        for reason, warnings in (
+            (alignment, estimate.alignment_warnings),
+            ("backend warning", estimate.backend_warnings),
+        ):
+            if warnings:
+                self._health.problem(reason, "; ".join(warnings))
 
     def _report_fallback(self, estimate: DepthEstimate) -> str:
         """Why another backend answered; empty if none did."""

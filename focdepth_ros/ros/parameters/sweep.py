@@ -85,7 +85,7 @@ class SweepNodeParameters:
         choices=("auto", "camera_info", "image", "compressed", "diagnostics"),
     )
     hardware_id: str = parameter(
-        "", "Of the camera on /diagnostics, where there are several drivers; empty: any."
+        "", "Of the camera on /diagnostics, where there are several drivers; empty: the only one."
     )
     response_timeout: float = parameter(
         2.0, "Time that the driver has for each answer [s].", minimum=0.05, maximum=60.0

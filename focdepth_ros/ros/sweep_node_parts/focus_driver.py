@@ -12,7 +12,7 @@ import yaml
 from focdepth_ros.errors import DriverError
 from focdepth_ros.files.yaml_files import is_number, parse_yaml
 from focdepth_ros.lens.driver_table import DriverTable, Switch, Value, fits_parameter
-from focdepth_ros.lens.focus_schedule import LensUnit
+from focdepth_ros.lens.focus_schedule import WHOLE, LensUnit, PositionGrid
 from focdepth_ros.lens.lens_map import LensMap
 from focdepth_ros.ros.sweep_node_parts.parameter_client import ParameterClient
 from focdepth_ros.ros.sweep_node_parts.stepping import until
@@ -172,9 +172,12 @@ class FocusDriver:
 
     async def _unit(self) -> LensUnit:
         table = self._table
+        grid = WHOLE if table.is_integer else None
         told = await self._parameters.range_of(table.position)
         if told is not None:
             limits = told.least, told.greatest
+            if told.step:
+                grid = PositionGrid(told.step, told.least)
         elif table.range is not None:
             limits = table.range
         elif self._lens_map is not None:
@@ -184,7 +187,7 @@ class FocusDriver:
                 f"{self._parameters.target} does not tell the range of {table.position}; give it "
                 "as focus.range in a driver table of your own"
             )
-        return LensUnit(limits, table.is_integer, self._lens_map, table.is_dioptre)
+        return LensUnit(limits, grid, self._lens_map, table.is_dioptre)
 
     def _was_so_before(self, switch: Switch) -> bool:
         return all(self._found.get(name) == value for name, value in switch.set.items())

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from focdepth_ros.errors import MessageError
 from focdepth_ros.messages.header import read_header
 from focdepth_ros.messages.reading import stamp_of
-from focdepth_ros.ros.node_support.health import NodeHealth
+from focdepth_ros.ros.node_support.health import Level, NodeHealth
 from focdepth_ros.ros.node_support.qos_events import QosWatch, overridable
 
 _SENSOR_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -57,7 +57,7 @@ class FrameSource:
     key : str
         Name of the value by which the driver's diagnostics are known.
     hardware_id : str
-        Of the camera, for ``diagnostics``; any if empty.
+        Of the camera, for ``diagnostics``; if empty the only one, and of several none is taken.
     health : NodeHealth
     on_frame : callable
     """
@@ -121,6 +121,8 @@ class FrameSource:
             if self._hardware_id and status.hardware_id != self._hardware_id:
                 continue
             self._note_camera(status.hardware_id)
+            if len(self._cameras) > 1:  # whose lens it is that moves nobody has said
+                return
             try:
                 stamp = stamp_of(message.header)
             except MessageError as error:
@@ -137,6 +139,7 @@ class FrameSource:
                 "cameras",
                 f"several cameras tell their {self._key} on {_DIAGNOSTICS}: "
                 f"{', '.join(sorted(self._cameras))}; set the parameter hardware_id to one of them",
+                Level.ERROR,
             )
 
     def _take(self, frame: SeenFrame) -> None:

@@ -30,10 +30,11 @@ _SERVICES = {
 
 @dataclass(frozen=True)
 class ParameterRange:
-    """Least and greatest value that a parameter may have."""
+    """Least and greatest value that a parameter may have, and the step; 0: any between."""
 
     least: float
     greatest: float
+    step: float
 
 
 class ParameterClient:
@@ -99,7 +100,8 @@ class ParameterClient:
             for item in (*descriptor.floating_point_range, *descriptor.integer_range):
                 least, greatest = float(item.from_value), float(item.to_value)
                 if math.isfinite(least) and math.isfinite(greatest) and least < greatest:
-                    return ParameterRange(least, greatest)
+                    step = float(item.step)
+                    return ParameterRange(least, greatest, step if 0.0 < step < math.inf else 0.0)
         return None
 
     async def set(self, values: Mapping[str, Value]) -> None:

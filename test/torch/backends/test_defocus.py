@@ -9,7 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres, textured_image
+from defocus_scenes import (
+    FOCUS_DISTANCES,
+    LENS,
+    Clock,
+    focal_stack,
+    slanted_dioptres,
+    textured_image,
+)
 
 from focdepth_ros.backends.base import spec_of
 from focdepth_ros.backends.registry import choose_backend, create_backend
@@ -136,8 +143,27 @@ def test_time_that_is_over_gives_an_answer_all_the_same() -> None:
     backend = create_backend("defocus", **{**OPTIONS, "epochs": 1000, "max_seconds": 0.001})
     answer = backend.estimate(STACK)
     (warning,) = answer.warnings
-    assert warning.startswith("max_seconds 0.001 ended it after 1 of 1000 epochs, ")
+    assert warning.startswith("max_seconds 0.001 ended it in epoch 1 of 1000, ")
     assert error_of(answer.depth) < 0.3
+
+
+def test_time_that_is_over_in_the_last_epoch_is_told() -> None:
+    options = {**OPTIONS, "epochs": 1, "max_seconds": 0.001}
+    (warning,) = create_backend("defocus", **options).estimate(STACK).warnings
+    assert warning.startswith("max_seconds 0.001 ended it in epoch 1 of 1, ")
+    enough = create_backend("defocus", **{**options, "max_seconds": 1000.0}).estimate(STACK)
+    assert enough.warnings == ()
+
+
+def test_time_that_does_not_suffice_for_another_epoch_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    options = {**OPTIONS, "epochs": 1000, "tolerance": 0.0, "max_seconds": 1000.0}
+    backend = create_backend("defocus", **options)
+    backend.on_step = lambda words: clock.tick(400.0)
+    (warning,) = backend.estimate(STACK).warnings
+    assert warning.startswith("max_seconds 1000 ended it after 3 of 1000 epochs, ")
 
 
 def test_focus_at_infinity() -> None:

@@ -136,6 +136,7 @@ def test_a_folder_of_pictures_with_a_file_of_settings(tmp_path: Path) -> None:
     assert main(["estimate", str(folder), *arguments, *options]) == 0
     depth = np.load(out / "depth.npy")
     assert np.nanmean(np.abs(depth * DIOPTRE.numpy() - 1.0)) < 0.03
+    assert (out / "cloud.ply").is_file()  # by the lens of the settings
 
 
 def test_pictures_of_epochs_are_for_what_has_epochs(

@@ -196,6 +196,21 @@ def test_libraries_that_cannot_be_imported_are_named(
     assert f"cannot be imported: {error}; again: {how_to_install('torch')}" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "fp16"}, "precision 'fp16' needs a GPU; use fp32 or bf16 on"),
+        ({"compile": "cuda_graphs"}, "compile 'cuda_graphs' needs a GPU; use 'none' on"),
+    ],
+)
+def test_what_only_a_gpu_can_do_without_one(
+    create: Callable[..., Backend], options: dict[str, str], words: str
+) -> None:
+    """As where the GPU is gone: it can be answered for."""
+    with pytest.raises(BackendUnavailableError, match=words):
+        create(**{"device": "cpu", **options})
+
+
 def test_a_device_that_cannot_be_asked_is_named(
     create: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:

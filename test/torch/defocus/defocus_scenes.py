@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from focdepth_ros.defocus import image_step, solver
 from focdepth_ros.defocus.forward_model import DefocusModel
 from focdepth_ros.stack import Lens
 
@@ -34,3 +36,18 @@ def focal_stack(image: Tensor, dioptre: Tensor, *, psf: str = "gaussian") -> Ten
     """(K, H, W, C), by the forward model itself."""
     operator = DefocusModel(LENS, FOCUS_DISTANCES, psf=psf).operator(dioptre)
     return operator.forward(image).permute(2, 0, 1, 3).contiguous()
+
+
+class Clock:
+    """In place of the one by which the solver keeps to its time; it stands still by itself."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        for module in (image_step, solver):
+            monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self.now += seconds

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from defocus_scenes import FOCUS_DISTANCES, LENS, focal_stack, slanted_dioptres, textured_image
+from defocus_scenes import (
+    FOCUS_DISTANCES,
+    LENS,
+    Clock,
+    focal_stack,
+    slanted_dioptres,
+    textured_image,
+)
 
 from focdepth_ros.defocus import solver
 from focdepth_ros.defocus.config import DefocusConfig
@@ -132,10 +139,40 @@ def test_it_ends_when_nothing_more_is_won() -> None:
     assert len(solved(replace(CONFIG, epochs=50, tolerance=0.5)).losses) < 10
 
 
-def test_time_that_is_over() -> None:
-    solution = solved(replace(CONFIG, epochs=1000, tolerance=0.0, max_seconds=1e-6))
-    assert len(solution.losses) == 1
+# A second goes by with every depth that is tried, and every iteration on the image.
+
+
+def test_time_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    config = replace(CONFIG, epochs=1000, tolerance=0.0, max_seconds=99.0)
+    solution = solved(config, check=clock.tick)
+    (loss,) = solution.losses
+    assert (loss.iterations, loss.cut_short) == (0, True)
     assert np.isfinite(solution.dioptre).all()
+    # No cut is begun when the depth step alone has taken longer.
+    assert clock.now == config.depths
+    np.testing.assert_array_equal(solution.surfaces, solution.dioptre)
+
+
+@pytest.mark.parametrize("epochs", [1, 1000])
+def test_time_is_left_for_the_cut(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    clock = Clock(monkeypatch)
+    config = replace(CONFIG, epochs=epochs, tolerance=0.0, image_tolerance=0.0, max_seconds=230.0)
+    solution = solved(config, check=clock.tick)
+    (loss,) = solution.losses
+    assert (loss.iterations, loss.cut_short) == (30, True)
+    assert not np.array_equal(solution.surfaces, solution.dioptre)
+    assert clock.now < config.max_seconds
+
+
+def test_an_epoch_is_begun_only_where_there_is_time_for_the_cut_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    config = replace(CONFIG, tolerance=0.0, image_tolerance=0.0, iterations=20, max_seconds=300.0)
+    solution = solved(config, check=clock.tick)
+    assert [loss.cut_short for loss in solution.losses] == [False]
+    assert clock.now < config.max_seconds
 
 
 def test_confidence_tells_texture_from_none() -> None:

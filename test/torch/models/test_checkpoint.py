@@ -76,6 +76,17 @@ def test_half_the_size_and_nothing_downloaded(network: FocDepthFormer, tmp_path:
     assert read_weights(tmp_path / "half.safetensors").config["pretrained"] is False
 
 
+def test_the_same_network_gives_the_same_file(network: FocDepthFormer, tmp_path: Path) -> None:
+    facts = {f"fact {number}": "ü" * number for number in range(20)}
+    contents = set()
+    for order in (1, -1, 1, -1):
+        path = tmp_path / "again.safetensors"
+        save_weights(path, network, dict(list(facts.items())[::order]))
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    assert read_weights(path).metadata == facts
+
+
 def test_facts_are_kept_and_may_not_take_our_names(network: FocDepthFormer, path: Path) -> None:
     stored = read_weights(path)
     assert stored.metadata == {"steps": "12"}

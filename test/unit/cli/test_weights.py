@@ -96,6 +96,11 @@ def test_all_are_checked_and_each_fault_is_named(
     assert "net_base: verified by its checksum" in capsys.readouterr().out
 
 
+def test_export_tells_of_which_backend_the_weights_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", "--help") == 0
+    assert "Of focdepthformer, as" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 from pathlib import Path
 
 import cv2
@@ -66,6 +67,22 @@ def test_what_is_no_camera(tmp_path: Path) -> None:
     with pytest.raises(CameraDeviceError, match="cannot be opened; it is in use by another"):
         OpenCvDevice(DeviceSettings(str(path))).open()
     assert focus_range_of(path) is None
+
+
+@pytest.mark.parametrize(("step", "expected"), [(5, 5.0), (0, 1.0)])
+def test_the_range_of_the_focus_is_that_of_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, expected: float
+) -> None:
+    def queryctrl(_: int, request: int, query: bytearray) -> None:
+        assert request == 0xC0445624  # VIDIOC_QUERYCTRL, as linux/videodev2.h counts it
+        control = struct.unpack_from("=I", query)[0]
+        content = (control, 1, b"Focus, Absolute", 0, 250, step, 30, 0, 0, 0)
+        struct.pack_into("=II32s4iI2I", query, 0, *content)
+
+    monkeypatch.setattr("fcntl.ioctl", queryctrl)
+    path = tmp_path / "video0"
+    path.touch()
+    assert focus_range_of(path) == (0.0, 250.0, expected)
 
 
 def test_not_open_yet() -> None:

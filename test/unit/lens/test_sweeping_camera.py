@@ -6,10 +6,11 @@ from collections.abc import Callable
 from itertools import islice
 
 import pytest
-from simulated_uvc_device import SimulatedUvcDevice
+from simulated_uvc_device import LENS_MAP, SimulatedUvcDevice
 
 from focdepth_ros.errors import CameraDeviceError
 from focdepth_ros.lens.camera_device import Control, DeviceSettings
+from focdepth_ros.lens.focus_schedule import LensUnit, PositionGrid, plan_focus
 from focdepth_ros.lens.sweeping_camera import SweepingCamera, SweepTiming, SweptFrame
 
 POSITIONS = (200.0, 150.0, 100.0, 50.0)
@@ -23,13 +24,15 @@ def camera_on(
     device: SimulatedUvcDevice, reports: list[Report] | None = None, **options: object
 ) -> SweepingCamera:
     device.open()
-    arguments: dict[str, object] = {"mode": "ping_pong", "timing": TIMING, **options}
+    arguments: dict[str, object] = {
+        "positions": POSITIONS, "mode": "ping_pong", "timing": TIMING, **options,
+    }  # fmt: skip
     collected = [] if reports is None else reports
 
     def report(reason: str, text: str) -> None:
         collected.append((reason, text))
 
-    return SweepingCamera(device, POSITIONS, report=report, **arguments)  # type: ignore[arg-type]
+    return SweepingCamera(device, report=report, **arguments)  # type: ignore[arg-type]
 
 
 def settled(camera: SweepingCamera, count: int) -> list[SweptFrame]:
@@ -67,6 +70,17 @@ def test_the_lens_stands_where_the_frame_says(mode: str) -> None:
         if frame.settled:
             assert device.lens == frame.position
             seen += 1
+
+
+def test_a_camera_whose_focus_goes_in_steps_stands_at_every_stop() -> None:
+    device = SimulatedUvcDevice(FAST, step=5.0)
+    plan = plan_focus(LensUnit(LENS_MAP.range, PositionGrid(5.0), LENS_MAP), 0.5, 4.0, 10)
+    reports: list[Report] = []
+    frames = settled(camera_on(device, reports, positions=plan.positions, mode="saw_tooth"), 20)
+    assert {frame.sweep_id for frame in frames} == {1, 2}
+    assert tuple(frame.position for frame in frames[:10]) == plan.positions
+    assert len(set(plan.positions)) == 10
+    assert not reports
 
 
 def test_too_few_settle_frames_show() -> None:
