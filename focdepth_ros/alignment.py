@@ -189,13 +189,13 @@ class AlignmentRun:
         return found
 
     def _aligned(self, item: Slice) -> Slice:
-        anchor = self.anchor
         if self._config.method == "none":
-            check_exposed(glance(item.image), None if anchor is None else glance(anchor.image))
+            first = None if self.anchor is None else glance(self.anchor.image)
+            check_exposed(glance(item.image), first)
         if self._config.method == "none" or min(item.size) < MIN_SIDE:
             return self._take(item, Motion())
         view = self._neighbours.view(item)
-        check_exposed(view.grey, None if anchor is None else self._neighbours.view(anchor).grey)
+        check_exposed(view.grey)
         aligned, motion = _warped(item, self._motion_to(item))
         if self._config.method in ("scale", "external"):
             self._check_given(aligned)
@@ -259,11 +259,14 @@ class AlignmentRun:
 
     def _motion_to(self, item: Slice) -> Motion:
         """From the anchor to a slice, identity where that is as good."""
+        is_given = self._config.method in ("scale", "external")
+        if is_given and self.anchor is not None:
+            self._check_against_first(item)
         if self._config.method == "external":
             return self._external_flow(item)
         if self.anchor is None:
             return Motion()
-        if self._config.method == "scale":
+        if is_given:
             return self._unless_unmoved(Motion(self._breathing_to(item)), item)
         try:
             return self._registered(item)
@@ -279,6 +282,9 @@ class AlignmentRun:
 
     def _registered(self, item: Slice) -> Motion:
         assert self._last is not None
+        self._check_against_first(item)
+        if self._count == 1:  # of two slices either may be the one that shows too little
+            self._check_against_first(item, turned_round=True)
         (last, before), method = self._last, self._config.method
         still = _on_image(_STILL, self._neighbours.view(item))
 
@@ -305,6 +311,11 @@ class AlignmentRun:
             self._keyframe = item, Motion(matrix)
         self._last = item, matrix
         return self._unless_unmoved(motion, item)
+
+    def _check_against_first(self, item: Slice, *, turned_round: bool = False) -> None:
+        assert self.anchor is not None
+        pair = [self._neighbours.view(one).grey for one in (item, self.anchor)]
+        check_exposed(*(reversed(pair) if turned_round else pair))
 
     def _with_parallax(self, item: Slice, matrix: Matrix, motion: Motion) -> Motion:
         """The motion with what it leaves, where that is more than defocus can make of it."""

@@ -18,7 +18,7 @@ from focdepth_ros.sweep_parts.spec import SweepSpec
 
 SliceMeasure = Callable[[Slice], FloatImage]
 
-_AMPLIFIED = 1.1  # gain from which on the noise of a slice is told from that of the others
+_AMPLIFIED = 1.1  # of the usual gain; from there on the noise is told from that of the others
 _ROWS_AT_ONCE = 64
 _USUAL_SLICES = 64
 
@@ -195,14 +195,15 @@ def without_amplified_noise(
     (N, h, w) float32
         `energy` itself if no gain is to speak of.
     """
-    brightened = [row for row, gain in enumerate(gains) if gain > _AMPLIFIED]
+    usual_gain = float(np.median(gains))
+    brightened = [row for row, gain in enumerate(gains) if gain > _AMPLIFIED * usual_gain]
     if not brightened:
         return energy
     usual = np.float32(0.5 * noise_floor(energy))
     energy = energy.copy()
     for row in brightened:
         least = np.minimum(energy[row], usual)  # less noise than the others it never has
-        energy[row] -= usual * np.float32(gains[row] ** 2 - 1.0)
+        energy[row] -= usual * np.float32((gains[row] / usual_gain) ** 2 - 1.0)
         np.maximum(energy[row], least, out=energy[row])
     return energy
 

@@ -29,7 +29,7 @@ _EXPOSURE_CELL = 8  # pixels of the view
 _BLACK, _WHITE = 4, 251
 _MUCH_WHITE = 0.75  # share of a cell
 _FLAT = 0.5  # grey levels
-_MAX_RATIO = 8.0  # of the mean levels of two slices; a darker one has little left
+_MAX_RATIO = 8.0  # of the mean level of the first slice to that of one in which too little is left
 _NEWLY_CLIPPED = 0.15  # share of the image; what bright things spread out of focus is less
 
 _GLANCE = 160  # pixels of the longer side
@@ -138,7 +138,7 @@ def check_exposed(grey: ImageArray, first: ImageArray | None = None) -> None:
     ------
     AlignmentError
         If nearly all of it is black or white, or much more of it than of the first; if it is far
-        darker or brighter than that; or if all of it is the same grey.
+        darker than that; or if all of it is the same grey.
     """
     for name, share, before in zip(
         ("black", "overexposed"),
@@ -155,7 +155,7 @@ def check_exposed(grey: ImageArray, first: ImageArray | None = None) -> None:
             )
     if first is not None:
         level, level_before = float(grey.mean()), float(first.mean())
-        if _MAX_RATIO * level < level_before or level > _MAX_RATIO * max(level_before, 1.0):
+        if _MAX_RATIO * level < level_before:
             raise AlignmentError(
                 f"its mean grey level is {level:.0f}, of the first slice {level_before:.0f}; lock "
                 "the exposure"

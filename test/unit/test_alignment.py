@@ -202,6 +202,26 @@ def test_a_slice_that_shows_much_less_than_the_first_is_left_out(
     assert run.add(slices[3]) is slices[3]
 
 
+@pytest.mark.parametrize("fault", ["dark", "white"])
+def test_a_first_slice_that_shows_much_less_is_the_one_left_out(fault: str) -> None:
+    slices = moving_sweep(STILL)
+    image = (slices[0].image * 0.08).astype(np.uint8)
+    if fault == "white":
+        image = slices[0].image.copy()
+        image[:, : SIZE[1] // 2] = 255
+    odd = Slice(image, 9.0)
+    run = run_with("auto")
+    taken = []
+    for item in [odd, *slices]:
+        try:
+            run.add(item)
+            taken.append(item)
+        except AlignmentError:
+            pass
+    assert run.anchor is slices[0]
+    assert taken == [odd, *slices[1:]]
+
+
 @pytest.mark.parametrize("method", ["auto", "flow"])
 @pytest.mark.parametrize("place", [0, 3])
 def test_the_noise_of_a_covered_lens_is_no_picture_of_the_scene(method: str, place: int) -> None:
