@@ -126,7 +126,8 @@ class BuildWithMessages(build_ext):
 
         package = Path(self.build_lib) / "focdepth_ros"
         built = next(prefix.glob("lib/python3*/*-packages")) / "focdepth_ros"
-        shutil.copytree(built / "msg", package / "msg", ignore=shutil.ignore_patterns("*.c"))
+        unwanted = shutil.ignore_patterns("*.c", "__pycache__")
+        shutil.copytree(built / "msg", package / "msg", ignore=unwanted)
         for library in built.glob("*_s__*.so"):
             shutil.copy2(library, package)
         for executable in prefix.glob("lib/focdepth_ros/*"):

@@ -63,6 +63,10 @@ def generate_launch_description() -> LaunchDescription:
         "camera_info_topic": ("", f"Calibration; {found}"),
         "focus_topic": ("", f"Focus states; {found}"),
         "depth_topic": ("", f"Ground truth; {found}"),
+        "same_grid": (
+            "false",
+            "The ground truth is on the grid of the images, whatever its frame.",
+        ),
         "log_level": ("info", "Of the nodes: debug, info, warn, error or fatal."),
     }
     choices = {"player": ["auto", "ros2_bag", "bag_player_node"]}
@@ -172,6 +176,7 @@ def _evaluator_node(context: LaunchContext, topics: Topics) -> Node:
                 "output": output,
                 "title": bag,
                 "backend": _value(context, "backend"),
+                "same_grid": is_true(context, "same_grid"),
             }
         ],
         remappings=[

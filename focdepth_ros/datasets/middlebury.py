@@ -57,7 +57,7 @@ class Middlebury(RgbdDataset):
     - 2014: ``im0.png``, ``disp0.pfm`` and ``calib.txt``. ``Z = f b / (d + doffs)``.
     - A collection of 2001 to 2006, the last two at a third of the size: ``left.png``,
       ``disp_left.png`` and ``meta.json`` with ``dmin_fullsize``. Where that is null, 240 px are
-      taken for it: inverse depth is right but for a shift, and the scene not metric.
+      taken for it: inverse depth is right but for a shift.
 
     Disparities of 0 (2001 to 2006) or infinity (2014) are not known. That ``dmin`` is in pixels
     of the full size beside smaller pictures too is concluded from the depths that it gives.

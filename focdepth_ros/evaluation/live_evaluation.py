@@ -41,6 +41,8 @@ class LiveAnswer:
         See `SceneScore`.
     fallback_reason : str
         Why another backend answered than was asked; empty: none did.
+    frame_id : str
+        Of the depth.
     """
 
     scene: str
@@ -51,6 +53,7 @@ class LiveAnswer:
     seconds: float
     finish_seconds: float
     fallback_reason: str = ""
+    frame_id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class _Truth:
     stamp: int
     received: int
     decode: Callable[[], FloatImage]
+    frame_id: str
 
 
 class LiveEvaluation:
@@ -75,6 +79,8 @@ class LiveEvaluation:
         As many of the last truths can still be paired.
     backend : str
         That was asked for; empty: that of the first answer that is no fallback.
+    same_grid : bool
+        Whether truths are on the pixel grid of the images, whatever their frame is called.
     pictures : bool
         Whether to write pictures for the report.
     not_written : callable
@@ -89,6 +95,7 @@ class LiveEvaluation:
         tolerance: float,
         truths_kept: int,
         backend: str = "",
+        same_grid: bool = False,
         pictures: bool = True,
         not_written: Callable[[OSError], None],
     ) -> None:
@@ -100,6 +107,7 @@ class LiveEvaluation:
         self._last_truth: _Truth | None = None
         self._let_go = 0
         self._backend = backend
+        self._same_grid = same_grid
         self._pictures = pictures
         self._not_written = not_written
         self._waiting: list[LiveAnswer] = []
@@ -110,9 +118,11 @@ class LiveEvaluation:
         """All so far, in the order in which they were made."""
         return self._file.scores
 
-    def add_truth(self, stamp: int, received: int, decode: Callable[[], FloatImage]) -> None:
+    def add_truth(
+        self, stamp: int, received: int, decode: Callable[[], FloatImage], frame_id: str = ""
+    ) -> None:
         """Take in a ground truth; `decode` gives metres, or raises a `FocdepthError`."""
-        self._last_truth = _Truth(stamp, received, decode)
+        self._last_truth = _Truth(stamp, received, decode, frame_id)
         self._truths.pop(stamp, None)  # of a bag that is played in a loop
         self._truths[stamp] = self._last_truth
         if len(self._truths) > self._truths_kept:
@@ -195,6 +205,13 @@ class LiveEvaluation:
             raise EvaluationError(f"this answer is that of '{estimate.backend}': {why}")
         if truth is None:
             raise EvaluationError(self._lack_of_truth(answer))
+        is_other = bool(truth.frame_id and answer.frame_id and truth.frame_id != answer.frame_id)
+        if is_other and not self._same_grid:
+            raise EvaluationError(
+                f"the ground truth is in the frame '{truth.frame_id}', the depth in "
+                f"'{answer.frame_id}', and only `focdepth bag eval` registers them; set same_grid "
+                "if the ground truth is on the pixel grid of the images"
+            )
         depth = truth.decode()
         if depth.shape != estimate.depth.shape:
             raise EvaluationError(

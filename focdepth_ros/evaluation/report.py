@@ -40,6 +40,9 @@ REPORT = "report.html"
 _COMPARED = ("abs_rel", "rmse", "delta1", "finish_seconds")
 _MOST_PICTURED = 24  # scenes of a dataset; a page of hundreds opens slowly
 
+#: Of a depth that is only known up to both.
+FITTED = "scale and shift were fitted to the truth"
+
 
 def write_report(
     folder: Path,
@@ -226,7 +229,7 @@ def _notes(group: Sequence[SceneScore]) -> list[str]:
     for score in group:
         notes = [*score.warnings]
         if score.aligned:
-            notes.append("scale and shift were fitted to the truth")
+            notes.append(FITTED)
         for note in notes:
             found.setdefault(note, []).append(score.backend)
     return [

@@ -51,12 +51,13 @@ class ScoreFile:
                 )
             self._check_settings(settings)
             for score in _read(self._path):
-                self._keep(score)
+                if not score.error:  # what failed is tried again: its cause may have been mended
+                    self._keep(score)
             self._write_all()  # without what a stopped run left half written
         (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     def has(self, scene: str, backend: str, dataset: str = "") -> bool:
-        """Whether the scene was scored with the backend, or failed for good."""
+        """Whether the scene was scored with the backend, or failed in this run."""
         return (dataset, scene, backend) in self._keys
 
     def add(self, score: SceneScore) -> None:

@@ -30,6 +30,7 @@ from focdepth_ros.messages.depth_decoding import depth_image
 from focdepth_ros.messages.reading import stamp_of
 from focdepth_ros.ros.listening.answer_collector import (
     ALL_IN_FOCUS,
+    DEPTH,
     KINDS,
     AnswerCollector,
     CollectedAnswer,
@@ -144,6 +145,7 @@ class EvaluatorNode:
             tolerance=parameters.depth_tolerance,
             truths_kept=parameters.truths_kept,
             backend=parameters.asked_backend,
+            same_grid=parameters.same_grid,
             pictures=parameters.pictures,
             not_written=self._on_not_written,
         )
@@ -181,7 +183,8 @@ class EvaluatorNode:
         except MessageError as error:
             self._health.problem(error.reason, f"on {self._truth_topic}: {error}")
             return
-        self._evaluation.add_truth(stamp, time.monotonic_ns(), decode)
+        frame_id = message.header.frame_id
+        self._evaluation.add_truth(stamp, time.monotonic_ns(), decode, frame_id)
 
     def _poll(self) -> None:
         self._watch.poll()
@@ -247,6 +250,7 @@ class EvaluatorNode:
                 seconds=slices * info.time_per_slice + info.time_finish,
                 finish_seconds=info.latency_after_last_frame,
                 fallback_reason=info.fallback_reason,
+                frame_id=answer.messages[DEPTH].header.frame_id,
             )
         )
 

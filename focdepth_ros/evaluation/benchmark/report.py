@@ -14,7 +14,7 @@ from focdepth_ros.evaluation.benchmark.process import MeasuredSweep
 from focdepth_ros.evaluation.benchmark.rows import TIMES, BenchmarkRow, benchmark_rows
 from focdepth_ros.evaluation.benchmark.run import Benchmark
 from focdepth_ros.evaluation.benchmark.scatter import Dot, scatter_chart
-from focdepth_ros.evaluation.report import page_template
+from focdepth_ros.evaluation.report import FITTED, page_template
 from focdepth_ros.evaluation.summary import plain
 
 MARKDOWN, JSON, HTML = "benchmark.md", "benchmark.json", "benchmark.html"
@@ -140,8 +140,27 @@ def _legend(benchmark: Benchmark) -> str:
         f"frame to the answer, {benchmark.frame_rate:g} of them coming in a second (latency), its "
         f"95th percentile, and as a multiple of that of {benchmark.reference} (×); a sweep in all. "
         "Before these: to load the backend (start), and the first sweep. Memory: the most beyond "
-        "that of the process without the backend."
+        "that of the process without the backend." + _truth_note(benchmark)
     )
+
+
+def _truth_note(benchmark: Benchmark) -> str:
+    """Of which stacks the errors are, where that is not all of them, or not in metres."""
+    scores = [result.every for result in benchmark.results if not result.every.error]
+    known = [score for score in scores if not math.isnan(score.figures["abs_rel"])]
+    stacks, measured, fitted = (
+        len({score.scene for score in group})
+        for group in (scores, known, [score for score in known if score.aligned])
+    )
+    note = ""
+    if measured < stacks:
+        note += f" Errors are of the {measured} of {stacks} stacks that have a ground truth."
+    if fitted:
+        note += (
+            f" Of {fitted} of {measured} stacks, which have no focus distances, scale and shift "
+            "were fitted to the ground truth first."
+        )
+    return note
 
 
 def _counted(counts: Sequence[int], what: str) -> str:
@@ -175,7 +194,9 @@ def _page(benchmark: Benchmark, about: Mapping[str, str]) -> str:
                     for sweep in result.sweeps
                 ),
             ],
-            "notes": "; ".join(result.every.warnings),
+            "notes": "; ".join(
+                [*result.every.warnings, *([FITTED] if result.every.aligned else [])]
+            ),
         }
         for result in benchmark.results
         if not result.every.error

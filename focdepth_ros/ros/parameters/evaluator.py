@@ -39,6 +39,11 @@ class EvaluatorParameters:
         minimum=1,
         maximum=100_000,
     )
+    same_grid: bool = parameter(
+        False,
+        "The ground truth is on the pixel grid of the images although its frame_id is another; "
+        "else such truths are not used, since only `focdepth bag eval` registers them.",
+    )
     depth_node: str = parameter("depth_node", "Name of the node whose answers are evaluated.")
     finish_with_camera: bool = parameter(
         True,

@@ -115,7 +115,7 @@ def test_an_evaluation_goes_on_where_it_ended(stack_folders: Path, tmp_path: Pat
 
 
 def test_scores_of_something_else_are_kept(tmp_path: Path) -> None:
-    score_file(tmp_path, split="all").add(SceneScore("a", "argmax", error="why"))
+    score_file(tmp_path, split="all").add(SceneScore("a", "argmax"))
     with pytest.raises(EvaluationError, match="go on with it by --resume"):
         score_file(tmp_path, split="all")
     with pytest.raises(EvaluationError, match="has scores with split 'all', now it is 'test'"):
@@ -124,6 +124,22 @@ def test_scores_of_something_else_are_kept(tmp_path: Path) -> None:
     (tmp_path / SCORES).write_text('{"scene": 1}\n{"scene": 2}\n')
     with pytest.raises(EvaluationError, match="line 1: is no score"):
         score_file(tmp_path, resume=True, split="all")
+
+
+def test_what_failed_is_tried_again(stack_folders: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(stack_folders, tmp_path / "stacks"))
+    broken = next((root / "a/near").glob("*.png"))
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no picture")
+    before = evaluate(job(root), SCENES, score_file(tmp_path / "out"), pictures=False)
+    broken.write_bytes(whole)
+    file = score_file(tmp_path / "out", resume=True)
+    after = {score.scene: score for score in evaluate(job(root), SCENES, file, pictures=False)}
+    for score in before:
+        assert bool(score.error) == (score.scene == "a/near")
+        assert not after[score.scene].error
+        again = after[score.scene].seconds != score.seconds
+        assert again == (score.scene == "a/near")
 
 
 def test_scores_survive_being_written_down() -> None:

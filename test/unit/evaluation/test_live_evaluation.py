@@ -71,6 +71,23 @@ def test_the_nearest_truth_is_waited_for(tmp_path: Path) -> None:
     assert (score.seconds, score.finish_seconds) == (0.2, 0.1)
 
 
+@pytest.mark.parametrize("same_grid", [False, True])
+def test_a_truth_of_another_frame_is_used_only_where_its_grid_is_that_of_the_images(
+    tmp_path: Path, same_grid: bool
+) -> None:
+    live = evaluation(tmp_path, same_grid=same_grid)
+    for number, frame in enumerate(("camera", "tof"), start=1):
+        live.add_truth(number * SECOND, 0, lambda: depth_like(90), frame)
+        live.add_answer(answer(number, number, frame_id="camera"))
+    live.settle()
+    own, other = live.scores
+    assert not own.error
+    if same_grid:
+        assert not other.error
+    else:
+        assert "the ground truth is in the frame 'tof', the depth in 'camera'" in other.error
+
+
 def test_what_is_not_decided_in_time_is_decided_at_the_end(tmp_path: Path) -> None:
     live = evaluation(tmp_path)
     live.add_truth(SECOND, 0, lambda: depth_like(90))

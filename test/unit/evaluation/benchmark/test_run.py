@@ -13,6 +13,7 @@ from typing import Any
 import benchmark_backends
 import numpy as np
 import pytest
+import yaml
 from benchmark_backends import ADD_SECONDS, FILLED_BYTES, FINISH_SECONDS
 
 from focdepth_ros.backends.registry import create_backend
@@ -299,3 +300,18 @@ def test_a_backend_asked_for_that_cannot_be_used_fails(
     alone = ("-b", "graph_cut", "--stack", stack_folders)
     assert run(tmp_path / "alone", *alone, *options) == 1
     assert "Not measured" in (tmp_path / "alone" / "benchmark.html").read_text()
+
+
+def test_errors_that_are_fitted_or_lacking_are_said_to_be(tmp_path: Path, simulated: Path) -> None:
+    stacks = Path(shutil.copytree(simulated, tmp_path / "stacks"))
+    shutil.copytree(stacks / "1000", stacks / "relative")
+    for name, key in (("1001", "depth"), ("relative", "focus_distances")):
+        path = stacks / name / "stack.yaml"
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        del told[key]
+        path.write_text(yaml.safe_dump(told), encoding="utf-8")
+    assert run(tmp_path / "out", "-b", "argmax", "--stack", stacks, "--repeat", 1) == 0
+    for name in ("benchmark.md", "benchmark.html"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "Errors are of the 2 of 3 stacks that have a ground truth." in text
+        assert "Of 1 of 2 stacks, which have no focus distances, scale and shift" in text
