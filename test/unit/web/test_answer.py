@@ -121,7 +121,7 @@ def test_a_view_is_assumed_where_none_is_known(small_sweep: SimulatedStack, tmp_
 
 
 def test_where_nothing_is_known_that_is_said(small_sweep: SimulatedStack, tmp_path: Path) -> None:
-    image = np.full((48, 64, 3), 128, np.uint8)
+    image = np.zeros((48, 64, 3), np.uint8) + np.arange(100, 164, dtype=np.uint8)[:, np.newaxis]
     flat = FocalStack([Slice(image, d) for d in (0.5, 1.0, 2.0)])
     sure = Question("argmax", "none", min_confidence=1.0)
     answer = work_out(flat, None, sure, lambda share, words: None)
