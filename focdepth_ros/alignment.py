@@ -40,7 +40,7 @@ from focdepth_ros.registration.view import (
     glance,
     view_of,
 )
-from focdepth_ros.registration.warp import warp_image
+from focdepth_ros.registration.warp import warp_slice
 from focdepth_ros.stack import CameraIntrinsics, Slice
 
 # What defocus and noise alone make of a still camera, as measured on simulated sweeps, in pixels
@@ -196,7 +196,7 @@ class AlignmentRun:
             return self._take(item, Motion())
         view = self._neighbours.view(item)
         check_exposed(view.grey)
-        aligned, motion = _warped(item, self._motion_to(item))
+        aligned, motion = warp_slice(item, self._motion_to(item))
         if self._config.method in ("scale", "external"):
             self._check_given(aligned)
         self._take(item, motion)
@@ -283,8 +283,6 @@ class AlignmentRun:
     def _registered(self, item: Slice) -> Motion:
         assert self._last is not None
         self._check_against_first(item)
-        if self._count == 1:  # of two slices either may be the one that shows too little
-            self._check_against_first(item, turned_round=True)
         (last, before), method = self._last, self._config.method
         still = _on_image(_STILL, self._neighbours.view(item))
 
@@ -312,10 +310,21 @@ class AlignmentRun:
         self._last = item, matrix
         return self._unless_unmoved(motion, item)
 
-    def _check_against_first(self, item: Slice, *, turned_round: bool = False) -> None:
+    def _check_against_first(self, item: Slice) -> None:
+        """Refuse a slice that shows much less than the first, or a second one that shows much more.
+
+        Of those two either may be the wrong one: that shows with the third.
+        """
         assert self.anchor is not None
-        pair = [self._neighbours.view(one).grey for one in (item, self.anchor)]
-        check_exposed(*(reversed(pair) if turned_round else pair))
+        grey, first = (self._neighbours.view(one).grey for one in (item, self.anchor))
+        check_exposed(grey, first)
+        if self._count == 1 and self._config.method not in ("scale", "external"):
+            try:
+                check_exposed(first, grey)
+            except AlignmentError as error:
+                raise AlignmentError(
+                    "the first slice shows much less than this one; lock the exposure"
+                ) from error
 
     def _with_parallax(self, item: Slice, matrix: Matrix, motion: Motion) -> Motion:
         """The motion with what it leaves, where that is more than defocus can make of it."""
@@ -386,17 +395,3 @@ class AlignmentRun:
 def _on_image(length: float, view: View) -> float:
     """Pixels of the image from pixels of a view of the usual size; fewer pixels tell less."""
     return length * view.reduction * math.sqrt(USUAL_PIXELS / view.detail.size)
-
-
-def _warped(item: Slice, motion: Motion) -> tuple[Slice, Motion]:
-    """The slice on the grid that `motion` starts from, and the motion without what is unknown."""
-    if motion.is_identity():
-        return item, motion
-    unknown = None if motion.flow is None else np.isnan(motion.flow[..., 0])
-    if motion.flow is not None and unknown is not None and unknown.any():
-        known_flow = np.where(unknown[..., np.newaxis], np.float32(0), motion.flow)
-        motion = replace(motion, flow=known_flow)
-    image, valid = warp_image(item.image, motion)
-    if unknown is not None and unknown.any():
-        valid = ~unknown if valid is None else valid & ~unknown
-    return replace(item, image=image, valid_mask=valid), motion

@@ -20,7 +20,7 @@ from focdepth_ros.registration.motion import (
     transformed,
 )
 from focdepth_ros.registration.view import view_from_slice
-from focdepth_ros.stack import FloatImage, ImageArray
+from focdepth_ros.stack import FloatImage, ImageArray, Slice
 
 _ROWS = 256  # warped at once where every pixel goes its own way
 
@@ -47,6 +47,34 @@ def warp_image(image: ImageArray, motion: Motion) -> tuple[ImageArray, NDArray[n
     return _warp(image, motion, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE), _inside(
         motion, image.shape[:2]
     )
+
+
+def warp_slice(item: Slice, motion: Motion) -> tuple[Slice, Motion]:
+    """Show a slice on the pixel grid that `motion` starts from.
+
+    Parameters
+    ----------
+    item : Slice
+    motion : Motion
+        From the grid wanted to `item`; its flow is NaN where it is not known.
+
+    Returns
+    -------
+    item : Slice
+        The same where nothing is to be done; where the flow is not known it is not valid.
+    motion : Motion
+        As it was applied: without flow where that is not known.
+    """
+    if motion.is_identity():
+        return item, motion
+    unknown = None if motion.flow is None else np.isnan(motion.flow[..., 0])
+    if motion.flow is not None and unknown is not None and unknown.any():
+        known_flow = np.where(unknown[..., np.newaxis], np.float32(0), motion.flow)
+        motion = replace(motion, flow=known_flow)
+    image, valid = warp_image(item.image, motion)
+    if unknown is not None and unknown.any():
+        valid = ~unknown if valid is None else valid & ~unknown
+    return replace(item, image=image, valid_mask=valid), motion
 
 
 def warp_estimate(

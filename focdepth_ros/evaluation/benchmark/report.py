@@ -149,7 +149,7 @@ def _truth_note(benchmark: Benchmark) -> str:
     scores = [result.every for result in benchmark.results if not result.every.error]
     known = [score for score in scores if not math.isnan(score.figures["abs_rel"])]
     stacks, measured, fitted = (
-        len({score.scene for score in group})
+        len({(score.dataset, score.scene) for score in group})
         for group in (scores, known, [score for score in known if score.aligned])
     )
     note = ""
